@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tern-bench forward: the limit a broker is compared with. It copies the bytes of one publisher to the
+ * subscribers with recv and send, and looks at none of them.
+ *
+ *     subscribers:  connect, say "S\n", get "+"   ...   then the bytes
+ *     publisher:    connect, say "P\n", get "+"   ...   bytes, until it ends its stream
+ *
+ * When the publisher has ended, the subscribers' streams are ended too and everything begins anew. One
+ * thread, blocking calls, one group at a time: the least a process in the middle can do. A connection that
+ * goes wrong ends its group. SIGINT and SIGTERM end the program.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "run.h"
+
+#define COPY_BYTES      (64 * 1024)
+#define SUBSCRIBERS_MAX 256
+
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int number) {
+  (void)number;
+  stopping = 1;
+}
+
+/* Sends all bytes; false when that fails. */
+static bool send_all(int fd, const char *data, size_t len) {
+  while (len > 0) {
+    ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+    if (n < 0) return false;
+    data += n;
+    len -= (size_t)n;
+  }
+  return true;
+}
+
+/* Copies until the publisher ends or something fails. */
+static void copy(int publisher, const int *subscribers, unsigned count) {
+  static char bytes[COPY_BYTES];
+  ssize_t n;
+  while ((n = recv(publisher, bytes, sizeof bytes, 0)) > 0) {
+    for (unsigned i = 0; i < count; i++) {
+      if (!send_all(subscribers[i], bytes, (size_t)n)) return;
+    }
+  }
+}
+
+/* Reads a connection's first two bytes. Returns 'S', 'P' or 0. */
+static char role_of(int fd) {
+  char hello[2];
+  struct timeval bound = {.tv_sec = 2};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
+  if (recv(fd, hello, sizeof hello, MSG_WAITALL) != sizeof hello || hello[1] != '\n') return 0;
+  if (hello[0] != 'S' && hello[0] != 'P') return 0;
+  bound.tv_sec = 0;
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
+  return send_all(fd, "+", 1) ? hello[0] : 0;
+}
+
+/* Collects subscribers until a publisher comes, then copies. */
+static void serve_group(int listener) {
+  int subscribers[SUBSCRIBERS_MAX];
+  unsigned count = 0;
+  for (bool copied = false; !copied && !stopping;) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) continue;
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    char role = role_of(fd);
+    if (role == 'S' && count < SUBSCRIBERS_MAX) {
+      subscribers[count++] = fd;
+      continue;
+    }
+    if (role == 'P') copy(fd, subscribers, count);
+    copied = role == 'P';
+    close(fd);
+  }
+  while (count > 0)
+    close(subscribers[--count]);
+}
+
+/* Listens on a port of the loopback address; 0: any. Returns the socket or -1. */
+static int listen_on(unsigned port) {
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t len = sizeof address;
+  int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, 64) < 0 ||
+      getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
+    close(fd);
+    return -1;
+  }
+  printf("forwarding on raw://127.0.0.1:%u\n", ntohs(address.sin_port));
+  fflush(stdout);
+  return fd;
+}
+
+int forward_main(int argc, char **argv) {
+  char *end = NULL;
+  unsigned long port = argc == 2 ? strtoul(argv[1], &end, 10) : 0;
+  if (argc > 2 || (argc == 2 && (*end != '\0' || port > 65535))) {
+    fputs("usage: tern-bench forward [PORT]\n", stderr);
+    return EXIT_INCOMPLETE;
+  }
+  /* Without SA_RESTART, so that a blocking call returns. */
+  struct sigaction action = {.sa_handler = on_signal};
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  int listener = listen_on((unsigned)port);
+  if (listener < 0) {
+    fprintf(stderr, "tern-bench: cannot listen on port %lu: %s\n", port, strerror(errno));
+    return EXIT_INCOMPLETE;
+  }
+  while (!stopping)
+    serve_group(listener);
+  close(listener);
+  return EXIT_FINE;
+}

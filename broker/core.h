@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The core: what of the broker runs on the workers, without anything that starts threads or opens sockets.
+ * The server puts it on a real pool; tests put it on a simulated one.
+ *
+ *     core_init -> core_worker_options -> tern_workers_new -> core_attach -> tern_workers_start
+ *     ... tern_workers_stop -> core_fini -> tern_workers_free
+ *
+ * Thread: control.
+ */
+#ifndef BROKER_CORE_H
+#define BROKER_CORE_H
+
+#include <tern/registry.h>
+#include <tern/worker.h>
+
+#include "nats.h"
+
+struct core {
+  struct tern_registry *registry;
+  struct nats_server nats; /* its factory is nats_factory, with this as argument */
+};
+
+/** Prepares what all workers share. Returns 0 or -ENOMEM. */
+int core_init(struct core *core, const struct nats_limits *limits, const struct nats_identity *identity);
+/** Sets the callbacks by which workers make, use and free their part of the core; leaves count and sizes
+ * alone. */
+void core_worker_options(struct core *core, struct tern_workers_options *options);
+/** Makes the registry, before any worker starts. Returns 0 or -ENOMEM. */
+int core_attach(struct core *core, struct tern_workers *workers);
+/** Figures of all workers together. */
+struct core_figures {
+  uint64_t connections, total_connections, subscriptions, filters;
+  uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
+  uint64_t slow_consumers, stale_connections, protocol_errors;
+  uint64_t no_memory, rerouted, untaken; /* messages, see route.h */
+  uint64_t overflows, retired;           /* see tern_worker_stats */
+};
+/** Adds up the figures; they may be a moment old. */
+struct core_figures core_figures(const struct core *core, struct tern_workers *workers);
+
+/** Frees it after the workers have stopped; also what is half made. */
+void core_fini(struct core *core);
+
+#endif

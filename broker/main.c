@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's main: reads the command line, starts the log and the server, and then is the control thread:
+ * it waits for signals and does what they ask.
+ *
+ *     SIGINT, SIGTERM   orderly stop, exit 0
+ *     SIGHUP            look at the handler modules again, log the figures
+ *     SIGUSR1           close and open the log file again
+ *     SIGUSR2           (lame duck mode in nats-server) not supported: a warning
+ *
+ * All signals are blocked before any thread is made, so that they come here and nowhere else.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <tern/error.h>
+#include <tern/log.h>
+
+#include "options.h"
+#include "server.h"
+
+/* Every connection is a descriptor: take as many as the administrator allows. */
+static void raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void block_signals(sigset_t *set) {
+  static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+  sigemptyset(set);
+  for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+    sigaddset(set, ours[i]);
+  pthread_sigmask(SIG_BLOCK, set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+static void serve(struct server *server, const sigset_t *set) {
+  for (;;) {
+    int number = sigwaitinfo(set, NULL);
+    if (number == SIGINT || number == SIGTERM) return;
+    if (number == SIGHUP) server_reload(server);
+    if (number == SIGUSR1) tern_log_reopen();
+    if (number == SIGUSR2)
+      tern_log(TERN_LOG_WARN, "SIGUSR2: lame duck mode is not supported by this version; ignored");
+  }
+}
+
+int main(int argc, char **argv) {
+  struct options options;
+  if (options_init(&options) != 0) {
+    fprintf(stderr, "tern: no memory\n");
+    return EXIT_FAILURE;
+  }
+  enum options_verdict verdict = options_parse(&options, argc, argv);
+  if (verdict != OPTIONS_RUN) {
+    options_free(&options);
+    return verdict == OPTIONS_EXIT ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
+  sigset_t signals;
+  block_signals(&signals);
+  raise_descriptor_limit();
+  struct tern_log_options log = {.path = options.log_file,
+                                 .timestamps = options.logtime,
+                                 .utc = options.logtime_utc,
+                                 .debug = options.debug,
+                                 .trace = options.trace};
+  int error = tern_log_start(&log);
+  if (error != 0) {
+    fprintf(stderr, "tern: cannot open the log file %s: %s\n", options.log_file, tern_strerror(error));
+    options_free(&options);
+    return EXIT_FAILURE;
+  }
+  struct server *server;
+  error = server_start(&options, argv[0], &server);
+  if (error == 0) {
+    serve(server, &signals);
+    server_stop(server);
+  }
+  tern_log_stop();
+  options_free(&options);
+  return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A NATS client connection: the protocol object between its transport and the commands.
+ *
+ *     made -> INFO                                    refused: INFO, -ERR, end
+ *     data -> parser -> command, one after another    until the input is used up, or
+ *                                                     - the turn is over: others first, then the kept input
+ *                                                     - a worker's ring is full: wait (tern_worker_wait)
+ *                                                     - the connection ends
+ *     lost -> no deliveries; subscriptions removed in slices; freed
+ *
+ * While input is kept, reading from the transport is paused, so a client can never make the broker hold more
+ * than one read of unparsed input plus one message. Whatever stops the input leaves the next operation, a
+ * PING for example, unanswered: that is what guarantees O1 and O2 rest on.
+ *
+ * Ends: parse errors and refusals send their -ERR and close after a flush. Slow consumers are cut off at once.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/error.h>
+#include <tern/log.h>
+
+#include "client.h"
+#include "container.h"
+
+const char *nats_client_label(const struct nats_client *client) {
+  static _Thread_local char label[160];
+  const struct tern_peer *peer = tern_transport_peer(client->transport);
+  bool v6 = strchr(peer->address, ':') != NULL;
+  snprintf(label, sizeof label, v6 ? "[%s]:%u - cid:%llu" : "%s:%u - cid:%llu", peer->address, peer->port,
+           (unsigned long long)client->id);
+  return label;
+}
+
+void nats_client_queued(struct nats_client *client) {
+  if (tern_transport_pending(client->transport) > client->worker->server->limits.max_pending)
+    nats_client_slow(client, "Pending Bytes");
+}
+
+void nats_client_send(struct nats_client *client, const char *text, size_t len) {
+  if (client->worker->trace)
+    tern_log(TERN_LOG_TRACE, "%s - ->> [%.*s]", nats_client_label(client), (int)(len - 2), text);
+  tern_transport_write(client->transport, text, len);
+  nats_client_queued(client);
+}
+
+static void deadline_passed(struct tern_timer *timer) {
+  struct nats_client *client = container_of(timer, struct nats_client, write_deadline);
+  uint64_t deadline = client->worker->server->limits.write_deadline_ms;
+  uint64_t stalled = tern_transport_stalled_ms(client->transport);
+  if (stalled < deadline)
+    tern_timer_start(client->worker->loop, timer, deadline - stalled);
+  else if (client->flow == NATS_ENDED)
+    tern_transport_abort(client->transport, TERN_ESLOW);
+  else
+    nats_client_slow(client, "Write Deadline");
+}
+
+static void start_deadline(struct nats_client *client) {
+  client->write_deadline.fired = deadline_passed;
+  tern_timer_start(client->worker->loop, &client->write_deadline,
+                   client->worker->server->limits.write_deadline_ms);
+}
+
+void nats_client_end(struct nats_client *client) {
+  if (client->flow == NATS_ENDED) return;
+  client->flow = NATS_ENDED;
+  tern_transport_close(client->transport);
+  start_deadline(client); /* for the rest of its output */
+}
+
+void nats_client_error(struct nats_client *client, bool close, const char *format, ...) {
+  char stack[512], *text = stack;
+  va_list args;
+  va_start(args, format);
+  int len = vsnprintf(stack, sizeof stack, format, args);
+  va_end(args);
+  if (len >= (int)sizeof stack && (text = malloc((size_t)len + 1)) != NULL) {
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+  }
+  if (text == NULL) { /* no memory for the long form: the short one is still true */
+    text = stack;
+    len = (int)sizeof stack - 1;
+  }
+  tern_counter_add(&client->worker->stats.protocol_errors, 1);
+  tern_log(TERN_LOG_DEBUG, "%s - -ERR '%s'", nats_client_label(client), text);
+  struct iovec parts[] = {{.iov_base = (char *)(uintptr_t) "-ERR '", .iov_len = 6},
+                          {.iov_base = text, .iov_len = (size_t)len},
+                          {.iov_base = (char *)(uintptr_t) "'\r\n", .iov_len = 3}};
+  tern_transport_writev(client->transport, parts, 3);
+  if (text != stack) free(text);
+  nats_client_queued(client);
+  if (close) nats_client_end(client);
+}
+
+void nats_client_slow(struct nats_client *client, const char *why) {
+  if (client->flow == NATS_ENDED) return;
+  client->flow = NATS_ENDED;
+  tern_counter_add(&client->worker->stats.slow_consumers, 1);
+  tern_log(TERN_LOG_WARN, "%s - Slow Consumer Detected: %s exceeded with %zu bytes pending",
+           nats_client_label(client), why, tern_transport_pending(client->transport));
+  tern_transport_abort(client->transport, TERN_ESLOW);
+}
+
+/* What a parse error means to the client: -ERR or silence, and a line in the log. */
+static void parse_failed(struct nats_client *client, int error) {
+  static const char *const answers[] = {
+      [-TERN_NATS_EUNKNOWN] = "Unknown Protocol Operation",
+      [-TERN_NATS_ELINE] = "maximum control line exceeded",
+      [-TERN_NATS_EPAYLOAD] = "Maximum Payload Violation",
+      [-TERN_NATS_ENOMEM] = NULL,
+  };
+  static const char *const silent[] = {
+      [-TERN_NATS_EARGS] = "wrong number or form of arguments",
+      [-TERN_NATS_EHEADERS] = "message headers without headers:true in CONNECT",
+      [-TERN_NATS_ENOMEM] = "no memory to keep an incomplete operation",
+  };
+  if (error != TERN_NATS_ENOMEM && answers[-error] != NULL) {
+    tern_log(TERN_LOG_ERROR, "%s - Client parser error: %s", nats_client_label(client), answers[-error]);
+    nats_client_error(client, true, "%s", answers[-error]);
+  } else {
+    tern_log(TERN_LOG_ERROR, "%s - Client parser error: %s; closing", nats_client_label(client),
+             silent[-error]);
+    tern_counter_add(&client->worker->stats.protocol_errors, 1);
+    nats_client_end(client);
+  }
+}
+
+static void set_reading(struct nats_client *client, bool paused) {
+  if (client->reading_paused == paused) return;
+  client->reading_paused = paused;
+  if (paused)
+    tern_transport_pause_reading(client->transport);
+  else
+    tern_transport_resume_reading(client->transport);
+}
+
+/* Carries out operations until there are none or something stops the input. */
+static void run(struct nats_client *client) {
+  struct tern_nats_op op;
+  int more = 0;
+  client->turn_cost = 0;
+  while (client->flow == NATS_OPEN && (more = tern_nats_next(&client->parser, &op)) > 0) {
+    nats_command(client, &op);
+    if (client->turn_cost > NATS_TURN_COST_MAX && client->flow == NATS_OPEN) {
+      client->flow = NATS_PAUSED;
+      tern_loop_defer(client->worker->loop, &client->turn);
+    }
+  }
+  if (client->flow == NATS_ENDED) {
+    tern_nats_reset(&client->parser);
+    return;
+  }
+  if (more == 0 || client->flow == NATS_PAUSED) more = tern_nats_keep(&client->parser);
+  if (more < 0) {
+    parse_failed(client, more);
+    tern_nats_reset(&client->parser);
+    return;
+  }
+  set_reading(client, client->flow == NATS_PAUSED || client->worker->stopping);
+}
+
+static void on_data(struct tern_protocol *protocol, const struct tern_chunk *chunk) {
+  struct nats_client *client = container_of(protocol, struct nats_client, protocol);
+  if (client->flow != NATS_OPEN) return; /* ended: whatever comes is ignored */
+  tern_nats_feed(&client->parser, chunk);
+  run(client);
+}
+
+/* The peer has finished: what it sent has been carried out, what it was sent is flushed. */
+static bool on_eof(struct tern_protocol *protocol) {
+  nats_client_end(container_of(protocol, struct nats_client, protocol));
+  return false;
+}
+
+static void congestion_over(struct tern_waiter *waiter) {
+  struct nats_client *client = container_of(waiter, struct nats_client, congestion);
+  if (client->flow != NATS_PAUSED) return;
+  client->flow = NATS_OPEN;
+  run(client);
+}
+
+static void client_free(struct nats_client *client) {
+  nats_connect_fini(&client->options);
+  tern_pool_release(tern_loop_pool(client->worker->loop), client, sizeof *client);
+}
+
+/* The next turn: more input, or for a lost connection the next slice of subscriptions. */
+static void next_turn(struct tern_deferred *deferred) {
+  struct nats_client *client = container_of(deferred, struct nats_client, turn);
+  if (client->transport == NULL) {
+    if (nats_sub_remove_some(client))
+      tern_loop_defer(client->worker->loop, deferred);
+    else
+      client_free(client);
+  } else if (client->flow == NATS_PAUSED && !tern_waiter_is_waiting(&client->congestion)) {
+    client->flow = NATS_OPEN;
+    run(client);
+  }
+}
+
+static void on_pause_writing(struct tern_protocol *protocol) {
+  struct nats_client *client = container_of(protocol, struct nats_client, protocol);
+  if (client->flow == NATS_ENDED) return;
+  start_deadline(client);
+}
+
+static void on_resume_writing(struct tern_protocol *protocol) {
+  struct nats_client *client = container_of(protocol, struct nats_client, protocol);
+  tern_timer_stop(client->worker->loop, &client->write_deadline);
+}
+
+static void on_made(struct tern_protocol *protocol, struct tern_transport *transport) {
+  struct nats_client *client = container_of(protocol, struct nats_client, protocol);
+  client->transport = transport;
+  tern_log(TERN_LOG_DEBUG, "%s - Client connection created", nats_client_label(client));
+  nats_info_send(client, false);
+  if (client->refused) {
+    tern_log(TERN_LOG_ERROR, "%s - maximum connections exceeded", nats_client_label(client));
+    nats_client_error(client, true, "maximum connections exceeded");
+    return;
+  }
+  nats_ping_start(client);
+}
+
+static struct nats_client **bucket_of(struct nats_worker *worker, uint64_t id) {
+  return &worker->by_id[id & (worker->by_id_size - 1)];
+}
+
+static void leave_server(struct nats_server *server) {
+  /* relaxed: a plain count; pairs with the add in nats_factory */
+  atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
+}
+
+static void on_lost(struct tern_protocol *protocol, int error) {
+  struct nats_client *client = container_of(protocol, struct nats_client, protocol);
+  struct nats_worker *worker = client->worker;
+  if (client->transport != NULL)
+    tern_log(TERN_LOG_DEBUG, "%s - Client connection closed: %s", nats_client_label(client),
+             error == 0 ? "Client Closed" : tern_strerror(error));
+  client->transport = NULL;
+  client->flow = NATS_ENDED;
+  tern_nats_reset(&client->parser);
+  tern_timer_stop(worker->loop, &client->ping);
+  tern_timer_stop(worker->loop, &client->write_deadline);
+  tern_waiter_cancel(&client->congestion);
+  if (client->prev != NULL)
+    client->prev->next = client->next;
+  else
+    worker->clients = client->next;
+  if (client->next != NULL) client->next->prev = client->prev;
+  struct nats_client **at = bucket_of(worker, client->id);
+  while (*at != client)
+    at = &(*at)->next_by_id;
+  *at = client->next_by_id;
+  worker->client_count--;
+  tern_counter_add(&worker->stats.connections, (uint64_t)-1);
+  if (!client->refused) leave_server(worker->server);
+  tern_loop_defer(worker->loop, &client->turn); /* frees it, when its subscriptions are gone */
+}
+
+static const struct tern_protocol_ops protocol_ops = {
+    .connection_made = on_made,
+    .data_received = on_data,
+    .eof_received = on_eof,
+    .connection_lost = on_lost,
+    .pause_writing = on_pause_writing,
+    .resume_writing = on_resume_writing,
+};
+
+/* Keeps the buckets at least as many as the clients. Without memory they stay fewer: slower, not wrong. */
+static void grow_buckets(struct nats_worker *worker) {
+  if (worker->client_count < worker->by_id_size) return;
+  uint32_t size = worker->by_id_size * 2;
+  struct nats_client **buckets = calloc(size, sizeof(struct nats_client *));
+  if (buckets == NULL) return;
+  free(worker->by_id);
+  worker->by_id = buckets;
+  worker->by_id_size = size;
+  for (struct nats_client *c = worker->clients; c != NULL; c = c->next) {
+    c->next_by_id = *bucket_of(worker, c->id);
+    *bucket_of(worker, c->id) = c;
+  }
+}
+
+struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
+  struct nats_server *server = arg;
+  struct nats_worker *worker = server->workers[tern_worker_index(tern_worker_of(loop))];
+  struct nats_client *client = tern_pool_alloc(tern_loop_pool(loop), sizeof *client);
+  if (client == NULL) {
+    tern_log(TERN_LOG_ERROR, "connection refused: no memory for it");
+    return NULL;
+  }
+  memset(client, 0, sizeof *client);
+  client->protocol.ops = &protocol_ops;
+  client->worker = worker;
+  client->congestion.ready = congestion_over;
+  client->turn.call = next_turn;
+  client->active_ms = tern_loop_now_ms(loop);
+  nats_connect_init(&client->options);
+  tern_nats_init(&client->parser, TERN_NATS_FROM_CLIENT, tern_loop_pool(loop));
+  tern_nats_set_limits(&client->parser, server->limits.max_control_line, server->limits.max_payload);
+  /* relaxed: ids need only be unique; the count need only be right in the end (pairs with on_lost) */
+  client->id = atomic_fetch_add_explicit(&server->next_id, 1, memory_order_relaxed);
+  uint64_t open = atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
+  client->refused = open >= server->limits.max_connections;
+  if (client->refused) leave_server(server); /* the refused must not take places while they linger */
+  client->next = worker->clients;
+  if (client->next != NULL) client->next->prev = client;
+  worker->clients = client;
+  worker->client_count++;
+  client->next_by_id = *bucket_of(worker, client->id);
+  *bucket_of(worker, client->id) = client;
+  grow_buckets(worker);
+  tern_counter_add(&worker->stats.connections, 1);
+  tern_counter_add(&worker->stats.total_connections, 1);
+  return &client->protocol;
+}
+
+int nats_worker_new(struct nats_server *server, struct route *route, struct nats_worker **out) {
+  struct nats_worker *worker = calloc(1, sizeof *worker);
+  if (worker == NULL) return -ENOMEM;
+  worker->by_id_size = 16;
+  worker->by_id = calloc(worker->by_id_size, sizeof(struct nats_client *));
+  if (worker->by_id == NULL) {
+    free(worker);
+    return -ENOMEM;
+  }
+  worker->server = server;
+  worker->route = route;
+  worker->worker = route->worker;
+  worker->loop = tern_worker_loop(route->worker);
+  worker->trace = tern_log_enabled(TERN_LOG_TRACE);
+  server->workers[tern_worker_index(route->worker)] = worker;
+  *out = worker;
+  return 0;
+}
+
+void nats_worker_free(struct nats_worker *worker) {
+  if (worker == NULL) return;
+  free(worker->by_id);
+  free(worker->lines[0].room);
+  free(worker->lines[1].room);
+  free(worker);
+}
+
+void nats_worker_stop(struct nats_worker *worker) {
+  worker->stopping = true;
+  for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
+    set_reading(client, true);
+}
+
+bool nats_worker_is_quiet(const struct nats_worker *worker) {
+  for (const struct nats_client *client = worker->clients; client != NULL; client = client->next)
+    if (client->flow == NATS_PAUSED) return false;
+  return true;
+}
+
+const struct nats_stats *nats_worker_stats(const struct nats_worker *worker) { return &worker->stats; }
+
+const struct route_stats *nats_worker_route_stats(const struct nats_worker *worker) {
+  return &worker->route->stats;
+}
+
+void nats_untaken(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply) {
+  struct nats_worker *worker = arg;
+  struct nats_client *client = *bucket_of(worker, source);
+  while (client != NULL && client->id != source)
+    client = client->next_by_id;
+  if (client != NULL && client->flow != NATS_ENDED) nats_no_responders(client, subject, reply);
+}

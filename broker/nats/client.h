@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The inside of a NATS client connection, shared by the files of this room.
+ *
+ *     nats_server --- nats_worker --- nats_client --- nats_sub (a sink in the registry)
+ *                       |               |- parser, CONNECT's options
+ *                       |- route        |- sids: sid -> nats_sub
+ *                       |- clients by id
+ *
+ * Thread: everything here belongs to one worker.
+ */
+#ifndef BROKER_NATS_CLIENT_H
+#define BROKER_NATS_CLIENT_H
+
+#include <tern/codec_nats.h>
+#include <tern/transport.h>
+
+#include "connect.h"
+#include "nats.h"
+
+/** One subscription. */
+struct nats_sub {
+  struct tern_sink sink;
+  struct nats_client *client;
+  uint64_t delivered; /* messages since SUB */
+  uint64_t max;       /* removed after that many; 0: never */
+  uint32_t sid_hash;
+  uint16_t sid_len;
+  char sid[]; /* not NUL-terminated */
+};
+
+/** Subscriptions by sid: open addressing, linear probing, at most 3/4 full. */
+struct nats_sids {
+  struct nats_sub **slots;
+  uint32_t capacity; /* a power of two, or 0 */
+  uint32_t count;
+  uint32_t cursor; /* where removal of all of them goes on */
+};
+
+/** What may still happen to a connection's input. */
+enum nats_flow {
+  NATS_OPEN,   /* operations are carried out as they come */
+  NATS_PAUSED, /* waiting for its turn or for a congested worker; input is kept */
+  NATS_ENDED,  /* closing: input is ignored, nothing more is delivered */
+};
+
+struct nats_client {
+  struct tern_protocol protocol;
+  struct nats_worker *worker;
+  struct tern_transport *transport;
+  struct tern_nats_parser parser;
+  struct nats_connect options;
+  struct nats_sids sids;
+  uint64_t id;
+  uint64_t active_ms;              /* last PUB, SUB, UNSUB or PING */
+  struct nats_client *next, *prev; /* all of the worker */
+  struct nats_client *next_by_id;
+  struct tern_timer ping;
+  struct tern_timer write_deadline;
+  struct tern_waiter congestion;
+  struct tern_deferred turn; /* goes on with kept input, or with removing subscriptions after the end */
+  uint32_t pings_out;        /* PINGs not answered */
+  uint32_t turn_cost;        /* deliveries caused in this turn */
+  uint8_t flow;              /* enum nats_flow */
+  bool reading_paused;
+  bool connected; /* CONNECT seen */
+  bool ponged;    /* first PONG sent */
+  bool refused;   /* over max_connections */
+  bool ping_once; /* the next ping tick sends a PING whatever happened */
+};
+
+struct nats_worker {
+  struct nats_server *server;
+  struct route *route;
+  struct tern_worker *worker;
+  struct tern_loop *loop;
+  struct nats_client *clients;
+  struct nats_client **by_id; /* buckets, a power of two */
+  uint32_t by_id_size;
+  uint32_t client_count;
+  bool trace;
+  bool stopping; /* reading is over for all */
+  /* Lines of the message being delivered: [0] without, [1] with headers. They serve all its receivers. */
+  struct nats_line {
+    struct tern_nats_frame frame;
+    char *room;
+    size_t room_len;
+  } lines[2];
+  struct nats_stats stats;
+};
+
+/** Cost of input one connection may cause before others have their turn, in deliveries. */
+#define NATS_TURN_COST_MAX 2000
+/** Subscriptions of a closed connection removed before others have their turn. */
+#define NATS_REMOVE_MAX 1000
+
+/* client.c */
+/** Sends -ERR; close: and ends the connection. */
+void nats_client_error(struct nats_client *client, bool close, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** Ends a connection after what is queued has been sent. */
+void nats_client_end(struct nats_client *client);
+/** Ends a connection at once because it does not take its data; counted. */
+void nats_client_slow(struct nats_client *client, const char *why);
+/** To be called when output was queued: a client that takes too little of it is cut off (max_pending). */
+void nats_client_queued(struct nats_client *client);
+/** Queues bytes for the client. */
+void nats_client_send(struct nats_client *client, const char *text, size_t len);
+/** "127.0.0.1:4711 - cid:5" for logs; valid until the next call. */
+const char *nats_client_label(const struct nats_client *client);
+
+/* command.c */
+/** Carries out one operation. */
+void nats_command(struct nats_client *client, const struct tern_nats_op *op);
+/** Sends the 503 for a request nobody got, if the client has a plain subscription for the answer. */
+void nats_no_responders(struct nats_client *client, struct tern_slice subject, struct tern_slice reply);
+
+/* sub.c */
+/** Subscribes. Returns 0, TERN_ESUBJECT, or -ENOMEM. The sid must not be in use. */
+int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct tern_slice group,
+                 struct tern_slice sid);
+/** The subscription of a sid, or NULL. */
+struct nats_sub *nats_sub_find(const struct nats_client *client, struct tern_slice sid);
+/** Unsubscribes and frees. */
+void nats_sub_remove(struct nats_sub *sub);
+/** Removes up to NATS_REMOVE_MAX subscriptions. True when some are left. */
+bool nats_sub_remove_some(struct nats_client *client);
+
+/* info.c */
+/** Sends INFO; second: the one after the first PONG, which tells the account. */
+void nats_info_send(struct nats_client *client, bool second);
+
+/* ping.c */
+/** Starts the timer of a new connection. */
+void nats_ping_start(struct nats_client *client);
+/** CONNECT was seen: a PING follows soon, to measure the round trip. */
+void nats_ping_connected(struct nats_client *client);
+/** A PONG has come. */
+void nats_ping_answered(struct nats_client *client);
+
+#endif

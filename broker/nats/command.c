@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands: what each operation of the client protocol does. One table, one function per verb; the parser
+ * has checked the form already. The order of checks and answers inside each function is nats-server's, which
+ * clients and their test suites rely on.
+ *
+ * Commands whose effect depends on what has come before (PING, UNSUB with a maximum) first take in what other
+ * workers have sent here (guarantee O2).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/error.h>
+#include <tern/log.h>
+#include <tern/subject.h>
+
+#include "client.h"
+#include "container.h"
+#include "utf8.h"
+
+#define OK_LINE "+OK\r\n"
+/* What these cost a connection's turn, in deliveries. A new queue group copies the list of the filter's groups, which
+ * is long where a client makes it long. */
+#define SUB_COST          4
+#define QUEUE_SUB_COST    50
+#define FILTER_COST_BYTES 16 /* of a filter count as one: its tokens are looked up one by one */
+
+static void acknowledge(struct nats_client *client) {
+  if (client->options.verbose) nats_client_send(client, OK_LINE, sizeof OK_LINE - 1);
+}
+
+static void active(struct nats_client *client) { client->active_ms = tern_loop_now_ms(client->worker->loop); }
+
+static bool starts_with(struct tern_slice text, const char *prefix) {
+  size_t len = strlen(prefix);
+  return text.len >= len && memcmp(text.ptr, prefix, len) == 0;
+}
+
+/* The text in Go's %q form, as error texts have it: \" \\ and \xff for what is neither printable ASCII nor
+ * well-formed UTF-8. malloc'ed; NULL without memory. */
+static char *quoted(struct tern_slice text) {
+  char *room = malloc(text.len * 4 + 1);
+  if (room == NULL) return NULL;
+  char *to = room;
+  for (size_t i = 0; i < text.len;) {
+    unsigned char c = (unsigned char)text.ptr[i];
+    size_t len = nats_utf8_len(text.ptr + i, text.len - i);
+    if (c == '"' || c == '\\') {
+      *to++ = '\\';
+      *to++ = (char)c;
+    } else if (len == 0 || c < 0x20 || c == 0x7F) {
+      len = 1;
+      to += snprintf(to, 5, "\\x%02x", c);
+    } else {
+      memcpy(to, text.ptr + i, len);
+      to += len;
+    }
+    i += len != 0 ? len : 1;
+  }
+  *to = '\0';
+  return room;
+}
+
+/* -ERR 'Permissions Violation for <what> "<name>"<rest>'; the connection stays. */
+static void violation(struct nats_client *client, const char *what, struct tern_slice name,
+                      const char *rest) {
+  char *text = quoted(name);
+  nats_client_error(client, false, "Permissions Violation for %s \"%s\"%s", what, text != NULL ? text : "",
+                    rest);
+  free(text);
+}
+
+static const char *or_none(const char *text) { return text != NULL ? text : "-"; }
+
+static void on_connect(struct nats_client *client, const struct tern_nats_op *op) {
+  struct nats_connect *options = &client->options;
+  int error = nats_connect_parse(options, op->arg);
+  if (error != 0) {
+    tern_log(TERN_LOG_ERROR, "%s - CONNECT refused: %s", nats_client_label(client),
+             error == -EINVAL ? "not a JSON object with fields of the right types" : tern_strerror(error));
+    nats_client_end(client);
+  } else if ((options->account != NULL && options->account[0] != '\0') || options->new_account) {
+    nats_client_error(client, true, "Authorization Violation");
+  } else if (options->protocol < 0 || options->protocol > 1) {
+    nats_client_error(client, true, "invalid client protocol");
+  } else if (options->no_responders && !options->headers) {
+    nats_client_error(client, true, "no responders requires headers support");
+  } else {
+    tern_nats_set_headers(&client->parser, options->headers);
+    acknowledge(client);
+    if (!client->connected) nats_ping_connected(client);
+    tern_log(TERN_LOG_DEBUG, "%s - connected: name %s, %s %s", nats_client_label(client),
+             or_none(options->name), or_none(options->lang), or_none(options->version));
+    client->connected = true;
+  }
+}
+
+static bool is_plain_of(struct tern_sink *sink, void *arg) {
+  struct nats_client *client = arg;
+  client->turn_cost++; /* there may be very many to look at */
+  return container_of(sink, struct nats_sub, sink)->client == client;
+}
+
+void nats_no_responders(struct nats_client *client, struct tern_slice subject, struct tern_slice reply) {
+  struct tern_sink *sink = tern_index_find(client->worker->route->index, reply, is_plain_of, client);
+  if (sink == NULL) return;
+  struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
+  char body[64];
+  size_t len = subject.len + sizeof "NATS/1.0 503\r\nNats-Subject: \r\n\r\n" - 1;
+  int digits = snprintf(body, sizeof body, " %zu %zu\r\n", len, len);
+  struct iovec parts[] = {
+      {.iov_base = (char *)(uintptr_t) "HMSG ", .iov_len = 5},
+      {.iov_base = (char *)(uintptr_t)reply.ptr, .iov_len = reply.len},
+      {.iov_base = (char *)(uintptr_t) " ", .iov_len = 1},
+      {.iov_base = sub->sid, .iov_len = sub->sid_len},
+      {.iov_base = body, .iov_len = (size_t)digits},
+      {.iov_base = (char *)(uintptr_t) "NATS/1.0 503\r\nNats-Subject: ", .iov_len = 28},
+      {.iov_base = (char *)(uintptr_t)subject.ptr, .iov_len = subject.len},
+      {.iov_base = (char *)(uintptr_t) "\r\n\r\n\r\n", .iov_len = 6},
+  };
+  tern_transport_writev(client->transport, parts, 8);
+  nats_client_queued(client);
+}
+
+/* Subjects clients may not publish to, and replies they may not use. False when refused. */
+static bool may_publish(struct nats_client *client, const struct tern_nats_op *op) {
+  if (starts_with(op->subject, "_GR_.") || starts_with(op->subject, "$NRG.")) {
+    violation(client, "Publish to", op->subject, "");
+    return false;
+  }
+  if (starts_with(op->reply, "_R_.") || starts_with(op->reply, "_GR_.") ||
+      starts_with(op->reply, "$JS.ACK.")) {
+    violation(client, "Publish with Reply of", op->reply, "");
+    return false;
+  }
+  return true;
+}
+
+/* PUB and HPUB. The first bytes of a subject decide almost always that it is not a reserved one. */
+static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
+  struct nats_worker *worker = client->worker;
+  active(client);
+  tern_counter_add(&worker->stats.in_msgs, 1);
+  tern_counter_add(&worker->stats.in_bytes, op->body.len);
+  if (client->options.pedantic && !tern_subject_is_literal(op->subject))
+    nats_client_error(client, false, "Invalid Publish Subject");
+  bool reserved = op->subject.ptr[0] == '_' || op->subject.ptr[0] == '$' || op->reply.len > 0;
+  if (reserved && !may_publish(client, op)) return;
+  acknowledge(client);
+  struct tern_message m = {
+      .subject = op->subject,
+      .reply = op->reply,
+      .body = op->body,
+      .header_len = op->header_len,
+      .header_text = op->header_text,
+      .size_text = op->size_text,
+      .owner = op->owner,
+      .hash = tern_subject_hash(op->subject),
+      .source = client->id,
+  };
+  bool tell = client->options.no_responders && op->reply.len > 0;
+  struct route_result result = route_publish(worker->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
+  if (tell && result.receivers == 0) nats_no_responders(client, op->subject, op->reply);
+  client->turn_cost += result.cost;
+  if (result.workers != 0 && tern_worker_any_congested(worker->worker, result.workers) &&
+      client->flow == NATS_OPEN) {
+    client->flow = NATS_PAUSED;
+    tern_worker_wait(worker->worker, &client->congestion);
+  }
+}
+
+static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {
+  const struct nats_limits *limits = &client->worker->server->limits;
+  if (op->group.len == 5 && memcmp(op->group.ptr, "_sys_", 5) == 0) {
+    violation(client, "Subscription to", op->subject, " using queue \"_sys_\"");
+    return false;
+  }
+  if (limits->max_subscription_tokens != 0 &&
+      tern_subject_tokens(op->subject) > limits->max_subscription_tokens) {
+    violation(client, "Subscription to", op->subject, ", too many tokens");
+    return false;
+  }
+  if (limits->max_subscriptions != 0 && client->sids.count >= limits->max_subscriptions) {
+    nats_client_error(client, false, "maximum subscriptions exceeded");
+    return false;
+  }
+  return true;
+}
+
+static void on_sub(struct nats_client *client, const struct tern_nats_op *op) {
+  active(client);
+  client->turn_cost += op->group.len > 0 ? QUEUE_SUB_COST : SUB_COST;
+  client->turn_cost += (uint32_t)op->subject.len / FILTER_COST_BYTES;
+  if (!may_subscribe(client, op)) return;
+  if (nats_sub_find(client, op->sid) == NULL) {
+    int error = nats_sub_add(client, op->subject, op->group, op->sid);
+    if (error == TERN_ESUBJECT) {
+      nats_client_error(client, false, "Invalid Subject");
+      return;
+    }
+    if (error != 0) {
+      /* a subscription that silently is not there would be worse than a reconnect */
+      tern_log(TERN_LOG_ERROR, "%s - no memory for a subscription; closing", nats_client_label(client));
+      nats_client_end(client);
+      return;
+    }
+  }
+  acknowledge(client);
+}
+
+static void on_unsub(struct nats_client *client, const struct tern_nats_op *op) {
+  active(client);
+  client->turn_cost += SUB_COST;
+  tern_worker_drain_inbox(client->worker->worker); /* what came before counts towards max */
+  struct nats_sub *sub = nats_sub_find(client, op->sid);
+  if (sub != NULL) {
+    client->turn_cost += (uint32_t)tern_sink_filter(&sub->sink).len / FILTER_COST_BYTES;
+    sub->max = (uint64_t)op->max;
+    if (op->max == 0 || sub->delivered >= sub->max) nats_sub_remove(sub);
+  }
+  acknowledge(client);
+}
+
+static void on_ping(struct nats_client *client, const struct tern_nats_op *op) {
+  (void)op;
+  active(client);
+  tern_worker_drain_inbox(client->worker->worker); /* O2 */
+  nats_client_send(client, "PONG\r\n", 6);
+  if (client->ponged) return;
+  client->ponged = true;
+  if (client->connected && client->options.protocol >= 1) nats_info_send(client, true);
+}
+
+static void on_pong(struct nats_client *client, const struct tern_nats_op *op) {
+  (void)op;
+  nats_ping_answered(client);
+}
+
+static void on_ok(struct nats_client *client, const struct tern_nats_op *op) {
+  (void)client, (void)op; /* clients may say +OK; it means nothing */
+}
+
+static void on_err(struct nats_client *client, const struct tern_nats_op *op) {
+  tern_log(TERN_LOG_ERROR, "%s - Client Error %.*s; closing", nats_client_label(client), (int)op->arg.len,
+           op->arg.ptr);
+  nats_client_end(client);
+}
+
+/* INFO from a client has no effect, but must be JSON of an object: CONNECT's reader checks just that. */
+static void on_info(struct nats_client *client, const struct tern_nats_op *op) {
+  struct nats_connect ignored;
+  nats_connect_init(&ignored);
+  int error = nats_connect_parse(&ignored, op->arg);
+  nats_connect_fini(&ignored);
+  if (error == 0) return;
+  tern_log(TERN_LOG_ERROR, "%s - INFO that is not JSON; closing", nats_client_label(client));
+  nats_client_end(client);
+}
+
+/* Which words of an operation its verb has, for the trace. */
+enum { SUBJECT = 1, REPLY = 2, GROUP = 4, SID = 8, SIZE = 16 };
+
+static const struct command {
+  const char *name;
+  void (*run)(struct nats_client *client, const struct tern_nats_op *op);
+  unsigned words;
+} commands[] = {
+    [TERN_NATS_CONNECT] = {"CONNECT", on_connect, 0},
+    [TERN_NATS_PUB] = {"PUB", on_pub, SUBJECT | REPLY | SIZE},
+    [TERN_NATS_HPUB] = {"HPUB", on_pub, SUBJECT | REPLY | SIZE},
+    [TERN_NATS_SUB] = {"SUB", on_sub, SUBJECT | GROUP | SID},
+    [TERN_NATS_UNSUB] = {"UNSUB", on_unsub, SID},
+    [TERN_NATS_PING] = {"PING", on_ping, 0},
+    [TERN_NATS_PONG] = {"PONG", on_pong, 0},
+    [TERN_NATS_OK] = {"+OK", on_ok, 0},
+    [TERN_NATS_ERR] = {"-ERR", on_err, 0},
+    [TERN_NATS_INFO] = {"INFO", on_info, 0},
+};
+
+/* CONNECT's argument may hold a password, so arguments are not shown. */
+static void trace(const struct nats_client *client, const struct tern_nats_op *op) {
+  const struct tern_slice *words[] = {&op->subject, &op->reply, &op->group, &op->sid, &op->size_text};
+  char line[2048];
+  int len = snprintf(line, sizeof line, "<<- [%s", commands[op->verb].name);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if ((commands[op->verb].words & 1u << i) && words[i]->len > 0 && len < (int)sizeof line)
+      len += snprintf(line + len, sizeof line - (size_t)len, " %.*s", (int)words[i]->len, words[i]->ptr);
+  tern_log(TERN_LOG_TRACE, "%s - %s]", nats_client_label(client), line);
+}
+
+void nats_command(struct nats_client *client, const struct tern_nats_op *op) {
+  if (client->worker->trace) trace(client, op);
+  commands[op->verb].run(client, op);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * INFO. What is the same for everyone is turned into JSON once; each connection adds its own fields behind
+ * it. Like all JSON of nats-server, `<`, `>` and `&` are written as escapes.
+ *
+ * nats_server_init runs on the control thread, nats_info_send on the client's worker.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+
+/* JSON text with <, > and & as \u00XX (they can only stand inside strings), without the closing brace. */
+static char *escape_open(const char *json) {
+  size_t len = strlen(json) - 1;
+  char *out = malloc(len * 6 + 1);
+  if (out == NULL) return NULL;
+  char *to = out;
+  for (size_t i = 0; i < len; i++) {
+    if (strchr("<>&", json[i]) != NULL)
+      to += snprintf(to, 7, "\\u%04x", (unsigned)json[i]);
+    else
+      *to++ = json[i];
+  }
+  *to = '\0';
+  return out;
+}
+
+int nats_server_init(struct nats_server *server, const struct nats_limits *limits,
+                     const struct nats_identity *identity) {
+  memset(server, 0, sizeof *server);
+  server->limits = *limits;
+  atomic_init(&server->next_id, 1);
+  atomic_init(&server->connections, 0);
+  atomic_init(&server->port, identity->port);
+  json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I}", "server_id", identity->server_id,
+                           "server_name", identity->server_name, "version", identity->nats_version, "tern",
+                           identity->tern_version, "proto", 1, "go", "none (C11)", "host", identity->host,
+                           "headers", 1, "max_payload", (json_int_t)limits->max_payload);
+  char *text = info != NULL ? json_dumps(info, JSON_COMPACT) : NULL;
+  server->info = text != NULL ? escape_open(text) : NULL;
+  free(text);
+  json_decref(info);
+  return server->info != NULL ? 0 : -ENOMEM;
+}
+
+void nats_server_set_port(struct nats_server *server, uint16_t port) {
+  /* release: pairs with the acquire in nats_info_send */
+  atomic_store_explicit(&server->port, port, memory_order_release);
+}
+
+void nats_server_fini(struct nats_server *server) { free(server->info); }
+
+void nats_info_send(struct nats_client *client, bool second) {
+  const char *shared = client->worker->server->info;
+  const struct tern_peer *peer = tern_transport_peer(client->transport);
+  /* acquire: pairs with the release in nats_server_set_port */
+  unsigned port = atomic_load_explicit(&client->worker->server->port, memory_order_acquire);
+  char own[256];
+  int len = snprintf(own, sizeof own, ",\"port\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s} \r\n", port,
+                     (unsigned long long)client->id, strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
+                     second ? ",\"connect_info\":true,\"remote_account\":\"$G\"" : "");
+  struct iovec parts[] = {
+      {.iov_base = (char *)(uintptr_t) "INFO ", .iov_len = 5},
+      {.iov_base = (char *)(uintptr_t)shared, .iov_len = strlen(shared)},
+      {.iov_base = own, .iov_len = (size_t)len},
+  };
+  tern_transport_writev(client->transport, parts, 3);
+}

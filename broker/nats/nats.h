@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * NATS clients: the room's face towards the server. One nats_server for the process, one nats_worker for each
+ * worker; connections are made by nats_factory and look after themselves.
+ */
+#ifndef BROKER_NATS_NATS_H
+#define BROKER_NATS_NATS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tern/limits.h>
+#include <tern/protocol.h>
+#include <tern/stats.h>
+#include <tern/worker.h>
+
+#include "route.h"
+
+struct nats_client;
+struct nats_worker;
+
+/** What operators set; constant while the server runs. */
+struct nats_limits {
+  uint32_t max_payload;      /* bytes */
+  uint32_t max_control_line; /* bytes */
+  uint64_t max_pending;      /* bytes */
+  uint64_t max_connections;
+  uint32_t max_subscriptions;       /* per connection, 0: unlimited */
+  uint32_t max_subscription_tokens; /* 0: unlimited */
+  uint64_t ping_interval_ms;
+  uint32_t ping_max;
+  uint64_t write_deadline_ms;
+};
+
+/** What INFO says about the server. */
+struct nats_identity {
+  const char *server_id;
+  const char *server_name;
+  const char *nats_version; /* the nats-server version clients are told */
+  const char *tern_version;
+  const char *host; /* as configured or advertised */
+  uint16_t port;
+};
+
+/** One for the process. Written by nats_server_init, then constant but for the atomics. */
+struct nats_server {
+  struct nats_limits limits;
+  char *info; /* INFO's JSON up to the fields of one connection, without the closing brace */
+  struct nats_worker *workers[TERN_WORKERS_MAX];
+  /* Written with every connection; the workers above keep them off the cache lines of the limits. */
+  _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
+  _Atomic uint64_t connections; /* relaxed: open connections, for max_connections */
+  _Atomic unsigned port;        /* in INFO */
+};
+
+/** Figures of one worker's clients. */
+struct nats_stats {
+  struct tern_counter connections; /* now */
+  struct tern_counter total_connections;
+  struct tern_counter subscriptions; /* now */
+  struct tern_counter in_msgs, in_bytes, out_msgs, out_bytes;
+  struct tern_counter slow_consumers;
+  struct tern_counter stale_connections;
+  struct tern_counter protocol_errors;
+};
+
+/** Prepares the part all connections share. Returns 0 or -ENOMEM. Thread: control. */
+int nats_server_init(struct nats_server *server, const struct nats_limits *limits,
+                     const struct nats_identity *identity);
+/** Sets the port INFO tells, once the system has chosen one. Thread: control. */
+void nats_server_set_port(struct nats_server *server, uint16_t port);
+/** Frees it. Thread: control, after the workers stopped. */
+void nats_server_fini(struct nats_server *server);
+
+/** Makes the part of one worker; route is the worker's. Returns 0 or -ENOMEM. Thread: the worker's. */
+int nats_worker_new(struct nats_server *server, struct route *route, struct nats_worker **out);
+/** Frees it; all its clients must be gone. Thread: the worker's. */
+void nats_worker_free(struct nats_worker *worker);
+/** No more input from clients is read; what was read will be handled. Thread: the worker's. */
+void nats_worker_stop(struct nats_worker *worker);
+/** True when no client has input left that was read. Thread: the worker's. */
+bool nats_worker_is_quiet(const struct nats_worker *worker);
+/** Figures of its clients, and of its route. Thread: any. */
+const struct nats_stats *nats_worker_stats(const struct nats_worker *worker);
+const struct route_stats *nats_worker_route_stats(const struct nats_worker *worker);
+/** Sends the 503 for a message that found nobody after all (route_untaken_fn; arg: the nats_worker).
+ * Thread: the worker's. */
+void nats_untaken(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply);
+
+/** Makes the protocol of a new connection (tern_protocol_factory; arg: the nats_server). */
+struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Options: everything an operator can set, with nats-server's names. One table describes them (name,
+ * spellings, type, bounds, help text); the command line is read by it, and the configuration file will be.
+ * Thread: control, before the server starts; afterwards the structure is constant.
+ */
+#ifndef BROKER_OPS_OPTIONS_H
+#define BROKER_OPS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** One `--handler FILTER=MODULE`. */
+struct options_handler {
+  char *filter;
+  char *module; /* a path (contains '/'), or a name looked up in the module directories */
+};
+
+struct options {
+  char *host;             /* -a, --addr, --net; default "0.0.0.0" */
+  int port;               /* -p; default 4222, -1: any free one */
+  char *server_name;      /* -n; NULL: the server id */
+  char *client_advertise; /* --client_advertise host[:port]; NULL: none */
+  char *pid_file;         /* -P */
+  char *ports_file_dir;   /* --ports_file_dir */
+  char *log_file;         /* -l */
+  bool logtime;           /* -T; default true */
+  bool logtime_utc;
+  bool debug;                       /* -D */
+  bool trace;                       /* -V */
+  unsigned workers;                 /* --workers; 0: processors available */
+  uint32_t ring_size;               /* --ring_size: bytes of a ring between two workers, a power of two */
+  char *unix_socket;                /* --unix_socket PATH: listen there too; NULL: no */
+  uint32_t max_payload;             /* bytes */
+  uint32_t max_control_line;        /* bytes, at most 16384 */
+  uint64_t max_pending;             /* bytes */
+  int64_t max_connections;          /* after options_parse above 0; no limit: INT64_MAX */
+  uint32_t max_subscriptions;       /* per connection, 0: unlimited */
+  uint32_t max_subscription_tokens; /* 0: unlimited */
+  uint64_t ping_interval_ms;
+  uint32_t ping_max;
+  uint64_t write_deadline_ms;
+  struct options_handler *handlers;
+  size_t handler_count;
+};
+
+/** What main should do after the command line was read. */
+enum options_verdict {
+  OPTIONS_RUN,  /* start the server */
+  OPTIONS_EXIT, /* everything is said (help, version, usage): exit code 0 */
+  OPTIONS_FAIL, /* the reason is on standard error: exit code 1 */
+};
+
+/** Sets the defaults. Returns 0 or -ENOMEM. */
+int options_init(struct options *options);
+/** Reads the command line; prints help, version or errors itself. */
+enum options_verdict options_parse(struct options *options, int argc, char **argv);
+/** Frees everything inside. */
+void options_free(struct options *options);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The data path: one message from whoever publishes it to everyone who wants it.
+ *
+ * Each worker has one route: its index of the registry and its way to the other workers. Protocols call
+ * route_publish and give sinks (registry.h); they never meet one another anywhere else.
+ * All functions: Thread: the worker's. Blocks: never.
+ */
+#ifndef BROKER_ROUTE_H
+#define BROKER_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tern/message.h>
+#include <tern/registry.h>
+#include <tern/stats.h>
+#include <tern/worker.h>
+
+/** Record kinds of the router (worker.h). */
+enum {
+  ROUTE_RECORD_MESSAGE = TERN_RECORD_USER, /* a message for one worker's sinks */
+  ROUTE_RECORD_UNTAKEN,                    /* back to the source: nobody was left to take it */
+};
+
+/** Tells the protocol of a connection that a message it published with ROUTE_TELL_UNTAKEN found nobody after
+ * all. The slices are valid during the call. */
+typedef void route_untaken_fn(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply);
+
+/** Figures of one route. */
+struct route_stats {
+  struct tern_counter rerouted;  /* queue-group messages passed on because the chosen worker had nobody */
+  struct tern_counter untaken;   /* queue-group messages that found nobody in the end */
+  struct tern_counter no_memory; /* messages dropped because memory was refused */
+};
+
+/** What became of a message. */
+struct route_result {
+  uint32_t receivers; /* sinks, handlers and other workers that took it; 0: nobody wants it */
+  uint32_t cost;      /* what it took, in sinks looked at: to be charged to the source's turn */
+  uint64_t workers;   /* workers it was sent to (bit i); if one is congested, pause the source */
+};
+
+struct route {
+  struct tern_worker *worker;
+  struct tern_index *index;
+  route_untaken_fn *untaken;
+  void *untaken_arg;
+  uint64_t random; /* state of the pick's generator */
+  uint32_t *picks; /* scratch: chosen worker per group */
+  uint32_t picks_capacity;
+  uint32_t depth;             /* publishes inside publishes (handlers) */
+  struct route_result inside; /* what the handlers being called have caused */
+  struct route_stats stats;
+};
+
+/** Flags of route_publish. */
+enum { ROUTE_TELL_UNTAKEN = 1 /* the source wants to know when nobody took it (no responders) */ };
+
+/** Handlers may publish from inside a message; deeper than this is refused. */
+#define ROUTE_DEPTH_MAX 8
+/** Most of a record (tern_worker_record_max) that subject and reply may take, for handlers as for control lines: the name
+ * of a queue group and a copied body must fit as well. */
+#define ROUTE_WORDS_SHARE 4
+
+/** Prepares a route. Returns 0 or -ENOMEM. */
+int route_init(struct route *route, struct tern_worker *worker, struct tern_registry *registry);
+/** Says who is told when nobody took a message. Must come before the first message. */
+void route_on_untaken(struct route *route, route_untaken_fn *untaken, void *arg);
+/** Frees what route_init made; all sinks must be gone. */
+void route_fini(struct route *route);
+/** Delivers a message to everyone who wants it. message->hash must be set. */
+struct route_result route_publish(struct route *route, struct tern_message *message, unsigned flags);
+/** Publishes from inside the broker (handlers). Returns 0, TERN_ELIMIT when nested too deep, or -ENOMEM. */
+int route_publish_inside(struct route *route, struct tern_slice subject, struct tern_slice reply,
+                         struct tern_slice payload);
+/** Handles a record of the router's kinds that came from another worker. */
+void route_receive(struct route *route, unsigned from, unsigned kind, const void *data, size_t len);
+/** The route of the worker whose thread this is; NULL elsewhere. */
+struct route *route_current(void);
+
+#endif

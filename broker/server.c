@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server owns the parts. They are started in the order of this list and stopped in the reverse one:
+ *
+ *     identity      server id and what INFO says
+ *     workers       threads, each with its part of the core (core.c)
+ *     handlers      in-process modules, attached before anyone can publish
+ *     listeners     from here on clients come
+ *     files         pid and ports file: others may look now
+ *
+ * Runs on the control thread.
+ */
+#include "server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <tern/error.h>
+#include <tern/listener.h>
+#include <tern/log.h>
+#include <tern/worker.h>
+
+#include "core.h"
+#include "files.h"
+#include "handlers.h"
+#include "version.h"
+
+/** How long the end waits for clients to take what was queued for them. */
+#define STOP_FLUSH_MS 5000
+
+#define SERVER_ID_LEN 56
+
+struct server {
+  struct options options; /* the caller's, who frees what is inside */
+  const char *program;
+  char id[SERVER_ID_LEN + 1];
+  struct tern_workers *workers;
+  struct core core;
+  struct handlers *handlers;
+  struct tern_listener *tcp, *unix_socket;
+  bool ports_written;
+};
+
+/* A public key's text form (nkey): prefix byte of a server, 32 bytes, CRC-16/XMODEM, in base32. No one has
+ * the private key; the id only has to be unique and of the usual shape. */
+static int make_server_id(char id[SERVER_ID_LEN + 1]) {
+  static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  unsigned char raw[35] = {13 << 3};
+  if (getrandom(raw + 1, 32, 0) != 32) return -errno;
+  unsigned crc = 0;
+  for (int i = 0; i < 33; i++) {
+    crc ^= (unsigned)raw[i] << 8;
+    for (int b = 0; b < 8; b++)
+      crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
+  }
+  raw[33] = (unsigned char)(crc & 0xFF);
+  raw[34] = (unsigned char)(crc >> 8 & 0xFF);
+  for (int bit = 0; bit < 35 * 8; bit += 5) {
+    unsigned two = (unsigned)raw[bit / 8] << 8 | (bit / 8 + 1 < 35 ? raw[bit / 8 + 1] : 0u);
+    id[bit / 5] = alphabet[two >> (11 - bit % 8) & 31];
+  }
+  id[SERVER_ID_LEN] = '\0';
+  return 0;
+}
+
+static void fill_limits(struct nats_limits *limits, const struct options *options) {
+  *limits = (struct nats_limits){
+      .max_payload = options->max_payload,
+      .max_control_line = options->max_control_line,
+      .max_pending = options->max_pending,
+      .max_connections = (uint64_t)options->max_connections,
+      .max_subscriptions = options->max_subscriptions,
+      .max_subscription_tokens = options->max_subscription_tokens,
+      .ping_interval_ms = options->ping_interval_ms,
+      .ping_max = options->ping_max,
+      .write_deadline_ms = options->write_deadline_ms,
+  };
+}
+
+static int make_nats(struct server *server) {
+  const struct options *o = &server->options;
+  struct nats_limits limits;
+  fill_limits(&limits, o);
+  struct nats_identity identity = {
+      .server_id = server->id,
+      .server_name = o->server_name != NULL ? o->server_name : server->id,
+      .nats_version = TERN_NATS_VERSION,
+      .tern_version = TERN_VERSION,
+      .port = o->port > 0 ? (uint16_t)o->port : 0,
+  };
+  /* "host[:port]" to advertise instead of where the server listens */
+  const char *address = o->client_advertise != NULL ? o->client_advertise : o->host;
+  const char *colon = o->client_advertise != NULL ? strrchr(address, ':') : NULL;
+  if (colon != NULL && strchr(colon, ']') != NULL) colon = NULL; /* inside of [v6] */
+  char *host = strndup(address, colon != NULL ? (size_t)(colon - address) : strlen(address));
+  if (host == NULL) return -ENOMEM;
+  if (colon != NULL) identity.port = (uint16_t)strtoul(colon + 1, NULL, 10);
+  identity.host = host;
+  int error = core_init(&server->core, &limits, &identity);
+  free(host);
+  return error;
+}
+
+static int start_workers(struct server *server) {
+  struct tern_workers_options options = {.count = server->options.workers,
+                                         .ring_bytes = server->options.ring_size};
+  core_worker_options(&server->core, &options);
+  int error = tern_workers_new(&options, &server->workers);
+  if (error == 0) error = core_attach(&server->core, server->workers);
+  if (error == 0) error = tern_workers_start(server->workers);
+  return error;
+}
+
+static int listen_at(struct server *server, const char *url, struct tern_listener **out) {
+  struct tern_listener_options options = {.url = url, .factory = nats_factory, .arg = &server->core.nats};
+  int error = tern_listener_open(server->workers, &options, out);
+  if (error != 0)
+    tern_log(TERN_LOG_FATAL, "Error listening on %s: %s%s", url, tern_strerror(error),
+             error == -EADDRINUSE ? "; stop the other server or choose another port with -p" : "");
+  return error;
+}
+
+static int start_listening(struct server *server) {
+  const struct options *o = &server->options;
+  char url[512];
+  bool v6 = strchr(o->host, ':') != NULL;
+  snprintf(url, sizeof url, v6 ? "tcp://[%s]:%d" : "tcp://%s:%d", o->host, o->port < 0 ? 0 : o->port);
+  int error = listen_at(server, url, &server->tcp);
+  if (error != 0) return error;
+  if (o->port <= 0 && o->client_advertise == NULL)
+    nats_server_set_port(&server->core.nats, server_port(server));
+  tern_log(TERN_LOG_INFO, "Listening for client connections on %s:%u", o->host, server_port(server));
+  if (o->unix_socket != NULL) {
+    snprintf(url, sizeof url, "unix://%s", o->unix_socket);
+    error = listen_at(server, url, &server->unix_socket);
+    if (error == 0) tern_log(TERN_LOG_INFO, "Listening for client connections on %s", url);
+  }
+  return error;
+}
+
+static int write_files(struct server *server) {
+  const struct options *o = &server->options;
+  int error = o->pid_file != NULL ? files_write_pid(o->pid_file) : 0;
+  if (error == 0 && o->ports_file_dir != NULL) {
+    error = files_write_ports(o->ports_file_dir, server->program, o->host, server_port(server));
+    server->ports_written = error == 0;
+  }
+  return error;
+}
+
+static int start(struct server *server) {
+  int error = make_server_id(server->id);
+  if (error == 0) error = make_nats(server);
+  if (error == 0) error = start_workers(server);
+  if (error != 0) {
+    tern_log(TERN_LOG_FATAL, "cannot start: %s", tern_strerror(error));
+    return error;
+  }
+  error = handlers_new(server->workers, server->core.registry, &server->options, &server->handlers);
+  if (error == 0) error = start_listening(server);
+  if (error == 0) error = write_files(server);
+  return error;
+}
+
+/* The list at the top, backwards. Works from any point a start may have reached. */
+static int stop(struct server *server) {
+  if (server->ports_written) files_remove_ports(server->options.ports_file_dir, server->program);
+  if (server->unix_socket != NULL) tern_listener_close(server->unix_socket);
+  if (server->tcp != NULL) tern_listener_close(server->tcp);
+  handlers_free(server->handlers);
+  int error = 0;
+  if (server->workers != NULL) error = tern_workers_stop(server->workers, STOP_FLUSH_MS);
+  core_fini(&server->core);
+  if (server->workers != NULL) tern_workers_free(server->workers);
+  free(server);
+  return error;
+}
+
+int server_start(const struct options *options, const char *program, struct server **out) {
+  struct server *server = calloc(1, sizeof *server);
+  if (server == NULL) return -ENOMEM;
+  server->options = *options;
+  server->program = program;
+  tern_log(TERN_LOG_INFO, "Starting tern %s (speaks NATS as nats-server %s)", TERN_VERSION,
+           TERN_NATS_VERSION);
+  int error = start(server);
+  if (error != 0) {
+    stop(server);
+    return error;
+  }
+  tern_log(TERN_LOG_INFO, "Server id is %s, %u workers", server->id, tern_workers_count(server->workers));
+  tern_log(TERN_LOG_INFO, "Server is ready");
+  *out = server;
+  return 0;
+}
+
+#define ULL(value) ((unsigned long long)(value))
+
+/* What can be told in two lines until there is monitoring: traffic, and everything that is dropped or held back. */
+static void log_figures(struct server *server) {
+  struct core_figures f = core_figures(&server->core, server->workers);
+  struct handlers_stats h = handlers_stats(server->handlers);
+  tern_log(TERN_LOG_INFO,
+           "figures: connections %llu (of %llu ever), subscriptions %llu on %llu filters, in %llu messages "
+           "%llu bytes, "
+           "out %llu messages %llu bytes, handler calls %llu errors %llu",
+           ULL(f.connections), ULL(f.total_connections), ULL(f.subscriptions), ULL(f.filters), ULL(f.in_msgs),
+           ULL(f.in_bytes), ULL(f.out_msgs), ULL(f.out_bytes), ULL(h.calls), ULL(h.errors));
+  tern_log(
+      TERN_LOG_INFO,
+      "figures: slow consumers %llu, stale connections %llu, protocol errors %llu, dropped for memory %llu, "
+      "queue messages passed on %llu, queue messages nobody took %llu, full rings %llu, objects waiting for "
+      "a "
+      "grace period %llu, log lines dropped %llu",
+      ULL(f.slow_consumers), ULL(f.stale_connections), ULL(f.protocol_errors), ULL(f.no_memory),
+      ULL(f.rerouted), ULL(f.untaken), ULL(f.overflows), ULL(f.retired), ULL(tern_log_dropped()));
+}
+
+int server_stop(struct server *server) {
+  tern_log(TERN_LOG_INFO, "Initiating Shutdown...");
+  log_figures(server);
+  int error = stop(server);
+  tern_log(TERN_LOG_INFO, "Server Exiting..");
+  return error;
+}
+
+void server_reload(struct server *server) {
+  handlers_reload(server->handlers);
+  log_figures(server);
+}
+
+uint16_t server_port(const struct server *server) { return tern_listener_port(server->tcp); }

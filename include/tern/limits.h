@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Every bound in one place, with its unit in its name and what happens there. Values that an operator
+ * may change are defaults (`_DEFAULT`); the others are fixed by the design.
+ */
+#ifndef TERN_LIMITS_H
+#define TERN_LIMITS_H
+
+/** Workers in one process: the doorbell word has 64 bits, three are not workers. More: refused at start. */
+#define TERN_WORKERS_MAX 60
+
+/** Argument bytes of one control line (NATS `max_control_line`). More: `-ERR`, connection closed. */
+#define TERN_CONTROL_LINE_MAX_BYTES_DEFAULT 4096
+/** Bytes of one message, headers included (NATS `max_payload`). More: `-ERR`, connection closed. */
+#define TERN_PAYLOAD_MAX_BYTES_DEFAULT (1024 * 1024)
+/** Unsent bytes of one connection (NATS `max_pending`). More: the connection is dropped as slow. */
+#define TERN_PENDING_MAX_BYTES_DEFAULT (64 * 1024 * 1024)
+/** Open client connections (NATS `max_connections`). More: `-ERR`, the new connection is closed. */
+#define TERN_CONNECTIONS_MAX_DEFAULT 65536
+
+/** Bytes read from one connection in one go; then the next ready connection has its turn. */
+#define TERN_READ_BYTES 65536
+/** Payloads up to this size are copied into output; larger ones are referenced where they lie. */
+#define TERN_COPY_MAX_BYTES 4096
+/** Longest single contiguous reservation in a transport's output. More: TERN_ELIMIT, use write_buf. */
+#define TERN_RESERVE_MAX_BYTES 16384
+/** Bytes one connection may collect before it is flushed in the middle of a tick. */
+#define TERN_FLUSH_EARLY_BYTES 131072
+/** Bytes of one worker-to-worker ring. Full: messages overflow and their source is paused. */
+#define TERN_RING_BYTES_DEFAULT (256 * 1024)
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The message on its way from a publisher to sinks: slices into somebody's buffer and nothing of its own.
+ */
+#ifndef TERN_MESSAGE_H
+#define TERN_MESSAGE_H
+
+#include <stdint.h>
+
+#include <tern/buffer.h>
+
+/** A message. All slices are valid only while it is being delivered. */
+struct tern_message {
+  struct tern_slice subject;     /**< where it was published to */
+  struct tern_slice reply;       /**< where answers go; empty: nowhere */
+  struct tern_slice body;        /**< headers (NATS/1.0 block), then payload, contiguous */
+  uint32_t header_len;           /**< bytes of body that are headers; 0: none */
+  struct tern_slice header_text; /**< header_len in the publisher's own digits; empty: none known */
+  struct tern_slice size_text;   /**< body.len in the publisher's own digits ("0005"); empty: none known */
+  struct tern_buf *owner;        /**< buffer body lies in; reference it to keep large bodies. NULL: copy */
+  uint64_t hash;                 /**< tern_subject_hash(subject) */
+  uint64_t source;               /**< id of the connection it came from; 0: from inside */
+  uint32_t prepared; /**< bits by which sinks of one kind remember what they have encoded for all of them; 0
+                        at first */
+};
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pool: slab memory for one thread. Objects of one size class live in arenas of 512 KiB taken from the
+ * system, aligned to their size, so that masking an object's address finds its arena:
+ *
+ *     arena (512 KiB, one class)          pool
+ *     +--------+----+----+----+-----+     open[class] -> arena with room <-> arena with room
+ *     | header | ob | ob | ob | ... |     (full arenas are on no list and come back with the first release)
+ *     +--------+----+----+----+-----+
+ *       free -> ob -> ob    ^bump: never used beyond here, so untouched pages cost nothing
+ *
+ * An arena that becomes empty goes back to the system, except for one per class that is kept against flapping
+ * until tern_pool_trim. Requests above the largest class go to malloc. Everything is owner-thread only: no
+ * atomics, no locks. Under AddressSanitizer free objects are poisoned.
+ */
+#include "pool.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <tern/buffer.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POOL_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_ASAN 1
+#endif
+#endif
+#ifdef POOL_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n)   ASAN_POISON_MEMORY_REGION((p), (n))
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
+#else
+#define POISON(p, n)   ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#endif
+
+#define ARENA_BYTES  ((size_t)512 * 1024)
+#define HEADER_BYTES 64
+/* The large classes leave room for a struct in front of a power-of-two payload. */
+#define ROOM 64
+
+static const uint32_t class_bytes[] = {32,  48,  64,   96,   128,  192,         256,          384,
+                                       512, 768, 1024, 1536, 2048, 4096 + ROOM, 16384 + ROOM, 65536 + ROOM};
+#define CLASSES (sizeof class_bytes / sizeof class_bytes[0])
+#define LARGEST (65536 + ROOM)
+
+struct object {
+  struct object *next;
+};
+
+struct arena {
+  struct arena *next, *prev; /* on open[class] when it has room */
+  struct object *free;
+  uint32_t bump; /* offset of the first byte never handed out */
+  uint32_t live;
+  uint32_t size; /* of an object */
+  uint8_t class;
+  bool open;
+};
+_Static_assert(sizeof(struct arena) <= HEADER_BYTES, "arena header");
+
+struct tern_pool {
+  struct arena *open[CLASSES];
+  struct tern_pool_stats stats;
+};
+
+int (*tern__pool_fault)(size_t size);
+
+struct tern_pool *tern_pool_new(void) {
+  return calloc(1, sizeof(struct tern_pool));
+}
+
+static unsigned class_of(size_t size) {
+  unsigned c = size > 256 ? 7 : 0;
+  while (class_bytes[c] < size)
+    c++;
+  return c;
+}
+
+static void list_add(struct tern_pool *pool, struct arena *a) {
+  a->prev = NULL;
+  a->next = pool->open[a->class];
+  if (a->next != NULL) a->next->prev = a;
+  pool->open[a->class] = a;
+  a->open = true;
+}
+
+static void list_remove(struct tern_pool *pool, struct arena *a) {
+  if (a->prev != NULL)
+    a->prev->next = a->next;
+  else
+    pool->open[a->class] = a->next;
+  if (a->next != NULL) a->next->prev = a->prev;
+  a->open = false;
+}
+
+static struct arena *arena_new(struct tern_pool *pool, unsigned class) {
+  /* twice the size, then cut to an aligned half: the system aligns to pages only */
+  char *raw = mmap(NULL, 2 * ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (raw == MAP_FAILED) return NULL;
+  char *start = (char *)(((uintptr_t)raw + ARENA_BYTES - 1) & ~(uintptr_t)(ARENA_BYTES - 1));
+  if (start > raw) munmap(raw, (size_t)(start - raw));
+  char *end = start + ARENA_BYTES;
+  if (end < raw + 2 * ARENA_BYTES) munmap(end, (size_t)(raw + 2 * ARENA_BYTES - end));
+  /* a huge page for a handful of small objects would cost more memory than it saves time */
+  madvise(start, ARENA_BYTES, MADV_NOHUGEPAGE);
+  struct arena *a = (struct arena *)(void *)start;
+  a->bump = HEADER_BYTES;
+  a->size = class_bytes[class];
+  a->class = (uint8_t) class;
+  POISON(start + HEADER_BYTES, ARENA_BYTES - HEADER_BYTES);
+  list_add(pool, a);
+  pool->stats.held_bytes += ARENA_BYTES;
+  return a;
+}
+
+static void arena_free(struct tern_pool *pool, struct arena *a) {
+  list_remove(pool, a);
+  UNPOISON(a, ARENA_BYTES);
+  munmap(a, ARENA_BYTES);
+  pool->stats.held_bytes -= ARENA_BYTES;
+}
+
+void *tern_pool_alloc(struct tern_pool *pool, size_t size) {
+  if (tern__pool_fault != NULL && tern__pool_fault(size)) return NULL;
+  if (size > LARGEST) {
+    void *memory = malloc(size);
+    if (memory == NULL) return NULL;
+    pool->stats.live_objects++;
+    pool->stats.live_bytes += size;
+    pool->stats.held_bytes += size;
+    return memory;
+  }
+  unsigned class = class_of(size);
+  struct arena *a = pool->open[class];
+  if (a == NULL && (a = arena_new(pool, class)) == NULL) return NULL;
+  struct object *object = a->free;
+  if (object != NULL) {
+    UNPOISON(object, a->size);
+    a->free = object->next;
+  } else {
+    object = (struct object *)(void *)((char *)a + a->bump);
+    UNPOISON(object, a->size);
+    a->bump += a->size;
+  }
+  a->live++;
+  if (a->free == NULL && a->bump + a->size > ARENA_BYTES) list_remove(pool, a);
+  pool->stats.live_objects++;
+  pool->stats.live_bytes += a->size;
+  return object;
+}
+
+void tern_pool_release(struct tern_pool *pool, void *memory, size_t size) {
+  if (memory == NULL) return;
+  pool->stats.live_objects--;
+  if (size > LARGEST) {
+    pool->stats.live_bytes -= size;
+    pool->stats.held_bytes -= size;
+    free(memory);
+    return;
+  }
+  struct arena *a = (struct arena *)((uintptr_t)memory & ~(uintptr_t)(ARENA_BYTES - 1));
+  struct object *object = memory;
+  object->next = a->free;
+  a->free = object;
+  POISON(object, a->size);
+  a->live--;
+  pool->stats.live_bytes -= a->size;
+  if (!a->open) list_add(pool, a);
+  bool only_one = pool->open[a->class] == a && a->next == NULL;
+  if (a->live == 0 && !only_one) arena_free(pool, a);
+}
+
+void tern_pool_trim(struct tern_pool *pool) {
+  for (unsigned c = 0; c < CLASSES; c++) {
+    struct arena *next;
+    for (struct arena *a = pool->open[c]; a != NULL; a = next) {
+      next = a->next;
+      if (a->live == 0) arena_free(pool, a);
+    }
+  }
+}
+
+struct tern_pool_stats tern_pool_stats(const struct tern_pool *pool) {
+  return pool->stats;
+}
+
+void tern_pool_free(struct tern_pool *pool) {
+  if (pool == NULL) return;
+  if (pool->stats.live_objects != 0) {
+    fprintf(stderr,
+            "tern: a memory pool was freed with %llu objects (%llu bytes) still in use; this is a bug\n",
+            (unsigned long long)pool->stats.live_objects, (unsigned long long)pool->stats.live_bytes);
+    abort();
+  }
+  tern_pool_trim(pool);
+  free(pool);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Inside of a loop, for the worker (worker.c) and the simulation (sim.c). lib/net uses watch.h only.
+ */
+#ifndef TERN_LOOP_LOOP_INTERNAL_H
+#define TERN_LOOP_LOOP_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "watch.h"
+#include "wheel.h"
+
+/** The parts of a tick that a simulation may interleave with other workers' parts. */
+enum tern__phase {
+  TERN__PHASE_INBOX,   /* step 1 */
+  TERN__PHASE_READY,   /* steps 2 and 3 */
+  TERN__PHASE_PUBLISH, /* step 4 */
+  TERN__PHASE_FLUSH,   /* step 5 */
+  TERN__PHASE_REST,    /* steps 6 and 7 */
+  TERN__PHASES
+};
+
+struct tern_loop {
+  int epoll_fd;
+  int wake_fd; /* eventfd; written by tern__loop_wake, never read */
+  bool stopped;
+  bool in_tick;
+  bool active;              /* the last poll or ready step had something to do */
+  bool inbox_left;          /* the inbox hook said so in this tick */
+  struct tern_watch *ready; /* first in, first out */
+  struct tern_watch **ready_end;
+  struct tern_watch *running; /* step 3: what is left of the ready list it began with */
+  struct tern_flush *dirty;
+  struct tern_flush **dirty_end;
+  struct tern_deferred *deferred;
+  struct tern_deferred **deferred_end;
+  struct tern_loop_member *members;
+  struct tern_loop_member *closing; /* shutdown_members: those not yet visited */
+  unsigned member_count;
+  uint64_t joined; /* members ever */
+  struct tern_loop_hooks hooks;
+  uint64_t now_ms;
+  const uint64_t *simulated_ms; /* replaces the system's clock when not NULL */
+  uint64_t trim_ms;             /* when to give memory back if nothing happens until then; 0: done */
+  struct tern_pool *pool;
+  struct tern_buf *read_buf;
+  void *data;
+  struct tern_worker *worker; /* NULL: a loop of its own */
+  const void *owner;          /* identifies the thread; NULL: nobody's yet */
+  struct tern__wheel wheel;
+};
+
+/** Runs one phase of a tick. timeout_ms is for TERN__PHASE_READY. */
+void tern__loop_step(struct tern_loop *loop, enum tern__phase phase, int timeout_ms);
+/** True when the next tick has something to do whatever the kernel says. */
+bool tern__loop_has_work(const struct tern_loop *loop);
+/** Makes the calling thread the owner. */
+void tern__loop_own(struct tern_loop *loop);
+/** Ends the loop's sleep. Thread: any, while the loop exists. */
+void tern__loop_wake(struct tern_loop *loop);
+
+#endif

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ordering guarantees in simulation: several workers in one thread, stepped phase by phase in an order drawn from
+ * a seed, with rings so small that they overflow all the time. Each seed is a different interleaving and repeats
+ * exactly; a failure prints its seed (SIM_SEED runs one, SIM_SEEDS how many).
+ *
+ *     O1  one publisher's messages reach each subscriber in the order sent
+ *     O2  after the PONG that answers P's PING, a PING of S is not answered before P's earlier messages
+ *     O3  after the PONG that follows a SUB, every later publish on any connection sees it
+ *     O4  after an UNSUB is processed nothing more is delivered
+ *     O5  a queue-group message goes to exactly one live member
+ *
+ * Messages are "p<publisher>:<number>:" and padding across the copy/reference threshold. Subjects: "o.<publisher>".
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "broker_sim.h"
+
+#define WORKERS     3
+#define PUBLISHERS  3
+#define SUBSCRIBERS 4
+#define MESSAGES    25
+#define STEPS_MAX   2000000
+#define RING_BYTES  32768 /* the least that takes the largest record; eight of them fill it */
+
+static const char connect_line[] =
+    "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"protocol\":1}\r\n";
+
+/* ---- reading what a client received ---- */
+
+struct event {
+  enum { NOTHING, PONG, MESSAGE } kind;
+  unsigned publisher, number, sid;
+};
+
+/* Takes the next whole line (and payload) of interest. */
+static struct event next_event(struct sim_client *c) {
+  struct event e = {NOTHING, 0, 0, 0};
+  sim_pull(c);
+  for (;;) {
+    char *line = c->in + c->read_to;
+    char *lf = memchr(line, '\n', c->in_len - c->read_to);
+    if (lf == NULL) return e;
+    size_t used = (size_t)(lf - line) + 1;
+    if (strncmp(line, "MSG ", 4) == 0) {
+      char subject[32];
+      unsigned size;
+      assert_int_equal(sscanf(line, "MSG %31s %u %u", subject, &e.sid, &size), 3);
+      if (c->in_len - c->read_to < used + size + 2) return e;
+      assert_int_equal(sscanf(lf + 1, "p%u:%u:", &e.publisher, &e.number), 2);
+      assert_memory_equal(lf + 1 + size, "\r\n", 2);
+      used += size + 2;
+      e.kind = MESSAGE;
+    } else if (strncmp(line, "PONG", 4) == 0) {
+      e.kind = PONG;
+    } else {
+      assert_true(strncmp(line, "INFO ", 5) == 0 || strncmp(line, "PING", 4) == 0);
+    }
+    c->read_to += used;
+    if (e.kind != NOTHING) return e;
+  }
+}
+
+static void publish(struct sim *sim, struct sim_client *c, const char *subject, unsigned publisher,
+                    unsigned number) {
+  static const unsigned sizes[] = {12, 700, 4000, 5000};
+  static char frame[6000];
+  unsigned size = sizes[sim_draw(sim, 4)];
+  int head = snprintf(frame, sizeof frame, "PUB %s %u\r\n", subject, size);
+  memset(frame + head, '.', size);
+  int digits = snprintf(frame + head, 13, "p%u:%u:", publisher, number);
+  frame[head + digits] = '.';
+  memcpy(frame + head + size, "\r\n", 2);
+  sim_send(c, frame, (size_t)head + size + 2);
+}
+
+static void start(struct sim *sim, uint64_t seed) {
+  memset(sim, 0, sizeof *sim);
+  sim->random = seed * 0x9E3779B97F4A7C15u;
+  assert_int_equal(sim_open(sim, WORKERS, RING_BYTES, NULL), 0);
+}
+
+static void say_and_pong(struct sim *sim, struct sim_client *c, const char *text) {
+  sim_say(c, text);
+  sim_say(c, "PING\r\n");
+  struct event e = {NOTHING, 0, 0, 0};
+  for (unsigned n = 0; e.kind != PONG; n++) {
+    if (n == STEPS_MAX) fail_msg("no PONG");
+    sim_step(sim);
+    e = next_event(c);
+  }
+}
+
+/* ---- O1, O2, O3: everybody is subscribed, everybody publishes ---- */
+
+struct subscriber {
+  struct sim_client client;
+  unsigned seen[PUBLISHERS];     /* messages received of each publisher: the next number expected (O1) */
+  unsigned promised[PUBLISHERS]; /* acknowledged to the publisher when the last PING was sent (O2) */
+  bool pinging;
+};
+
+struct publisher {
+  struct sim_client client;
+  unsigned sent, pinged, acknowledged;
+  bool pinging;
+};
+
+static void publisher_turn(struct sim *sim, struct publisher *p, unsigned index) {
+  char subject[16];
+  snprintf(subject, sizeof subject, "o.%u", index);
+  for (struct event e; (e = next_event(&p->client)).kind != NOTHING;) {
+    assert_int_equal(e.kind, PONG);
+    p->acknowledged = p->pinged;
+    p->pinging = false;
+  }
+  if (p->sent < MESSAGES && sim_draw(sim, 4) == 0) publish(sim, &p->client, subject, index, p->sent++);
+  if (!p->pinging && p->acknowledged < p->sent && sim_draw(sim, 8) == 0) {
+    sim_say(&p->client, "PING\r\n");
+    p->pinged = p->sent;
+    p->pinging = true;
+  }
+}
+
+static void subscriber_turn(struct sim *sim, struct subscriber *s, struct publisher *publishers) {
+  for (struct event e; (e = next_event(&s->client)).kind != NOTHING;) {
+    if (e.kind == MESSAGE) {
+      assert_int_equal(e.number, s->seen[e.publisher]); /* O1, and nothing lost or doubled */
+      s->seen[e.publisher]++;
+      continue;
+    }
+    s->pinging = false;
+    for (unsigned p = 0; p < PUBLISHERS; p++)
+      assert_true(s->seen[p] >= s->promised[p]); /* O2 */
+  }
+  if (s->pinging || sim_draw(sim, 6) != 0) return;
+  for (unsigned p = 0; p < PUBLISHERS; p++)
+    s->promised[p] = publishers[p].acknowledged;
+  sim_say(&s->client, "PING\r\n");
+  s->pinging = true;
+}
+
+static bool all_seen(const struct subscriber *subscribers) {
+  for (unsigned s = 0; s < SUBSCRIBERS; s++)
+    for (unsigned p = 0; p < PUBLISHERS; p++)
+      if (subscribers[s].seen[p] < MESSAGES) return false;
+  return true;
+}
+
+static void order_and_causality(uint64_t seed) {
+  struct sim sim;
+  start(&sim, seed);
+  struct publisher publishers[PUBLISHERS] = {0};
+  struct subscriber subscribers[SUBSCRIBERS] = {0};
+  for (unsigned i = 0; i < PUBLISHERS; i++)
+    assert_int_equal(sim_connect(&sim, &publishers[i].client, i % WORKERS, NULL), 0);
+  for (unsigned i = 0; i < SUBSCRIBERS; i++) {
+    assert_int_equal(sim_connect(&sim, &subscribers[i].client, (i + 1) % WORKERS, NULL), 0);
+    sim_say(&subscribers[i].client, connect_line);
+    say_and_pong(&sim, &subscribers[i].client,
+                 i % 2 == 0 ? "SUB o.* 1\r\n" : "SUB o.0 1\r\nSUB o.1 2\r\nSUB o.2 3\r\n");
+  }
+  for (unsigned i = 0; i < PUBLISHERS; i++)
+    say_and_pong(&sim, &publishers[i].client, connect_line);
+  unsigned n = 0;
+  for (; n < STEPS_MAX && !all_seen(subscribers); n++) {
+    sim_step(&sim);
+    unsigned who = sim_draw(&sim, PUBLISHERS + SUBSCRIBERS);
+    if (who < PUBLISHERS)
+      publisher_turn(&sim, &publishers[who], who);
+    else
+      subscriber_turn(&sim, &subscribers[who - PUBLISHERS], publishers);
+  }
+  assert_true(n < STEPS_MAX); /* O3: all of them, from the first message on */
+  sim_close(&sim);
+  for (unsigned i = 0; i < PUBLISHERS; i++)
+    sim_client_free(&publishers[i].client);
+  for (unsigned i = 0; i < SUBSCRIBERS; i++)
+    sim_client_free(&subscribers[i].client);
+}
+
+/* ---- O2 alone: S asks the moment P has its answer, while P's worker stands in the middle of its tick ---- */
+
+static void step_worker(struct sim *sim, unsigned i) {
+  tern__worker_step(tern_workers_at(sim->workers, i), sim->next_phase[i]);
+  sim->next_phase[i] = (enum tern__phase)((sim->next_phase[i] + 1) % TERN__PHASES);
+}
+
+static void ask_at_once(uint64_t seed) {
+  struct sim sim;
+  start(&sim, seed);
+  struct sim_client p, s;
+  assert_int_equal(sim_connect(&sim, &p, 0, NULL), 0);
+  assert_int_equal(sim_connect(&sim, &s, 1, NULL), 0);
+  say_and_pong(&sim, &p, connect_line);
+  sim_say(&s, connect_line);
+  say_and_pong(&sim, &s, "SUB o.* 1\r\n");
+  for (unsigned round = 0; round < 20; round++) {
+    for (unsigned n = sim_draw(&sim, 10); n-- > 0;)
+      sim_step(&sim);
+    publish(&sim, &p, "o.0", 0, round);
+    sim_say(&p, "PING\r\n");
+    while (next_event(&p).kind != PONG)
+      sim_step(&sim);
+    sim_say(&s, "PING\r\n");
+    struct event first;
+    while ((first = next_event(&s)).kind == NOTHING)
+      step_worker(&sim, 1);
+    assert_int_equal(first.kind, MESSAGE);
+    assert_int_equal(first.number, round);
+    while (next_event(&s).kind != PONG)
+      step_worker(&sim, 1);
+  }
+  sim_close(&sim);
+  sim_client_free(&p);
+  sim_client_free(&s);
+}
+
+/* ---- O3, O4: joins and leaves ---- */
+
+static void joins_and_leaves(uint64_t seed) {
+  struct sim sim;
+  start(&sim, seed);
+  struct sim_client p, s;
+  assert_int_equal(sim_connect(&sim, &p, 0, NULL), 0);
+  assert_int_equal(sim_connect(&sim, &s, 1 + sim_draw(&sim, WORKERS - 1), NULL), 0);
+  say_and_pong(&sim, &p, connect_line);
+  say_and_pong(&sim, &s, connect_line);
+  unsigned sent = 0;
+  for (unsigned round = 0; round < 12; round++) {
+    /* while the subscription changes, the publisher goes on: what then arrives is in order, no more is promised */
+    for (unsigned i = sim_draw(&sim, 4); i-- > 0;)
+      publish(&sim, &p, "o.9", 9, sent++);
+    say_and_pong(&sim, &s, sim_draw(&sim, 2) ? "SUB o.9 7\r\n" : "SUB o.* 7\r\n");
+    unsigned from = sent;
+    publish(&sim, &p, "o.9", 9, sent++);
+    bool seen = false;
+    for (unsigned n = 0; !seen; n++) { /* O3 */
+      if (n == STEPS_MAX) fail_msg("a publish after SUB+PONG was not delivered");
+      sim_step(&sim);
+      struct event e = next_event(&s);
+      seen = e.kind == MESSAGE && e.number == from;
+    }
+    say_and_pong(&sim, &s, "UNSUB 7\r\n");
+    for (unsigned i = 0; i < 3; i++)
+      publish(&sim, &p, "o.9", 9, sent++);
+    say_and_pong(&sim, &p, "");
+    say_and_pong(&sim, &s, "");
+    for (unsigned i = 0; i < 50; i++)
+      sim_step(&sim);
+    assert_int_equal(next_event(&s).kind, NOTHING); /* O4 */
+  }
+  sim_close(&sim);
+  sim_client_free(&p);
+  sim_client_free(&s);
+}
+
+/* ---- O5: a queue group whose members come and go ---- */
+
+#define MEMBERS 5
+
+static unsigned collect(struct sim_client *member, unsigned *times) {
+  unsigned pongs = 0;
+  for (struct event e; (e = next_event(member)).kind != NOTHING;) {
+    if (e.kind == MESSAGE)
+      times[e.number]++;
+    else
+      pongs++;
+  }
+  return pongs;
+}
+
+static void exactly_one_member(uint64_t seed) {
+  struct sim sim;
+  start(&sim, seed);
+  struct sim_client p, members[MEMBERS];
+  bool joined[MEMBERS] = {0};
+  unsigned times[400] = {0}, sent = 0;
+  assert_int_equal(sim_connect(&sim, &p, 0, NULL), 0);
+  say_and_pong(&sim, &p, connect_line);
+  for (unsigned i = 0; i < MEMBERS; i++) {
+    assert_int_equal(sim_connect(&sim, &members[i], i % WORKERS, NULL), 0);
+    say_and_pong(&sim, &members[i], connect_line);
+  }
+  unsigned stays = sim_draw(&sim, MEMBERS); /* somebody is always there */
+  say_and_pong(&sim, &members[stays], "SUB o.q g 1\r\n");
+  while (sent < 300) {
+    unsigned i = sim_draw(&sim, MEMBERS);
+    if (i != stays && sim_draw(&sim, 6) == 0) {
+      sim_say(&members[i], joined[i]           ? "UNSUB 1\r\n"
+                           : sim_draw(&sim, 2) ? "SUB o.* g 1\r\n"
+                                               : "SUB o.q g 1\r\n");
+      joined[i] = !joined[i];
+    }
+    if (sim_draw(&sim, 2) == 0) publish(&sim, &p, "o.q", 0, sent++);
+    for (unsigned n = sim_draw(&sim, 12); n-- > 0;)
+      sim_step(&sim);
+  }
+  sim_settle(&sim);
+  for (unsigned i = 0; i < MEMBERS; i++)
+    collect(&members[i], times);
+  for (unsigned i = 0; i < sent; i++)
+    if (times[i] != 1) fail_msg("message %u was received %u times", i, times[i]);
+  sim_close(&sim);
+  sim_client_free(&p);
+  for (unsigned i = 0; i < MEMBERS; i++)
+    sim_client_free(&members[i]);
+}
+
+/* ---- connections that come and go in the middle of everything ---- */
+
+static void come_and_go(uint64_t seed) {
+  struct sim sim;
+  start(&sim, seed);
+  struct sim_client clients[8];
+  bool live[8] = {0};
+  for (unsigned n = 0; n < 600; n++) {
+    unsigned i = sim_draw(&sim, 8);
+    if (!live[i]) {
+      struct tern_mem_faults faults = {.read_max = sim_draw(&sim, 2) ? 7 : 0,
+                                       .reset_after = sim_draw(&sim, 300)};
+      assert_int_equal(
+          sim_connect(&sim, &clients[i], sim_draw(&sim, WORKERS), sim_draw(&sim, 2) ? &faults : NULL), 0);
+      sim_say(&clients[i], connect_line);
+      sim_say(&clients[i], i % 2 ? "SUB o.> 1\r\n" : "SUB o.* g 1\r\n");
+      live[i] = true;
+    } else if (clients[i].lost || sim_draw(&sim, 20) == 0) {
+      sim_hang_up(&clients[i]);
+      for (unsigned k = 0; k < STEPS_MAX && !clients[i].lost; k++)
+        sim_step(&sim);
+      assert_true(clients[i].lost);
+      sim_client_free(&clients[i]);
+      live[i] = false;
+    } else {
+      publish(&sim, &clients[i], "o.1", i, n);
+    }
+    for (unsigned k = sim_draw(&sim, 30); k-- > 0;)
+      sim_step(&sim);
+  }
+  sim_close(&sim); /* aborts when anything is left over: guarantee L1 */
+  for (unsigned i = 0; i < 8; i++)
+    if (live[i]) sim_client_free(&clients[i]);
+}
+
+/* ---- */
+
+static unsigned running_seed;
+
+/* An assertion leaves the scenario by a jump; the teardown then says which seed it was. */
+static int tell_seed(void **state) {
+  (void)state;
+  print_message("last seed: %u\n", running_seed);
+  return 0;
+}
+
+static void for_all_seeds(void (*scenario)(uint64_t seed), unsigned count) {
+  const char *one = getenv("SIM_SEED"), *many = getenv("SIM_SEEDS");
+  if (many != NULL) count = (unsigned)strtoul(many, NULL, 10);
+  if (one != NULL) {
+    scenario(strtoull(one, NULL, 10));
+    return;
+  }
+  for (unsigned seed = 1; seed <= count; seed++) {
+    running_seed = seed;
+    scenario(seed);
+  }
+  print_message("%u seeds\n", count);
+}
+
+static void o1_o2_o3_order_and_causality(void **state) {
+  (void)state;
+  for_all_seeds(order_and_causality, 150);
+}
+
+static void o2_ask_at_once(void **state) {
+  (void)state;
+  for_all_seeds(ask_at_once, 50);
+}
+
+static void o3_o4_joins_and_leaves(void **state) {
+  (void)state;
+  for_all_seeds(joins_and_leaves, 100);
+}
+
+static void o5_exactly_one_member(void **state) {
+  (void)state;
+  for_all_seeds(exactly_one_member, 100);
+}
+
+static void l1_connections_come_and_go(void **state) {
+  (void)state;
+  for_all_seeds(come_and_go, 60);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_teardown(o1_o2_o3_order_and_causality, tell_seed),
+      cmocka_unit_test_teardown(o2_ask_at_once, tell_seed),
+      cmocka_unit_test_teardown(o3_o4_joins_and_leaves, tell_seed),
+      cmocka_unit_test_teardown(o5_exactly_one_member, tell_seed),
+      cmocka_unit_test_teardown(l1_connections_come_and_go, tell_seed),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pool against an oracle: every object is filled with a pattern of its own when it is allocated and must
+ * still hold it when it is released, so overlapping objects, or objects handed out twice, show themselves.
+ * The figures are compared with counts kept here. What the pool keeps and gives back is checked in arenas of
+ * 512 KiB, which pool.c documents.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <tern/buffer.h>
+#include "pool.h"
+
+#define ARENA_BYTES ((uint64_t)512 * 1024)
+
+static uint64_t random_next(uint64_t *state) {
+  *state ^= *state << 13;
+  *state ^= *state >> 7;
+  *state ^= *state << 17;
+  return *state;
+}
+
+static void fill(unsigned char *at, size_t size, unsigned seed) {
+  for (size_t i = 0; i < size; i++)
+    at[i] = (unsigned char)(seed + i * 7);
+}
+
+static void assert_filled(const unsigned char *at, size_t size, unsigned seed) {
+  for (size_t i = 0; i < size; i++)
+    if (at[i] != (unsigned char)(seed + i * 7)) fail_msg("byte %zu of an object of %zu was changed", i, size);
+}
+
+/* Sizes around every class and beyond the largest: usable to the last byte, aligned, counted. */
+static void every_size_is_usable_and_aligned(void **unused) {
+  (void)unused;
+  static const size_t edges[] = {1,   16,   32,   48,   64,   96,   128,   192,   256,   384,   512,
+                                 768, 1024, 1536, 2048, 4096, 4160, 16384, 16448, 65536, 65600, 1 << 20};
+  struct tern_pool *pool = tern_pool_new();
+  assert_non_null(pool);
+  for (size_t e = 0; e < sizeof edges / sizeof edges[0]; e++) {
+    for (size_t size = edges[e]; size <= edges[e] + 1; size++) {
+      unsigned char *at = tern_pool_alloc(pool, size);
+      assert_non_null(at);
+      assert_int_equal((uintptr_t)at % 16, 0);
+      fill(at, size, (unsigned)size);
+      assert_filled(at, size, (unsigned)size);
+      struct tern_pool_stats stats = tern_pool_stats(pool);
+      assert_int_equal(stats.live_objects, 1);
+      assert_true(stats.live_bytes >= size);
+      assert_true(stats.held_bytes >= stats.live_bytes);
+      tern_pool_release(pool, at, size);
+      assert_int_equal(tern_pool_stats(pool).live_objects, 0);
+      assert_int_equal(tern_pool_stats(pool).live_bytes, 0);
+    }
+  }
+  tern_pool_free(pool);
+}
+
+static void objects_never_overlap(void **unused) {
+  (void)unused;
+  enum { SLOTS = 3000, STEPS = 60000 };
+  struct slot {
+    unsigned char *at;
+    size_t size;
+    unsigned seed;
+  } *slots = calloc(SLOTS, sizeof *slots);
+  assert_non_null(slots);
+  struct tern_pool *pool = tern_pool_new();
+  assert_non_null(pool);
+  uint64_t random = 0x9e3779b97f4a7c15u, live = 0;
+  for (int step = 0; step < STEPS; step++) {
+    struct slot *slot = &slots[random_next(&random) % SLOTS];
+    if (slot->at != NULL) {
+      assert_filled(slot->at, slot->size, slot->seed);
+      tern_pool_release(pool, slot->at, slot->size);
+      slot->at = NULL;
+      live--;
+    } else {
+      /* mostly small, sometimes large, now and then beyond the classes */
+      uint64_t r = random_next(&random);
+      slot->size = r % 100 < 90 ? 1 + r / 100 % 600 : r % 100 < 99 ? 1 + r / 100 % 20000 : 70000;
+      slot->seed = (unsigned)step;
+      slot->at = tern_pool_alloc(pool, slot->size);
+      assert_non_null(slot->at);
+      fill(slot->at, slot->size, slot->seed);
+      live++;
+    }
+    assert_int_equal(tern_pool_stats(pool).live_objects, live);
+  }
+  for (int i = 0; i < SLOTS; i++) {
+    if (slots[i].at == NULL) continue;
+    assert_filled(slots[i].at, slots[i].size, slots[i].seed);
+    tern_pool_release(pool, slots[i].at, slots[i].size);
+  }
+  assert_int_equal(tern_pool_stats(pool).live_objects, 0);
+  tern_pool_free(pool);
+  free(slots);
+}
+
+/* Released memory is used again before more is taken. */
+static void memory_is_reused(void **unused) {
+  (void)unused;
+  struct tern_pool *pool = tern_pool_new();
+  assert_non_null(pool);
+  assert_int_equal(tern_pool_stats(pool).held_bytes, 0);
+  for (int i = 0; i < 100000; i++) {
+    void *at = tern_pool_alloc(pool, 100);
+    assert_non_null(at);
+    tern_pool_release(pool, at, 100);
+  }
+  assert_int_equal(tern_pool_stats(pool).held_bytes, ARENA_BYTES);
+  tern_pool_free(pool);
+}
+
+/* After a peak at most one empty arena per class stays, and none after a trim; live objects survive it. */
+static void trim_gives_back(void **unused) {
+  (void)unused;
+  enum { COUNT = 40000 };
+  struct tern_pool *pool = tern_pool_new();
+  void **at = calloc(COUNT, sizeof *at);
+  assert_non_null(pool);
+  assert_non_null(at);
+  for (int i = 0; i < COUNT; i++)
+    assert_non_null(at[i] = tern_pool_alloc(pool, 64));
+  assert_true(tern_pool_stats(pool).held_bytes >= (uint64_t)COUNT * 64);
+  unsigned char *kept = tern_pool_alloc(pool, 1000);
+  assert_non_null(kept);
+  fill(kept, 1000, 1);
+  for (int i = 0; i < COUNT; i++)
+    tern_pool_release(pool, at[i], 64);
+  assert_int_equal(tern_pool_stats(pool).held_bytes, 2 * ARENA_BYTES);
+  tern_pool_trim(pool);
+  assert_int_equal(tern_pool_stats(pool).held_bytes, ARENA_BYTES);
+  assert_filled(kept, 1000, 1);
+  tern_pool_release(pool, kept, 1000);
+  tern_pool_trim(pool);
+  assert_int_equal(tern_pool_stats(pool).held_bytes, 0);
+  tern_pool_free(pool);
+  free(at);
+}
+
+static int fault_calls;
+static size_t fault_size;
+
+static int every_third_fails(size_t size) {
+  fault_size = size;
+  return ++fault_calls % 3 == 0;
+}
+
+static void a_refused_allocation_changes_nothing(void **unused) {
+  (void)unused;
+  struct tern_pool *pool = tern_pool_new();
+  assert_non_null(pool);
+  void *at[9] = {0};
+  fault_calls = 0;
+  tern__pool_fault = every_third_fails;
+  for (int i = 0; i < 9; i++) {
+    struct tern_pool_stats before = tern_pool_stats(pool);
+    at[i] = tern_pool_alloc(pool, 40);
+    assert_int_equal(fault_size, 40);
+    if (i % 3 == 2) {
+      assert_null(at[i]);
+      assert_int_equal(tern_pool_stats(pool).live_objects, before.live_objects);
+      assert_int_equal(tern_pool_stats(pool).live_bytes, before.live_bytes);
+      assert_int_equal(tern_pool_stats(pool).held_bytes, before.held_bytes);
+    } else {
+      assert_non_null(at[i]);
+    }
+  }
+  tern__pool_fault = NULL;
+  for (int i = 0; i < 9; i++)
+    tern_pool_release(pool, at[i], 40); /* NULL is allowed */
+  tern_pool_free(pool);
+}
+
+/* A leak ends the program instead of passing unseen. In a child, because it does. */
+static void freeing_a_pool_in_use_aborts(void **unused) {
+  (void)unused;
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    close(STDERR_FILENO);
+    struct tern_pool *pool = tern_pool_new();
+    if (pool == NULL || tern_pool_alloc(pool, 10) == NULL) _exit(1);
+    tern_pool_free(pool);
+    _exit(0);
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFSIGNALED(status));
+  assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_size_is_usable_and_aligned),
+      cmocka_unit_test(objects_never_overlap),
+      cmocka_unit_test(memory_is_reused),
+      cmocka_unit_test(trim_gives_back),
+      cmocka_unit_test(a_refused_allocation_changes_nothing),
+      cmocka_unit_test(freeing_a_pool_in_use_aborts),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The encoder: the exact bytes of every kind of frame, and that the parser for the other side reads them back.
+ * Frames are written into memory of exactly their size, subjects and ids are read from memory of exactly theirs.
+ */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/codec_nats.h>
+
+#define TEXT(text) \
+  { text, sizeof(text) - 1 }
+
+static struct tern_slice copy_of(struct tern_slice slice) {
+  char *copy = malloc(slice.len > 0 ? slice.len : 1);
+  assert_non_null(copy);
+  if (slice.len > 0) memcpy(copy, slice.ptr, slice.len);
+  return (struct tern_slice){copy, slice.len};
+}
+
+static void drop(struct tern_slice slice) {
+  char *memory;
+  memcpy(&memory, &slice.ptr, sizeof memory); /* it is ours, although slices only lend */
+  free(memory);
+}
+
+/* The frame in memory of its own, of exactly the size that was announced. */
+static struct tern_slice frame_of(const struct tern_message *message, bool with_headers,
+                                  struct tern_slice sid) {
+  char *room = malloc(TERN_NATS_FRAME_ROOM(message->subject.len, message->reply.len));
+  assert_non_null(room);
+  struct tern_nats_frame frame;
+  tern_nats_prepare(&frame, message, with_headers, room);
+  size_t size = tern_nats_frame_size(&frame, sid.len), line_size = tern_nats_line_size(&frame, sid.len);
+  char *line = malloc(line_size), *whole = malloc(size);
+  assert_non_null(line);
+  assert_non_null(whole);
+  assert_ptr_equal(tern_nats_put_line(line, &frame, sid), line + line_size);
+  assert_ptr_equal(tern_nats_put_frame(whole, &frame, sid), whole + size);
+  assert_int_equal(size, line_size + frame.body_len + 2);
+  assert_memory_equal(whole, line, line_size);
+  free(line);
+  free(room);
+  return (struct tern_slice){whole, size};
+}
+
+/* long: a table */
+static void frames_are_exact(void **state) {
+  (void)state;
+  static const struct {
+    struct tern_message message;
+    bool with_headers;
+    const char *sid;
+    const char *expect;
+  } entries[] = {
+      {{.subject = TEXT("foo"), .body = TEXT("hello")}, true, "1", "MSG foo 1 5\r\nhello\r\n"},
+      {{.subject = TEXT("foo"), .body = TEXT("hello")}, false, "1", "MSG foo 1 5\r\nhello\r\n"},
+      {{.subject = TEXT("foo"), .reply = TEXT("_INBOX.x"), .body = TEXT("hello")},
+       true,
+       "abc-DEF",
+       "MSG foo abc-DEF _INBOX.x 5\r\nhello\r\n"},
+      {{.subject = TEXT("f"), .body = TEXT("hello"), .size_text = TEXT("0005")},
+       true,
+       "1",
+       "MSG f 1 0005\r\nhello\r\n"},
+      {{.subject = TEXT("f"), .size_text = TEXT("0")}, true, "1", "MSG f 1 0\r\n\r\n"},
+      {{.subject = TEXT("f")}, true, "1", "MSG f 1 0\r\n\r\n"},
+      {{.subject = TEXT("f"),
+        .body = TEXT("garbage!!hello"),
+        .header_len = 9,
+        .header_text = TEXT("9"),
+        .size_text = TEXT("14")},
+       true,
+       "1",
+       "HMSG f 1 9 14\r\ngarbage!!hello\r\n"},
+      {{.subject = TEXT("f"),
+        .reply = TEXT("r"),
+        .body = TEXT("garbage!!hello"),
+        .header_len = 9,
+        .header_text = TEXT("009"),
+        .size_text = TEXT("000014")},
+       true,
+       "22",
+       "HMSG f 22 r 009 000014\r\ngarbage!!hello\r\n"},
+      {{.subject = TEXT("f"), .body = TEXT("NATS/1.0\r\n\r\n"), .header_len = 12},
+       true,
+       "1",
+       "HMSG f 1 12 12\r\nNATS/1.0\r\n\r\n\r\n"},
+      /* Without headers: the size is a new one. */
+      {{.subject = TEXT("f"),
+        .body = TEXT("garbage!!hello"),
+        .header_len = 9,
+        .header_text = TEXT("9"),
+        .size_text = TEXT("0014")},
+       false,
+       "1",
+       "MSG f 1 5\r\nhello\r\n"},
+      {{.subject = TEXT("f"), .body = TEXT("NATS/1.0\r\n\r\n"), .header_len = 12, .size_text = TEXT("12")},
+       false,
+       "1",
+       "MSG f 1 0\r\n\r\n"},
+      /* HPUB with no header bytes becomes a plain message in the publisher's digits. */
+      {{.subject = TEXT("f"), .body = TEXT("hello"), .header_text = TEXT("00"), .size_text = TEXT("05")},
+       true,
+       "1",
+       "MSG f 1 05\r\nhello\r\n"},
+      {{.subject = TEXT("f"), .body = TEXT("hello"), .header_text = TEXT("00"), .size_text = TEXT("05")},
+       false,
+       "1",
+       "MSG f 1 05\r\nhello\r\n"},
+      /* Digits that no parser gave: not taken over. */
+      {{.subject = TEXT("f"), .body = TEXT("hello"), .size_text = TEXT("000000000000000000005")},
+       true,
+       "1",
+       "MSG f 1 5\r\nhello\r\n"},
+  };
+  for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
+    struct tern_message message = entries[i].message;
+    message.subject = copy_of(message.subject);
+    message.reply = copy_of(message.reply);
+    struct tern_slice sid = copy_of(tern_slice_of(entries[i].sid));
+    struct tern_slice frame = frame_of(&message, entries[i].with_headers, sid);
+    assert_int_equal(frame.len, strlen(entries[i].expect));
+    assert_memory_equal(frame.ptr, entries[i].expect, frame.len);
+    drop(frame);
+    drop(sid);
+    drop(message.reply);
+    drop(message.subject);
+  }
+}
+
+/* Text of that many bytes, none of them a blank or a line end. */
+static struct tern_slice word_of(size_t len, unsigned seed) {
+  char *text = malloc(len > 0 ? len : 1);
+  assert_non_null(text);
+  for (size_t i = 0; i < len; i++)
+    text[i] = (char)('!' + (i * 7 + seed) % 90);
+  return (struct tern_slice){text, len};
+}
+
+static void expect_round_trip(struct tern_pool *pool, const struct tern_message *message, bool with_headers,
+                              struct tern_slice sid) {
+  struct tern_slice frame = frame_of(message, with_headers, sid);
+  struct tern_nats_parser parser;
+  struct tern_nats_op op;
+  struct tern_chunk chunk = {frame.ptr, frame.len, NULL};
+  bool headers = with_headers && message->header_len > 0;
+  size_t skipped = headers ? 0 : message->header_len;
+  tern_nats_init(&parser, TERN_NATS_FROM_SERVER, pool);
+  tern_nats_feed(&parser, &chunk);
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_int_equal(op.verb, headers ? TERN_NATS_HMSG : TERN_NATS_MSG);
+  assert_true(tern_slice_equal(op.subject, message->subject));
+  assert_true(tern_slice_equal(op.reply, message->reply));
+  assert_true(tern_slice_equal(op.sid, sid));
+  assert_int_equal(op.header_len, headers ? message->header_len : 0);
+  assert_int_equal(op.body.len, message->body.len - skipped);
+  if (op.body.len > 0) assert_memory_equal(op.body.ptr, message->body.ptr + skipped, op.body.len);
+  assert_int_equal(tern_nats_next(&parser, &op), 0);
+  assert_int_equal(tern_nats_unused(&parser), 0);
+  tern_nats_reset(&parser);
+  drop(frame);
+}
+
+/* Every length of each part, so that every way of copying short pieces is taken. */
+static void parser_reads_every_length_back(void **state) {
+  (void)state;
+  struct tern_pool *pool = tern_pool_new();
+  assert_non_null(pool);
+  for (size_t len = 1; len <= 70; len++) {
+    for (unsigned kind = 0; kind < 8; kind++) {
+      struct tern_slice body = word_of(kind & 1 ? len * 3 : 0, kind),
+                        sid = word_of(kind & 2 ? len : 1, kind + 1);
+      struct tern_message message = {.subject = word_of(len, kind + 2),
+                                     .reply = word_of(kind & 4 ? 71 - len : 0, kind + 3),
+                                     .body = body,
+                                     .header_len = (uint32_t)(kind & 1 ? len : 0)};
+      expect_round_trip(pool, &message, true, sid);
+      expect_round_trip(pool, &message, false, sid);
+      drop(message.reply);
+      drop(message.subject);
+      drop(sid);
+      drop(body);
+    }
+  }
+  tern_pool_free(pool);
+}
+
+static void lines_may_be_longer_than_64_kib(void **state) {
+  (void)state;
+  struct tern_pool *pool = tern_pool_new();
+  assert_non_null(pool);
+  struct tern_slice sid = word_of(70000, 1), body = word_of(1000, 2);
+  struct tern_message message = {.subject = word_of(70001, 3), .reply = word_of(70002, 4), .body = body};
+  expect_round_trip(pool, &message, true, sid);
+  drop(message.subject);
+  drop(message.reply);
+  drop(sid);
+  drop(body);
+  tern_pool_free(pool);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(frames_are_exact),
+      cmocka_unit_test(parser_reads_every_length_back),
+      cmocka_unit_test(lines_may_be_longer_than_64_kib),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
