@@ -6,7 +6,7 @@
  *                  first each time; then move what spilled, and tell the waiters when nothing does any more
  *     2 sleep      only with nothing staged and the bell silent (bell.h); offline for RCU meanwhile
  *     4 publish    per receiver: one store of the ring's tail, one ring of the bell, at most one eventfd write
- *     7 quiescent  stopping moves on (drain.c), limbo moves on (grace.c), counters, RCU
+ *     7 quiescent  stopping moves on (stop.c), limbo moves on (grace.c), counters, RCU
  *
  * A tick that had something to do is followed by one that does not sleep and stays online: under load neither
  * the bell's SLEEPING nor the eventfd nor RCU's offline/online are ever used.
@@ -147,7 +147,7 @@ static void handle(struct tern_worker *worker, unsigned from, const struct tern_
   tern_counter_add(&worker->records_in, 1);
   worker->in_record = true;
   if (record->kind == TERN__RECORD_RELEASE) {
-    tern__handle_release(worker, record->data, record->len);
+    tern__lend_release(worker, record->data, record->len);
   } else if (record->kind == TERN__RECORD_POST) {
     tern__post_fn *fn;
     memcpy(&fn, record->data, sizeof fn);
@@ -202,7 +202,7 @@ static bool inbox_step(void *arg) {
   struct tern_worker *worker = arg;
   uint64_t senders = tern__bell_take(&worker->bell) | worker->left;
   worker->left = 0;
-  /* Even without a record there is something to do: a mark to see in step 7 (drain.c), or credit. The sleep
+  /* Even without a record there is something to do: a mark to see in step 7 (stop.c), or credit. The sleep
    * of this tick would come before that. */
   worker->handled = senders != 0;
   uint64_t before_first = (UINT64_C(1) << worker->first) - 1;
@@ -265,7 +265,7 @@ static void set_gauge(struct tern_counter *gauge, uint64_t value) {
 
 static void quiescent_step(void *arg) {
   struct tern_worker *worker = arg;
-  if (worker->stop_requested) tern__drain_step(worker);
+  if (worker->stop_requested) tern__stop_step(worker);
   tern__limbo_step(&worker->limbo);
   tern_counter_add(&worker->ticks, 1);
   set_gauge(&worker->retired, worker->limbo.count);

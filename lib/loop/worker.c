@@ -4,7 +4,7 @@
  *
  *     start:  background (grace period) thread; then worker by worker: thread, RCU registration, `started`;
  *             each waits at the gate until the last has succeeded; then all run
- *     stop:   an order to stop is posted to each; they stop together (drain.c); threads are joined; the
+ *     stop:   an order to stop is posted to each; they stop together (stop.c); threads are joined; the
  *             background thread ends last, when nothing can be retired any more
  *
  * When a worker's `started` fails, the gate opens to "give up": those that exist go through the same orderly

@@ -61,11 +61,11 @@ struct tern__worker_load tern__worker_load(const struct tern_worker *worker);
 
 /** Kinds below TERN_RECORD_USER. */
 enum {
-  TERN__RECORD_RELEASE = 1, /* a proxy is done with: handle.c */
+  TERN__RECORD_RELEASE = 1, /* a proxy is done with: lend.c */
   TERN__RECORD_POST = 2,    /* run a function: tern__workers_post */
 };
 
-/** How far a worker has come in stopping; see drain.c. */
+/** How far a worker has come in stopping; see stop.c. */
 enum tern__stage {
   TERN__STAGE_RUNNING,
   TERN__STAGE_QUIET,   /* own input stopped; waits until everybody's has */
@@ -175,10 +175,10 @@ void tern__worker_send_spill(struct tern_worker *worker, unsigned to, struct ter
 /** Publishes all lanes. Thread: owner. */
 void tern__worker_publish(struct tern_worker *worker);
 
-/* handle.c */
-void tern__handle_release(struct tern_worker *worker, const void *data, size_t len);
+/* lend.c */
+void tern__lend_release(struct tern_worker *worker, const void *data, size_t len);
 
-/* drain.c */
-void tern__drain_step(struct tern_worker *worker);
+/* stop.c */
+void tern__stop_step(struct tern_worker *worker);
 
 #endif

@@ -13,7 +13,7 @@
  * RELEASE can fail; without memory it is the export that gives a handle with buf == NULL, whose import gives
  * NULL. A proxy can be exported again like any buffer of its holder.
  *
- * Each worker counts what it holds and what it has lent; drain.c waits for the one and asserts the other.
+ * Each worker counts what it holds and what it has lent; stop.c waits for the one and asserts the other.
  */
 #include <assert.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static void release_proxy(struct tern_buf *buf) {
   tern__worker_send_spill(ticket->holder, ticket->owner->index, &ticket->spill);
 }
 
-void tern__handle_release(struct tern_worker *worker, const void *data, size_t len) {
+void tern__lend_release(struct tern_worker *worker, const void *data, size_t len) {
   struct ticket *ticket;
   assert(len == sizeof ticket);
   (void)len;

@@ -163,7 +163,7 @@ static bool advance(struct tern_worker *worker) {
   return false;
 }
 
-void tern__drain_step(struct tern_worker *worker) {
+void tern__stop_step(struct tern_worker *worker) {
   while (advance(worker))
     continue;
 }

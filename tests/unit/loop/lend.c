@@ -183,5 +183,5 @@ int main(void) {
       cmocka_unit_test(a_release_during_a_reservation_waits_for_it),
       cmocka_unit_test(nothing_is_lost_whatever_the_interleaving),
   };
-  return cmocka_run_group_tests_name("handle", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("lend", tests, NULL, NULL);
 }
