@@ -163,9 +163,22 @@ static bool say_hello(struct client *client, const struct target *target, const 
   return sent;
 }
 
+/* Whose INFO it is. */
+static void take_info(struct client *client, struct tern_slice text) {
+  json_t *info = json_loadb(text.ptr, text.len, 0, NULL);
+  const char *tern = json_string_value(json_object_get(info, "tern"));
+  const char *version = tern != NULL ? tern : json_string_value(json_object_get(info, "version"));
+  snprintf(client->server, sizeof client->server, "%s", tern != NULL ? "tern" : "nats-server");
+  snprintf(client->version, sizeof client->version, "%s", version != NULL ? version : "");
+  json_decref(info);
+}
+
 /* One of the server's answers. Returns false when it is a refusal. */
 static bool take_answer(struct client *client, const struct tern_nats_op *op, bool *info, bool *pong) {
-  if (op->verb == TERN_NATS_INFO) *info = true;
+  if (op->verb == TERN_NATS_INFO) {
+    *info = true;
+    take_info(client, op->arg);
+  }
   if (op->verb == TERN_NATS_PONG) *pong = true;
   if (op->verb == TERN_NATS_PING) return send_text(client, "PONG\r\n");
   if (op->verb == TERN_NATS_ERR)
@@ -202,6 +215,7 @@ static bool hello_nats(struct client *client, const struct target *target, const
 
 static bool hello_raw(struct client *client, bool subscriber) {
   char answer;
+  snprintf(client->server, sizeof client->server, "forwarder");
   if (!send_text(client, subscriber ? "S\n" : "P\n")) return false;
   for (int ticks = 0; ticks < CLIENT_CONNECT_MS / CLIENT_TICK_MS; ticks++) {
     long n = client_receive(client, &answer, 1, true);

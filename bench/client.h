@@ -29,6 +29,7 @@ struct client {
   int fd; /* -1: none */
   bool raw;
   struct tern_pool *pool;
+  char server[32], version[64];   /* as it calls itself */
   char error[CLIENT_ERROR_BYTES]; /* for people; set when a function has failed */
 };
 

@@ -47,6 +47,20 @@ uint64_t process_cpu_ns(pid_t pid) {
   return (uint64_t)(user + kernel) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
+struct memory process_memory(pid_t pid) {
+  char path[64], line[256];
+  struct memory memory = {0};
+  unsigned long kib;
+  snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+  FILE *file = fopen(path, "re");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    if (sscanf(line, "VmRSS: %lu", &kib) == 1) memory.resident = (uint64_t)kib * 1024;
+    if (sscanf(line, "VmHWM: %lu", &kib) == 1) memory.peak = (uint64_t)kib * 1024;
+  }
+  if (file != NULL) fclose(file);
+  return memory;
+}
+
 /* Inode of the socket that listens on the port, or 0. */
 static unsigned long listening_inode(const char *table, unsigned port) {
   FILE *file = fopen(table, "re");

@@ -42,6 +42,7 @@ static const char usage[] =
     "      --subs N        subscribers, each of which gets everything (default 1)\n"
     "      --subject NAME  (default bench)\n"
     "      --pid PID       the broker's process, to report its CPU time (default: found when local)\n"
+    "      --label TEXT    name of the measurement (default: the server's)\n"
     "      --json          print the result as JSON\n"
     "      --quiet         no progress\n"
     "exit code: 0 all delivered as sent, 1 lost, doubled, reordered or altered, 2 not run or not complete\n";
@@ -80,6 +81,7 @@ enum {
   OPTION_SUBS,
   OPTION_SUBJECT,
   OPTION_PID,
+  OPTION_LABEL,
   OPTION_JSON,
   OPTION_QUIET
 };
@@ -108,6 +110,9 @@ static bool take_option(struct options *options, int option, const char *value) 
       if (!parse_count(value, 1, INT32_MAX, &number)) return false;
       options->pid = (pid_t)number;
       return true;
+    case OPTION_LABEL:
+      options->label = value;
+      return true;
     case OPTION_JSON:
       return options->json = true;
     case OPTION_QUIET:
@@ -126,6 +131,7 @@ static bool parse_options(struct options *options, int argc, char **argv) {
                                         {"subs", required_argument, NULL, OPTION_SUBS},
                                         {"subject", required_argument, NULL, OPTION_SUBJECT},
                                         {"pid", required_argument, NULL, OPTION_PID},
+                                        {"label", required_argument, NULL, OPTION_LABEL},
                                         {"help", no_argument, NULL, 'h'},
                                         {"json", no_argument, NULL, OPTION_JSON},
                                         {"quiet", no_argument, NULL, OPTION_QUIET},
@@ -264,28 +270,53 @@ static void add_findings(struct findings *sum, const struct findings *add) {
 }
 
 /* Adds up what the joined peers have. */
-static void collect(const struct run *run, struct result *result) {
+static void collect(const struct run *run, struct row *row) {
   const struct options *options = run->options;
-  uint64_t end_ns = run->start_ns + 1, publisher_ns = 0, subscriber_ns = 0;
-  result->sent = messages_of(run->publishers, options->publishers);
-  result->expected = result->sent * options->subscribers;
+  uint64_t end_ns = run->start_ns + 1, busiest_ns = 0, all_ns = 0;
+  row->sent = messages_of(run->publishers, options->publishers);
+  row->expected = row->sent * options->subscribers;
   for (unsigned i = 0; i < options->publishers; i++) {
     const struct peer *peer = &run->publishers[i];
-    if (peer->cpu_ns > publisher_ns) publisher_ns = peer->cpu_ns;
+    all_ns += peer->cpu_ns;
+    if (peer->cpu_ns > busiest_ns) busiest_ns = peer->cpu_ns;
     if (options->subscribers == 0 && peer->last_ns > end_ns) end_ns = peer->last_ns;
   }
   for (unsigned i = 0; i < options->subscribers; i++) {
     struct peer *peer = &run->subscribers[i];
-    for (unsigned p = 0; result->partial == NULL && p < options->publishers; p++)
+    for (unsigned p = 0; row->error == NULL && p < options->publishers; p++)
       checker_finish(&peer->checker, p, tern_counter_read(&run->publishers[p].messages));
-    add_findings(&result->found, &peer->checker.found);
-    if (peer->cpu_ns > subscriber_ns) subscriber_ns = peer->cpu_ns;
+    add_findings(&row->found, &peer->checker.found);
+    all_ns += peer->cpu_ns;
+    if (peer->cpu_ns > busiest_ns) busiest_ns = peer->cpu_ns;
     if (peer->last_ns > end_ns) end_ns = peer->last_ns;
   }
-  result->received = result->found.received;
-  result->seconds = (double)(end_ns - run->start_ns) / 1e9;
-  result->publisher_share = (double)publisher_ns / (double)(end_ns - run->start_ns);
-  result->subscriber_share = (double)subscriber_ns / (double)(end_ns - run->start_ns);
+  row->received = row->found.received;
+  row->seconds = (double)(end_ns - run->start_ns) / 1e9;
+  double counted = (double)(options->subscribers > 0 ? row->received : row->sent);
+  row->rate = counted / row->seconds;
+  row->bytes_per_second = row->rate * options->size;
+  row->client.cpu_seconds = (double)all_ns / 1e9;
+  row->client.busiest_thread = (double)busiest_ns / 1e9 / row->seconds;
+  if (counted > 0) row->broker.cpu_ns_per_message = row->broker.cpu_seconds * 1e9 / counted;
+}
+
+/* What does not depend on the outcome. */
+static void describe(const struct run *run, struct row *row) {
+  const struct options *options = run->options;
+  const struct client *client = &run->publishers[0].client;
+  *row = (struct row){.scenario = "pubsub",
+                      .label = options->label,
+                      .url = options->url,
+                      .server = client->server,
+                      .version = client->version,
+                      .command = options->command,
+                      .time = time(NULL),
+                      .size = options->size,
+                      .publishers = options->publishers,
+                      .subscribers = options->subscribers,
+                      .connections = options->publishers + options->subscribers,
+                      .threads = options->publishers + options->subscribers,
+                      .unit = "msg/s"};
 }
 
 /* Ends all threads. */
@@ -296,7 +327,7 @@ static void join_peers(struct peer *peers, unsigned count) {
 }
 
 /* Connects, publishes and drains. Returns false, with an error printed, when publishing never began. */
-static bool carry_out(struct run *run, struct result *result) {
+static bool carry_out(struct run *run, struct row *row) {
   const struct options *options = run->options;
   const char *error = start_peers(run, run->subscribers, options->subscribers, subscriber_main);
   if (error == NULL) error = start_peers(run, run->publishers, options->publishers, publisher_main);
@@ -306,28 +337,39 @@ static bool carry_out(struct run *run, struct result *result) {
     set_phase(run, PHASE_ABORT);
     return false;
   }
-  result->broker = options->pid != 0 ? options->pid : peer_process(run->publishers[0].client.fd);
-  uint64_t broker_ns = result->broker != 0 ? process_cpu_ns(result->broker) : CPU_UNKNOWN;
+  describe(run, row);
+  pid_t broker = options->pid != 0 ? options->pid : peer_process(run->publishers[0].client.fd);
+  uint64_t before_ns = broker != 0 ? process_cpu_ns(broker) : CPU_UNKNOWN;
+  row->broker.rss_before = process_memory(broker).resident;
   run->start_ns = now_ns();
   set_phase(run, PHASE_PUBLISH);
-  result->partial = supervise(run);
-  uint64_t broker_end_ns = process_cpu_ns(result->broker);
-  if (broker_ns == CPU_UNKNOWN || broker_end_ns == CPU_UNKNOWN)
-    result->broker = 0;
-  else
-    result->broker_ns = broker_end_ns - broker_ns;
-  if (result->partial != NULL) set_phase(run, PHASE_ABORT);
+  row->error = supervise(run);
+  uint64_t after_ns = process_cpu_ns(broker);
+  if (before_ns != CPU_UNKNOWN && after_ns != CPU_UNKNOWN) {
+    struct memory memory = process_memory(broker);
+    row->broker.pid = broker;
+    row->broker.cpu_seconds = (double)(after_ns - before_ns) / 1e9;
+    row->broker.rss_after = memory.resident;
+    row->broker.rss_peak = memory.peak;
+  }
+  if (row->error != NULL) set_phase(run, PHASE_ABORT);
   return true;
 }
 
 int pubsub_main(int argc, char **argv) {
   struct options options;
   struct run run = {.options = &options};
-  struct result result = {0};
+  struct row row;
+  char command[512] = "pubsub";
+  for (int i = 1; i < argc; i++) { /* before getopt puts them in another order */
+    size_t len = strlen(command);
+    snprintf(command + len, sizeof command - len, " %s", argv[i]);
+  }
   if (!parse_options(&options, argc, argv) || !shape_init(&run.shape, options.subject, options.size)) {
     fputs(usage, stderr);
     return EXIT_INCOMPLETE;
   }
+  options.command = command;
   run.publishers = calloc(options.publishers, sizeof *run.publishers);
   run.subscribers = calloc(options.subscribers + 1, sizeof *run.subscribers);
   if (run.publishers == NULL || run.subscribers == NULL) {
@@ -340,13 +382,19 @@ int pubsub_main(int argc, char **argv) {
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   int code = EXIT_INCOMPLETE;
-  bool begun = carry_out(&run, &result);
+  bool begun = carry_out(&run, &row);
   join_peers(run.publishers, options.publishers);
   join_peers(run.subscribers, options.subscribers);
   if (begun) {
-    collect(&run, &result);
-    report(&options, &result);
-    code = exit_code(&result);
+    collect(&run, &row);
+    json_t *json = options.json ? row_json(&row) : NULL;
+    if (!options.json)
+      row_print(&row);
+    else if (json == NULL || json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) < 0 ||
+             puts("") < 0)
+      fputs("tern-bench: out of memory\n", stderr);
+    json_decref(json);
+    code = row_exit_code(&row);
   }
   for (unsigned i = 0; i < options.subscribers; i++)
     checker_free(&run.subscribers[i].checker);

@@ -11,17 +11,13 @@
 
 #include "check.h"
 #include "client.h"
-
-/** Programs' exit codes. */
-enum {
-  EXIT_FINE = 0,       /* everything was delivered as sent */
-  EXIT_FAULTS = 1,     /* messages were lost, doubled, reordered or altered */
-  EXIT_INCOMPLETE = 2, /* the run could not be made or did not end; results are partial */
-};
+#include "row.h"
 
 /** What was asked for. */
 struct options {
   const char *url;
+  const char *label; /* NULL: the server's name */
+  const char *command;
   const char *subject;
   struct target target;
   unsigned size, publishers, subscribers;
@@ -76,23 +72,6 @@ struct run {
 /** Threads of the peers; arg is the struct peer. */
 void *publisher_main(void *arg);
 void *subscriber_main(void *arg);
-
-/** Figures of a run. */
-struct result {
-  uint64_t sent, received, expected;
-  double seconds;          /* from the first message to the last */
-  double publisher_share;  /* busiest publisher's CPU time per time passed */
-  double subscriber_share; /* likewise */
-  pid_t broker;            /* 0: not found */
-  uint64_t broker_ns;      /* its CPU time */
-  struct findings found;
-  const char *partial; /* why the run is not complete, or NULL */
-};
-
-/** Prints a result, as text or JSON. */
-void report(const struct options *options, const struct result *result);
-/** The exit code it means. */
-int exit_code(const struct result *result);
 
 /** The subcommands; argv[0] is their name. They return the exit code. */
 int pubsub_main(int argc, char **argv);

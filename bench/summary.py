@@ -29,7 +29,14 @@ def read(path):
 
 
 def mean_of(results, key):
-    return statistics.fmean(result.get(key, 0) for result in results)
+    return statistics.fmean(value(result, key) for result in results)
+
+
+def value(result, key):
+    """A field, or one inside an object for "object.field"; 0 where there is none."""
+    for name in key.split("."):
+        result = (result or {}).get(name, 0)
+    return result
 
 
 def spread(values):
@@ -38,20 +45,20 @@ def spread(values):
 
 def ratios(servers, over, under):
     """One per round."""
-    key = "msgs_per_second"
+    key = "rate"
     shared = sorted(set(servers[over]) & set(servers[under]))
     return [mean_of(servers[over][n], key) / mean_of(servers[under][n], key) for n in shared]
 
 
 def table(servers):
-    print("| server | msg/s, median | MB/s | broker CPU per message | client: publisher, subscriber |")
+    print("| server | msg/s, median | MB/s | broker CPU per message | client's busiest thread |")
     print("|---|---:|---:|---:|---:|")
     for server, rounds in servers.items():
         def median(key, rounds=rounds):
             return statistics.median(mean_of(results, key) for results in rounds.values())
-        print(f"| {NAMES[server]} | {median('msgs_per_second'):,.0f} | {median('payload_mb_per_second'):.1f} "
-              f"| {median('broker_ns_per_message'):.0f} ns "
-              f"| {median('publisher_cpu_share') * 100:.0f} %, {median('subscriber_cpu_share') * 100:.0f} % |")
+        print(f"| {NAMES[server]} | {median('rate'):,.0f} | {median('payload_mb_per_second'):.1f} "
+              f"| {median('broker.cpu_ns_per_message'):.0f} ns "
+              f"| {median('client.busiest_thread') * 100:.0f} % |")
     print()
     for over, under in (("tern", "nats"), ("tern", "forward"), ("nats", "forward")):
         if over in servers and under in servers:
@@ -61,7 +68,7 @@ def table(servers):
 
 def unrest(servers):
     """How far the forwarder's figure moved between rounds, as a share of its median; 0 without a forwarder."""
-    figures = [mean_of(results, "msgs_per_second") for results in servers.get("forward", {}).values()]
+    figures = [mean_of(results, "rate") for results in servers.get("forward", {}).values()]
     return (max(figures) - min(figures)) / statistics.median(figures) if figures else 0
 
 
