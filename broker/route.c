@@ -20,6 +20,10 @@
  * message may overtake or be overtaken within its group; plain delivery keeps its order (O1) because it takes
  * one path only.
  *
+ * Joining (guarantee O1, no gaps): what is on its way to a worker may find a sink there that was added after the message
+ * was matched. It must not get it, see tern_sink.since. So an epoch record goes in front of the first record that was
+ * matched in a later epoch than the one before.
+ *
  * Runs on the worker's thread; never blocks, never waits: a full ring shows in tern_worker_is_congested and
  * the protocol pauses the source.
  */
@@ -70,6 +74,7 @@ struct record_groups {
 /* What a message is sent to a worker for, apart from its groups. */
 struct sending {
   uint64_t asked;
+  uint64_t epoch; /* of the match, when plain */
   uint32_t origin;
   bool plain;
   bool tell_untaken;
@@ -206,6 +211,20 @@ static bool send_record(struct route *route, const struct tern_match *match, con
   return true;
 }
 
+/* Sees to it that the worker knows the epoch of what comes next. Returns false without memory. */
+static bool tell_epoch(struct route *route, uint32_t to, uint64_t epoch) {
+  if (epoch <= route->told[to]) return true;
+  char *at = tern_worker_reserve(route->worker, to, ROUTE_RECORD_EPOCH, sizeof epoch);
+  if (at == NULL) {
+    tern_counter_add(&route->stats.no_memory, 1);
+    return false;
+  }
+  memcpy(at, &epoch, sizeof epoch);
+  tern_worker_commit(route->worker, to);
+  route->told[to] = epoch;
+  return true;
+}
+
 /*
  * Sends the message to one worker, with the groups picked for it (match NULL: none). One record, unless the groups'
  * names do not fit; then those left follow in records of their own. Returns false when nothing could be sent.
@@ -214,6 +233,7 @@ static bool send_message(struct route *route, const struct tern_match *match, co
                          uint32_t to, struct sending how) {
   size_t words_len = m->subject.len + m->reply.len + m->size_text.len + m->header_text.len;
   struct group_run run = {0};
+  if (how.plain && !tell_epoch(route, to, how.epoch)) return false;
   if (match == NULL) return send_record(route, NULL, m, to, &how, words_len, &run);
   size_t others = sizeof(struct record) + sizeof(struct record_groups) + words_len + TERN_COPY_MAX_BYTES;
   size_t room = tern_worker_record_max(route->worker) - others; /* a body by handle takes less */
@@ -230,14 +250,19 @@ static bool send_message(struct route *route, const struct tern_match *match, co
   return sent;
 }
 
-/* Delivers to this worker's plain sinks. From the end, because a sink may remove itself (registry.h). */
-static uint32_t deliver_plain(const struct tern_match *match, struct tern_message *m, uint32_t *cost) {
+/*
+ * Delivers to this worker's plain sinks, apart from those added after the epoch. From the end, because a sink may remove
+ * itself (registry.h).
+ */
+static uint32_t deliver_plain(const struct tern_match *match, struct tern_message *m, uint64_t epoch,
+                              uint32_t *cost) {
   uint32_t taken = 0;
   for (uint32_t i = 0; i < match->local_count; i++) {
     struct tern_members *members = match->local[i];
     *cost += members->count;
     for (uint32_t n = members->count; n-- > 0;) {
       struct tern_sink *sink = members->at[n];
+      if (sink->since > epoch) continue;
       taken += sink->ops->deliver(sink, m);
     }
   }
@@ -349,15 +374,17 @@ struct route_result route_publish(struct route *route, struct tern_message *m, u
     return result;
   }
   result.cost = (uint32_t)(tern_index_visited(route->index) - visited);
-  uint32_t taken = deliver_plain(match, m, &result.cost);
+  uint32_t taken = deliver_plain(match, m, UINT64_MAX, &result.cost);
   uint64_t remote = match->remote;
+  uint64_t epoch = match->epoch; /* a handler's publish may raise it */
   bool groups = match->group_count > 0 && picks_ready(route, match->group_count);
   if (groups) taken += deliver_groups(route, match, m, &remote, &result.cost);
   result.receivers = taken + match->handler_count;
   bool single = result.receivers == 0 && (remote & (remote - 1)) == 0;
   for (uint64_t left = remote; left != 0; left &= left - 1) {
     uint32_t to = (uint32_t)__builtin_ctzll(left);
-    struct sending how = {.origin = tern_worker_index(route->worker),
+    struct sending how = {.epoch = epoch,
+                          .origin = tern_worker_index(route->worker),
                           .plain = (match->remote & bit(to)) != 0,
                           .tell_untaken = single && (flags & ROUTE_TELL_UNTAKEN)};
     if (!send_message(route, groups ? match : NULL, m, to, how)) continue;
@@ -461,7 +488,7 @@ static uint32_t receive_groups(struct route *route, const struct tern_match *mat
   return taken;
 }
 
-static void receive_message(struct route *route, const char *data) {
+static void receive_message(struct route *route, const char *data, uint64_t epoch) {
   const char *at = data;
   struct record head;
   struct record_groups groups = {0};
@@ -486,7 +513,7 @@ static void receive_message(struct route *route, const char *data) {
     return;
   }
   uint32_t cost = 0;
-  uint32_t taken = head.flags & RECORD_PLAIN ? deliver_plain(match, &m, &cost) : 0;
+  uint32_t taken = head.flags & RECORD_PLAIN ? deliver_plain(match, &m, epoch, &cost) : 0;
   if (groups.count > 0) taken += receive_groups(route, match, &m, &head, &groups, names);
   tern_index_done(route->index, match);
   if (taken == 0 && (head.flags & RECORD_TELL_UNTAKEN)) tell_untaken(route, head.origin, &m);
@@ -494,10 +521,11 @@ static void receive_message(struct route *route, const char *data) {
 }
 
 void route_receive(struct route *route, unsigned from, unsigned kind, const void *data, size_t len) {
-  (void)from;
   (void)len;
   if (kind == ROUTE_RECORD_MESSAGE) {
-    receive_message(route, data);
+    receive_message(route, data, route->heard[from]);
+  } else if (kind == ROUTE_RECORD_EPOCH) {
+    memcpy(&route->heard[from], data, sizeof route->heard[from]);
   } else if (kind == ROUTE_RECORD_UNTAKEN) {
     struct untaken_record head;
     memcpy(&head, data, sizeof head);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <tern/limits.h>
 #include <tern/message.h>
 #include <tern/registry.h>
 #include <tern/stats.h>
@@ -20,6 +21,7 @@
 /** Record kinds of the router (worker.h). */
 enum {
   ROUTE_RECORD_MESSAGE = TERN_RECORD_USER, /* a message for one worker's sinks */
+  ROUTE_RECORD_EPOCH,                      /* the epoch of the messages that follow (tern_match.epoch) */
   ROUTE_RECORD_UNTAKEN,                    /* back to the source: nobody was left to take it */
 };
 
@@ -52,6 +54,8 @@ struct route {
   uint32_t depth;             /* publishes inside publishes (handlers) */
   struct route_result inside; /* what the handlers being called have caused */
   struct route_stats stats;
+  uint64_t told[TERN_WORKERS_MAX];  /* the epoch last sent to each worker */
+  uint64_t heard[TERN_WORKERS_MAX]; /* the epoch last received from each */
 };
 
 /** Flags of route_publish. */

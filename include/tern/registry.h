@@ -23,6 +23,8 @@
  *       bounded by that worker's rate, and is visible in tern_worker_stats.
  *   R6  churn on one filter invalidates cached results of subjects it could match (and 1/4096 or less of
  *       the others), never all, unless the filter starts with a wildcard.
+ *   R7  every match, on any worker, whose epoch is not before a sink's `since` finds that sink's worker, for as long
+ *       as the sink is registered. Epochs of matches made one after another never go back.
  */
 #ifndef TERN_REGISTRY_H
 #define TERN_REGISTRY_H
@@ -56,6 +58,12 @@ struct tern_sink {
   const struct tern_sink_ops *ops; /**< its behaviour */
   struct tern_members *members;    /**< private: where it is registered; NULL: nowhere */
   uint32_t position;               /**< private: its place there */
+  /**
+   * Epoch it was added in; set by tern_index_add. A message of another worker whose match has an earlier epoch must not
+   * be delivered to this sink, although it is found here: the next messages of the same publisher may not have been sent
+   * to this worker at all, and the sink would get one, miss some and get the rest (R7).
+   */
+  uint64_t since;
 };
 
 /**
@@ -93,6 +101,7 @@ struct tern_match_group {
 /** Who wants a message. Valid until tern_index_done. */
 struct tern_match {
   uint64_t remote;                       /**< bit i: worker i has plain sinks; own bit always clear */
+  uint64_t epoch;                        /**< what goes with it to other workers: see tern_sink.since */
   uint32_t local_count;                  /**< entries in local */
   uint32_t group_count;                  /**< entries in groups */
   uint32_t handler_count;                /**< entries in handlers */

@@ -186,21 +186,21 @@ void tern__index_settle(struct tern_index *index) {
 }
 
 /* Seeded: tells the caches before the change is made. */
-static void bump_too_early(const struct tern__filter *filter) {
+static void bump_too_early(struct tern_index *index, const struct tern__filter *filter) {
   if (!TERN_BUG(gen_before_change)) return;
-  tern__bump(filter);
+  tern__bump(index->writer.registry, filter);
   sched_yield();
 }
 
-static void bump(const struct tern__filter *filter) {
-  if (!TERN_BUG(gen_before_change)) tern__bump(filter);
+static void bump(struct tern_index *index, const struct tern__filter *filter) {
+  if (!TERN_BUG(gen_before_change)) tern__bump(index->writer.registry, filter);
 }
 
 static int add_to_group(struct tern_index *index, struct tern_sink *sink, const struct tern__filter *filter,
                         struct tern__node *node, struct tern_slice name) {
   struct tern__group *group = group_get(index, node, name);
   if (group == NULL) return -ENOMEM;
-  bump_too_early(filter);
+  bump_too_early(index, filter);
   if (!tern__set_reserve(index, &group->set) ||
       tern__weight_raise(&index->writer, entry_of(node), name, group->hash, index->worker) != 0) {
     drop_group_if_empty(index, group);
@@ -209,7 +209,7 @@ static int add_to_group(struct tern_index *index, struct tern_sink *sink, const 
   tern__set_put(index, &group->set, sink);
   /* seeded: others go on with the old weight */
   if (tern__set_live(&group->set) > 1 && TERN_BUG(weight_not_bumped)) return 0;
-  bump(filter);
+  bump(index, filter);
   return 0;
 }
 
@@ -218,10 +218,10 @@ static int add_plain(struct tern_index *index, struct tern_sink *sink, const str
   if (!tern__set_reserve(index, &node->plain)) return -ENOMEM;
   tern__set_put(index, &node->plain, sink);
   if (tern__set_live(&node->plain) > 1) return 0;
-  bump_too_early(filter);
+  bump_too_early(index, filter);
   /* release: the entry is complete; pairs with the acquire in collect_entry of match.c */
   atomic_fetch_or_explicit(&entry_of(node)->workers, index->own_bit, memory_order_release);
-  bump(filter);
+  bump(index, filter);
   return 0;
 }
 
@@ -237,6 +237,8 @@ int tern_index_add(struct tern_index *index, struct tern_sink *sink, struct tern
   error =
       group.len > 0 ? add_to_group(index, sink, &parsed, node, group) : add_plain(index, sink, &parsed, node);
   if (error != 0) drop_node_if_empty(index, node);
+  /* R7; seeded: gets what was matched before it was added */
+  sink->since = TERN_BUG(join_at_once) ? 0 : tern__epoch(index->writer.registry);
   return error;
 }
 
@@ -251,14 +253,14 @@ void tern_index_remove(struct tern_index *index, struct tern_sink *sink) {
     struct tern__group *group = tern_container(set, struct tern__group, set);
     struct tern__node *node = group->node;
     tern__weight_lower(&index->writer, entry_of(node), tern__group_name(group), group->hash, index->worker);
-    tern__bump(&filter);
+    tern__bump(index->writer.registry, &filter);
     drop_group_if_empty(index, group);
     drop_node_if_empty(index, node);
   } else if (tern__set_live(set) == 0) {
     struct tern__node *node = tern_container(set, struct tern__node, plain);
     /* release: pairs with the acquire in collect_entry of match.c */
     atomic_fetch_and_explicit(&entry_of(node)->workers, ~index->own_bit, memory_order_release);
-    tern__bump(&filter);
+    tern__bump(index->writer.registry, &filter);
     drop_node_if_empty(index, node);
   }
 }

@@ -4,7 +4,7 @@
  *
  * The cache holds values: worker bits, names, weights, pointers to this worker's own sets. It is valid while
  * the subject's four generations have not moved (registry.c); they were read before the walk. A hit is a
- * comparison of hash, text and the sum of four loads. Results are counted by plain references, one of the cache
+ * comparison of hash, text and epoch, and of the sum of the generations when the epoch has moved. Results are counted by plain references, one of the cache
  * and one per match in use, so that a result may leave the cache while it is used.
  *
  *     cache line:  hash hash | result result  ->  { match | sum, cells | groups, sets, weights, names, subject }
@@ -338,7 +338,8 @@ static struct tern__result *find_out(struct tern_index *index, struct tern_slice
   if (!split(&walk, subject)) return NULL;
   const _Atomic uint64_t *cells[4];
   choose_cells(&walk, hash, cells);
-  uint64_t generation = generation_now(cells); /* R1: before anything is looked at */
+  uint64_t epoch = tern__epoch(index->writer.registry); /* R7: before anything is looked at */
+  uint64_t generation = generation_now(cells);          /* R1: before anything is looked at */
   if (walk.tokens > 0) {
     struct tern__entry *literal = tern__find_literal(index->writer.registry, hash, subject);
     if (literal != NULL && !collect_entry(&walk, literal)) return NULL;
@@ -347,6 +348,7 @@ static struct tern__result *find_out(struct tern_index *index, struct tern_slice
   struct tern__result *result = make_result(&walk, subject);
   if (result == NULL) return NULL;
   result->generation = generation;
+  result->match.epoch = epoch;
   memcpy(result->cells, cells, sizeof cells);
   return result;
 }
@@ -375,10 +377,16 @@ static void cache_put(struct tern_index *index, struct tern__result *result, uin
   result->refs++;
 }
 
-static inline bool is_fresh(const struct tern__result *result, struct tern_slice subject) {
-  return result->subject_len == subject.len && memcmp(result->subject, subject.ptr, subject.len) == 0 &&
-         /* seeded: believes the cache whatever happened meanwhile */
-         (TERN_BUG(cache_ignore_generation) || generation_now(result->cells) == result->generation);
+static inline bool is_fresh(struct tern_index *index, struct tern__result *result,
+                            struct tern_slice subject) {
+  if (result->subject_len != subject.len || memcmp(result->subject, subject.ptr, subject.len) != 0)
+    return false;
+  uint64_t epoch = tern__epoch(index->writer.registry); /* before the cells */
+  if (result->match.epoch == epoch) return true;
+  /* seeded: believes the cache whatever happened meanwhile */
+  if (!TERN_BUG(cache_ignore_generation) && generation_now(result->cells) != result->generation) return false;
+  result->match.epoch = epoch;
+  return true;
 }
 
 /* Not inlined: the look into the cache shall not pay for this one's registers. */
@@ -402,7 +410,7 @@ const struct tern_match *tern_index_match(struct tern_index *index, struct tern_
     cached = line->result[0];
   else if (line->hash[1] == hash)
     cached = line->result[1];
-  if (cached == NULL || !is_fresh(cached, subject)) return match_anew(index, subject, hash);
+  if (cached == NULL || !is_fresh(index, cached, subject)) return match_anew(index, subject, hash);
   index->stats.cache_hits++;
   index->in_use++;
   cached->refs++;

@@ -18,6 +18,9 @@
  * Either the walk saw the change, or the cells were read before the writer's step and differ from now on (R1).
  * Cells only count up, so their sum stands for all four. Churn on one filter moves one cell (R6).
  *
+ * The epoch counts every change, after its cell. While it stands, nothing has changed and the cells need no look; it
+ * also goes with a message to other workers, which so know what the match had seen (R7).
+ *
  * The table does not resize itself; when it holds two entries per bucket a job on the reclaimer's background
  * thread doubles it. Threads: see each function in the headers.
  */
@@ -137,9 +140,11 @@ int tern__filter_parse(struct tern_registry *registry, struct tern_slice text, s
   return 0;
 }
 
-void tern__bump(const struct tern__filter *filter) {
+void tern__bump(struct tern_registry *registry, const struct tern__filter *filter) {
   /* release: the change comes first; pairs with the acquire loads in match.c (R1, R6) */
   atomic_fetch_add_explicit(filter->generation, 1, memory_order_release);
+  /* release: the generation comes first; pairs with the acquire in tern__epoch (R7) */
+  atomic_fetch_add_explicit(&registry->generations.epoch, 1, memory_order_release);
 }
 
 struct tern_registry *tern_registry_new(struct tern_reclaimer *reclaimer) {
@@ -187,7 +192,7 @@ static int attach(struct tern__writer *writer, const struct tern__filter *filter
   if (error != 0)
     tern__entry_put(writer, entry);
   else
-    tern__bump(filter);
+    tern__bump(writer->registry, filter);
   return error;
 }
 
@@ -197,7 +202,7 @@ static int replace(struct tern__writer *writer, const struct tern__filter *filte
   if (entry == NULL) return -ENOENT;
   int error = tern__handler_change(writer, entry, from, to);
   if (error != 0) return error;
-  tern__bump(filter);
+  tern__bump(writer->registry, filter);
   if (to == NULL) tern__entry_put(writer, entry);
   return 0;
 }

@@ -88,7 +88,8 @@ struct tern__branch {
 
 /** Generations: each cell counts the changes to the filters that fall on it. Never written per message. */
 struct tern__generations {
-  alignas(64) _Atomic uint64_t root; /* filters that start with a wildcard */
+  alignas(64) _Atomic uint64_t epoch; /* all changes */
+  alignas(64) _Atomic uint64_t root;  /* filters that start with a wildcard */
   alignas(
       64) _Atomic uint64_t first[4096]; /* wildcard filters with one literal token in front, by its hash */
   _Atomic uint64_t second[8192];        /* with two or more, by the hash of the first two */
@@ -134,8 +135,13 @@ void *tern__shared_alloc(size_t size);
 /* registry.c */
 /** Looks at a filter. Returns 0 or TERN_ESUBJECT. */
 int tern__filter_parse(struct tern_registry *registry, struct tern_slice text, struct tern__filter *filter);
-/** Tells the caches about a change that has been made. */
-void tern__bump(const struct tern__filter *filter);
+/** Tells the caches about a change that has been made, and begins an epoch. */
+void tern__bump(struct tern_registry *registry, const struct tern__filter *filter);
+/** The epoch: how many changes every match that is made from now on will see. */
+static inline uint64_t tern__epoch(const struct tern_registry *registry) {
+  /* acquire: pairs with the release of the epoch in tern__bump (R7) */
+  return atomic_load_explicit(&registry->generations.epoch, memory_order_acquire);
+}
 /** Hash of the entry for a token below a branch. */
 uint64_t tern__child_hash(uint64_t parent_hash, uint64_t token_hash);
 /** Counts an entry made (sign 1) or removed (sign -1); may start growing the table. */

@@ -531,8 +531,8 @@ static void the_last_leaves_in_flight(void **state) {
     say_and_sync(&c[1], subs[i]);
     sim_say(&c[0], "PUB service in 2\r\nhi\r\n");
     leave_in_flight(&sim, (struct sim_client *[]){&c[1]}, 1, 0);
-    assert_int_equal(tern_worker_stats(tern_workers_at(sim.workers, 0)).records_out,
-                     1); /* it was on its way indeed */
+    /* it was on its way indeed */
+    assert_true(tern_worker_stats(tern_workers_at(sim.workers, 0)).records_out >= 1);
     expect(&c[0], NOBODY("9"));
     expect_silence(&c[0]);
     end(&sim, c, 2);
