@@ -40,6 +40,8 @@ some   | libnats         | tests with the NATS C client      | pc:libnats       
 some   | nats-server     | tests side by side with it        | cmd:nats-server         | nats-server      | /usr/bin/nats-server      | nats-server        | nats-server    | nats-server
 some   | Node.js         | tests with the NATS npm client    | cmd:node                | nodejs           | nodejs                    | nodejs             | nodejs         | nodejs-default
 some   | npm             | fetches the NATS npm client       | cmd:npm                 | npm              | npm                       | npm                | npm            | npm-default
+some   | Chromium        | test of the load tests' report    | fn:has_chromium         | chromium         | chromium                  | chromium           | chromium       | chromium
+some   | redis           | load tests side by side with it   | cmd:redis-server        | redis-server     | redis                     | redis              | redis          | redis
 some   | netcat          | raw protocol tests                | cmd:nc                  | netcat-openbsd   | netcat                    | netcat-openbsd     | openbsd-netcat | netcat-openbsd
 TABLE
 }
@@ -56,6 +58,8 @@ has_libfuzzer() {
   printf 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d && n == 7; }\n' |
     clang -fsanitize=address,undefined,fuzzer -x c - -o /dev/null >/dev/null 2>&1
 }
+
+has_chromium() { command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1; }
 
 # at_least PROGRAM VERSION: it is there and its first printed number is no lower.
 at_least() {
@@ -141,16 +145,21 @@ as_root() {
   fi
 }
 
-# Debian's nats-server package starts a service on port 4222; only the program is wanted. Masked while installing,
-# it cannot start; disabled afterwards, it stays off until its owner decides otherwise.
-hold_service() { # hold_service mask|release
+# Debian's packages nats-server and redis-server start services on their usual ports; only the programs are wanted.
+# Masked while installing, they cannot start; disabled afterwards, they stay off until their owner decides otherwise.
+hold_services() { # hold_services mask|release PACKAGE...
+  hold=$1
+  shift
   [ -d /run/systemd/system ] && [ "$manager" = apt-get ] || return 0
-  if [ "$1" = mask ]; then
-    as_root systemctl mask nats-server.service >/dev/null 2>&1 || true
-  else
-    as_root systemctl unmask nats-server.service >/dev/null 2>&1 || true
-    as_root systemctl disable nats-server.service >/dev/null 2>&1 || true
-  fi
+  for service in nats-server redis-server; do
+    case " $* " in *" $service "*) ;; *) continue ;; esac
+    if [ "$hold" = mask ]; then
+      as_root systemctl mask "$service.service" >/dev/null 2>&1 || true
+    else
+      as_root systemctl unmask "$service.service" >/dev/null 2>&1 || true
+      as_root systemctl disable "$service.service" >/dev/null 2>&1 || true
+    fi
+  done
 }
 
 # refresh: brings the lists of packages up to date.
@@ -174,7 +183,7 @@ lists_know() {
 # unknown name does not cost the others. Success is judged afterwards by the checks, not here.
 install_packages() {
   install_with=$(install_command)
-  case " $* " in *" nats-server "*) hold_service mask ;; esac
+  hold_services mask "$@"
   if ! lists_know "$@"; then refresh; fi
   # shellcheck disable=SC2086 # several words
   if ! as_root $install_with "$@"; then
@@ -186,7 +195,7 @@ install_packages() {
       done
     fi
   fi
-  case " $* " in *" nats-server "*) hold_service release ;; esac
+  hold_services release "$@"
 }
 
 # Prints what `missing` found, one line each.

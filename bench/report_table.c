@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table: one line for each case and server, with medians over the rounds, and the ratios to the first server and
+ * to the limit. What did not succeed stays in it, with the reason, and counts for nothing.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "pretty.h"
+#include "report.h"
+#include "table.h"
+
+/* Why a row does not count. */
+static const char *reason_of(const json_t *row) {
+  const char *error = row_text(row, "error");
+  if (*error != '\0') return error;
+  return row_faults(row) > 0 ? "messages lost, doubled, reordered or altered" : "not complete";
+}
+
+void report_remarks(const json_t *rows, const char *of_case, const char *label, char *text, size_t size) {
+  size_t i, failed = 0, all = 0, bottleneck = 0;
+  const json_t *unsound = NULL;
+  json_t *row;
+  json_array_foreach(rows, i, row) {
+    if (strcmp(row_case(row), of_case) != 0 || strcmp(row_label(row), label) != 0) continue;
+    all++;
+    if (json_is_true(json_object_get(json_object_get(row, "client"), "bottleneck"))) bottleneck++;
+    if (row_sound(row)) continue;
+    failed++;
+    unsound = row;
+  }
+  *text = '\0';
+  if (failed > 0 && row_cannot(unsound))
+    snprintf(text, size, "%s", reason_of(unsound));
+  else if (failed > 0)
+    snprintf(text, size, "%zu of %zu FAILED: %s", failed, all, reason_of(unsound));
+  else if (bottleneck > 0)
+    snprintf(text, size, "the client was the limit");
+}
+
+/* Bars and line ends would end the cell. */
+static void cell_remarks(json_t *table, const json_t *rows, const char *of_case, const char *label) {
+  char text[400];
+  report_remarks(rows, of_case, label, text, sizeof text);
+  for (char *c = text; *c != '\0'; c++) {
+    if (*c == '|' || *c == '\n') *c = '/';
+  }
+  table_cell(table, text);
+}
+
+static void cell_figure(json_t *table, const json_t *rows, struct figure_key figure, const char *path) {
+  figure.path = path;
+  table_cell(table, pretty_ns(rows_spread(rows, &figure).median).text);
+}
+
+static void cell_ratio(json_t *table, const json_t *rows, const struct figure_key *figure, const char *to) {
+  struct figure_key under = {figure->of_case, to, figure->path};
+  struct spread ratio = {.count = 0};
+  if (to != NULL && strcmp(to, figure->label) != 0) ratio = rows_ratio(rows, figure, &under);
+  table_cell(table, pretty_ratio(&ratio).text);
+}
+
+static void add_line(json_t *table, const json_t *rows, const char *of_case, const char *label) {
+  const json_t *row = rows_find(rows, of_case, label);
+  struct figure_key figure = {of_case, label, "rate"};
+  table_row(table);
+  table_cell(table, of_case);
+  table_cell(table, label);
+  table_cell(table, pretty_rate(rows_spread(rows, &figure).median, row_text(row, "rate_unit")).text);
+  cell_ratio(table, rows, &figure, rows_first_label(rows));
+  cell_ratio(table, rows, &figure, rows_limit_label(rows));
+  cell_figure(table, rows, figure, "broker/cpu_ns_per_message");
+  cell_figure(table, rows, figure, "latency/p50");
+  cell_figure(table, rows, figure, "latency/p99");
+  cell_figure(table, rows, figure, "latency/p99.9");
+  cell_remarks(table, rows, of_case, label);
+}
+
+/* The heads, with the servers' names where ratios are. */
+static json_t *new_table(const json_t *rows) {
+  char heads[512];
+  const char *first = rows_first_label(rows), *limit = rows_limit_label(rows);
+  snprintf(heads, sizeof heads,
+           "scenario|server|>rate|>to %.60s|>to %.60s|>broker CPU/message|>p50|>p99|>p99.9|remarks",
+           first != NULL ? first : "the first", limit != NULL ? limit : "the limit");
+  return table_new(heads);
+}
+
+void report_table(FILE *out, json_t *rows) {
+  json_t *table = new_table(rows), *cases = rows_cases(rows), *of_case, *label;
+  size_t i, k;
+  json_array_foreach(cases, i, of_case) {
+    json_t *labels = rows_labels(rows, json_string_value(of_case));
+    json_array_foreach(labels, k, label)
+        add_line(table, rows, json_string_value(of_case), json_string_value(label));
+    json_decref(labels);
+  }
+  table_write(table, out);
+  json_decref(cases);
+  json_decref(table);
+}

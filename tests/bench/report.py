@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tern-bench report on fixed rows: `report.py TERN_BENCH CASE`.
+
+files    tables and CSV, compared with what they are known to be (fixtures/); what goes wrong says so
+page     the HTML page as text: well-formed, complete, escaped, nothing that would be fetched
+browser  the page in a headless Chromium: it shows the same text, asks for nothing, complains about nothing (skipped
+         where there is no chromium)
+
+fixtures/comparison.rows is a comparison of four servers in three rounds, with a fault found in one measurement, a
+scenario that one server does not have, and one that failed.
+"""
+import csv
+import html.parser
+import http.server
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+WAIT_S = 60
+SKIP_CODE = 77
+HERE = os.path.dirname(os.path.abspath(__file__))
+FIXTURES = os.path.join(HERE, "fixtures")
+ROWS = os.path.join(FIXTURES, "comparison.rows")
+BENCH = ""
+CHROMIUM = None
+
+
+def report(*arguments):
+    return subprocess.run([BENCH, "report", *arguments], capture_output=True, timeout=WAIT_S, check=False)
+
+
+def read(name):
+    with open(os.path.join(FIXTURES, name), "rb") as file:
+        return file.read().decode()
+
+
+def page_of(*files):
+    done = report("--html", "-", *files)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+class Files(unittest.TestCase):
+    def test_table(self):
+        done = report(ROWS)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(done.stdout.decode(), read("comparison.md"))
+
+    def test_several_files_are_one_report(self):
+        with tempfile.TemporaryDirectory() as directory:
+            lines = read("comparison.rows").splitlines(keepends=True)
+            parts = [os.path.join(directory, name) for name in ("a", "b")]
+            for path, part in zip(parts, (lines[:11], lines[11:] + ["\n"])):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.writelines(part)
+            self.assertEqual(report("--table", *parts).stdout.decode(), read("comparison.md"))
+
+    def test_every_scalar_is_in_the_csv(self):
+        rows = [json.loads(line) for line in read("comparison.rows").splitlines()]
+        table = list(csv.DictReader(io.StringIO(report("--csv", "-", ROWS).stdout.decode(), newline="")))
+        self.assertEqual(len(table), len(rows))
+
+        def scalars(value, name):
+            if isinstance(value, dict):
+                for key, inner in value.items():
+                    yield from scalars(inner, f"{name}.{key}" if name else key)
+            elif value is not None and not isinstance(value, list):
+                yield name, value
+
+        def same(text, value):
+            if isinstance(value, bool):
+                return text == str(value).lower()
+            return abs(float(text) - value) <= abs(value) * 1e-6 if isinstance(value, (int, float)) else text == value
+        for row, line in zip(rows, table):
+            wanted = dict(scalars(row, ""))
+            for name, value in wanted.items():
+                self.assertTrue(same(line[name], value), (name, value, line[name]))
+            self.assertEqual({name for name, text in line.items() if text} - wanted.keys(), set())
+
+    def test_json_gives_the_rows_again(self):
+        rows = [json.loads(line) for line in read("comparison.rows").splitlines()]
+        again = [json.loads(line) for line in report("--json", "-", ROWS).stdout.splitlines()]
+        self.assertEqual([row["case"] for row in again], [row["case"] for row in rows])
+        self.assertEqual(again[0].keys(), rows[0].keys())
+
+    def test_all_at_once(self):
+        with tempfile.TemporaryDirectory() as directory:
+            names = {kind: os.path.join(directory, kind) for kind in ("csv", "html", "json")}
+            done = report(f"--table={directory}/table", *[f"--{k}={v}" for k, v in names.items()], ROWS)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+            self.assertEqual(sorted(os.listdir(directory)), ["csv", "html", "json", "table"])
+            self.assertTrue(all(os.path.getsize(os.path.join(directory, name)) > 100 for name in os.listdir(directory)))
+
+    def test_errors(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".rows") as bad:
+            bad.write('{"scenario":"pub"}\n[]\n')
+            bad.flush()
+            cases = (([bad.name], f"{bad.name}:2 is not a row".encode()), (["/nonexistent"], b"cannot read /nonexistent"),
+                     (["--html", "/nonexistent/x", ROWS], b"cannot write /nonexistent/x"), ([], b"usage: tern-bench report"),
+                     (["--pdf", "x", ROWS], b"usage: tern-bench report"))
+            for arguments, message in cases:
+                done = report(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (2, b""), arguments)
+                self.assertIn(message, done.stderr)
+        self.assertEqual(report("--help").returncode, 0)
+
+    def test_rows_that_lack_almost_everything(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".rows") as bare:
+            bare.write('{"scenario":"pub"}\n{}\n')
+            bare.flush()
+            self.assertEqual(report(bare.name).returncode, 0)
+            self.assertIn("<h1>Load test</h1>", page_of(bare.name))
+        with tempfile.NamedTemporaryFile("w", suffix=".rows") as empty:
+            self.assertEqual(report(empty.name).returncode, 0)
+            self.assertIn("<h1>Load test</h1>", page_of(empty.name))
+
+
+VOID = {"meta", "link", "rect", "path"}
+
+
+class Parser(html.parser.HTMLParser):
+    """Checks that what is opened is closed; collects text by element, and attributes that could fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.texts, self.fetched, self.counts = [], [], [], {}
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.fetched += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            raise AssertionError(f"</{tag}> closes nothing, at {self.getpos()}")
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.texts.append(data)
+
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+# What a reader has to find on the page of the fixed rows.
+SHOWN = ("nats-server 2.9.10", "redis 7.0.15", "24.0 M msg/s", "6.00 (5.61-6.50) of nats-server", "1.40 kB/conn",
+         "(lower is better)", "1 of 6 FAILED: messages lost, doubled, reordered or altered", "the client was the limit",
+         "redis has no request and reply", 'the server closed the connection: <stale> & "gone"', "99.9 %", "10 us",
+         "an idle thread", "51.8 us", "connections_per_second 31.0 k", "tern-bench pubsub --size 16 --seconds 1 -s URL")
+
+
+class Page(unittest.TestCase):
+    def test_it_is_well_formed_and_shows_everything(self):
+        parser = Parser(page_of(ROWS))
+        self.assertEqual(parser.open, [])
+        text = parser.text()
+        for wanted in SHOWN:
+            self.assertIn(wanted, text)
+        # bars: 4 + 3 + 2 + 1 measured, 2 not; a curve for each server with latencies and one for the idle thread
+        self.assertEqual((parser.counts["rect"], parser.counts["polyline"]), (12, 4))
+        self.assertEqual(parser.counts["figure"], 6)
+
+    def test_every_picture_has_a_text(self):
+        page = page_of(ROWS)
+        for picture in re.findall(r"<svg[^>]*>", page):
+            self.assertRegex(picture, r'role="img" aria-label="[^"]+"|aria-hidden="true"')
+        self.assertEqual(len(re.findall(r"<rect", page)), len(re.findall(r"<title>[^<]+: median", page)))
+
+    def test_nothing_is_fetched_and_nothing_runs(self):
+        page = page_of(ROWS)
+        self.assertEqual(Parser(page).fetched, ["data:,"])
+        self.assertNotRegex(page, r"(?i)<script|@import|url\(| on\w+=|javascript:")
+
+    def test_texts_of_servers_are_escaped(self):
+        evil = '"><script>alert(1)</script>&amp;'
+        row = {"scenario": evil, "label": evil, "server": {"name": evil, "version": evil}, "command": evil, "time": evil,
+               "rate": 1, "rate_unit": evil, "error": None, "figures": {evil: 1},
+               "latency": {"count": 10, "min": 1, "p50": 2, "p99.9": 3, "max": 4, "from": evil, "curve": [[0, 1], [100, 4]]}}
+        with tempfile.NamedTemporaryFile("w", suffix=".rows") as file:
+            for each in (row, {**row, "error": evil, "label": "b" + evil}):
+                file.write(json.dumps(each) + "\n")
+            file.flush()
+            page = page_of(file.name)
+        self.assertNotIn("<script", page)
+        self.assertEqual(Parser(page).open, [])
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """Has one page and writes down what else is asked for."""
+
+    def do_GET(self):
+        if self.path != "http://report.test/":
+            self.server.asked.append(self.path)
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.server.page)
+
+    def do_CONNECT(self):
+        self.server.asked.append(self.path)
+        self.send_error(404)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):  # the base class's name and signature
+        pass
+
+
+class Browser(unittest.TestCase):
+    def browse(self, page):
+        """The page's DOM, what was asked for beside it (but for the browser's own errands), and what the console says."""
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server, tempfile.TemporaryDirectory() as home:
+            server.page, server.asked = page.encode(), []
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                done = subprocess.run(
+                    [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={home}", "--no-first-run",
+                     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+                     f"--proxy-server=http://127.0.0.1:{server.server_address[1]}", "--proxy-bypass-list=<-loopback>",
+                     "--enable-logging=stderr", "--dump-dom", "http://report.test/"],
+                    capture_output=True, text=True, timeout=WAIT_S, check=False, env={**os.environ, "HOME": home})
+            finally:
+                server.shutdown()
+                thread.join(WAIT_S)
+            asked = [url for url in server.asked if not re.search(r"\.(google|googleapis|gvt1)\.com[:/]", url)]
+        return done.stdout, asked, re.findall(r".*CONSOLE.*", done.stderr)
+
+    def test_it_shows_the_same_and_asks_for_nothing(self):
+        page = page_of(ROWS)
+        dom, asked, console = self.browse(page)
+        self.assertEqual((asked, console), ([], []))
+        seen, meant = Parser(re.sub(r"></(rect|path)>", "/>", dom)), Parser(page)
+        self.assertEqual(seen.text().strip(), meant.text().strip())
+        for tag in ("svg", "rect", "polyline", "tr", "figure"):
+            self.assertEqual(seen.counts[tag], meant.counts[tag])
+
+    def test_a_page_that_does_not_would_be_found(self):
+        fault = '<img src="http://elsewhere.test/x.png"><script>nothing.at.all</script></body>'
+        _, asked, console = self.browse(page_of(ROWS).replace("</body>", fault))
+        self.assertEqual(asked, ["http://elsewhere.test/x.png"])
+        self.assertTrue(any("nothing is not defined" in line for line in console), console)
+
+
+CASES = {"files": Files, "page": Page, "browser": Browser}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[2] not in CASES:
+        sys.exit(__doc__)
+    BENCH = os.path.abspath(sys.argv[1])
+    CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+    if sys.argv[2] == "browser" and CHROMIUM is None:
+        print("skipped: chromium is not installed")
+        sys.exit(SKIP_CODE)
+    unittest.main(argv=[sys.argv[0], CASES[sys.argv[2]].__name__, "--verbose"])
