@@ -1,70 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What it costs to find out who wants a message, and to subscribe.
+ * What does it cost to find out who wants a message, and to subscribe? Filters are bench.NUMBER.x, one sink each.
+ * size: filters there are.
  *
- *     micro_match [filters [matches [case]]]      default 1000000 1000000 all
- *
- * Cases: hit (one subject, from the cache), cold (each subject seldom enough to be out of the cache again, one
- * literal filter matches), wild (the same, with wildcard filters beside), add (subscribing), known (a further
- * sink on a filter this worker has). Prints nanoseconds per operation and bytes per subscription. Under
- * callgrind choose small numbers and one case; loop_<case> is the function to look at:
- *
- *     valgrind --tool=callgrind --toggle-collect='loop_hit' micro_match 1000 100000 hit
- *
- * One thread is worker 0 and its own control thread; what is retired is freed at the end of a step.
+ *     hit          one subject again and again, answered from the cache
+ *     cold         each subject too seldom to be in the cache; one literal filter matches
+ *     wild         the same, with three wildcard filters beside, two of which match
+ *     add, remove  a subscription to a filter that nobody else has; add-wild: with a wildcard at its end
+ *     known        another subscription to a filter that this worker has
  */
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <tern/registry.h>
-#include <urcu/urcu-qsbr.h>
+#include "micro.h"
+#include "rig.h"
 
-#include "clock.h"
-#include "container.h"
-#include "reclaim.h"
+enum { BATCH = 4096, TIMES = 10000 };
 
-struct steps {
-  struct tern_reclaimer reclaimer;
-  struct tern_retired *limbo;
-  struct tern_job *jobs;
+struct subject {
+  char text[32];
+  struct tern_slice slice;
+  uint64_t hash;
 };
 
-static struct steps steps;
+static struct rig rig;
 static struct tern_registry *registry;
 static struct tern_index *indexes[2]; /* ours, and one that makes remote interest */
-static struct tern_sink *sinks;
-static size_t filters = 1000000, matches = 1000000;
+static struct tern_sink *sinks;       /* one for each filter */
+static struct tern_sink batch[BATCH]; /* those that a round adds or removes */
+static struct tern_sink wild[3];
+static struct subject subjects[BATCH];
+static unsigned long filters, next_subject;
 static volatile uint64_t result; /* keeps the compiler from dropping what is measured */
-
-static void retire(struct tern_reclaimer *reclaimer, struct tern_retired *retired) {
-  (void)reclaimer;
-  retired->next = steps.limbo;
-  steps.limbo = retired;
-}
-
-static void background(struct tern_reclaimer *reclaimer, struct tern_job *job) {
-  (void)reclaimer;
-  job->next = steps.jobs;
-  steps.jobs = job;
-}
-
-static bool always(struct tern_reclaimer *reclaimer) {
-  (void)reclaimer;
-  return true;
-}
-
-static void step(void) {
-  for (struct tern_job *job; (job = steps.jobs) != NULL;) {
-    steps.jobs = job->next;
-    job->run(job);
-  }
-  for (struct tern_retired *retired; (retired = steps.limbo) != NULL;) {
-    steps.limbo = retired->next;
-    retired->free(retired);
-  }
-}
 
 static bool nothing(struct tern_sink *sink, struct tern_message *message) {
   (void)sink;
@@ -73,149 +41,125 @@ static bool nothing(struct tern_sink *sink, struct tern_message *message) {
 }
 static const struct tern_sink_ops ops = {.deliver = nothing};
 
-static struct tern_slice name(char text[32], size_t i) {
-  int len = snprintf(text, 32, "bench.%08zx.x", i * 2654435761u % 0xffffffffu);
-  return (struct tern_slice){text, (size_t)len};
+static void name(struct subject *to, unsigned long number, const char *last) {
+  int len = snprintf(to->text, sizeof to->text, "bench.%08lx.%s", number * 2654435761u % 0xffffffffu, last);
+  to->slice = (struct tern_slice){to->text, (size_t)len};
+  to->hash = tern_subject_hash(to->slice);
 }
 
 static void add(unsigned worker, struct tern_sink *sink, struct tern_slice filter) {
   sink->ops = &ops;
-  if (tern_index_add(indexes[worker], sink, filter, (struct tern_slice){NULL, 0}) != 0) {
-    fprintf(stderr, "micro_match: out of memory\n");
-    exit(1);
+  if (tern_index_add(indexes[worker], sink, filter, (struct tern_slice){NULL, 0}) != 0)
+    micro_fail("out of memory");
+}
+
+static void open_case(const struct micro_case *micro) {
+  filters = micro->size;
+  next_subject = 0;
+  rig_init(&rig);
+  registry = tern_registry_new(&rig.reclaimer);
+  for (unsigned i = 0; i < 2 && registry != NULL; i++)
+    indexes[i] = tern_index_new(registry, &rig.reclaimer, i);
+  sinks = calloc(filters, sizeof *sinks);
+  if (sinks == NULL || indexes[0] == NULL || indexes[1] == NULL) micro_fail("out of memory");
+  for (unsigned long i = 0; i < filters; i++) {
+    struct subject filter;
+    name(&filter, i, "x");
+    add(0, &sinks[i], filter.slice);
+    if (i % 1024 == 0) rig_step(&rig);
   }
 }
 
-static size_t resident_bytes(void) {
-  size_t total = 0, resident = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  if (file == NULL) return 0;
-  if (fscanf(file, "%zu %zu", &total, &resident) != 2) resident = 0;
-  fclose(file);
-  return resident * 4096;
+static void close_case(void) {
+  for (unsigned long i = 0; i < filters; i++)
+    tern_index_remove(indexes[0], &sinks[i]);
+  for (unsigned i = 0; i < BATCH; i++)
+    tern_index_remove(indexes[0], &batch[i]);
+  tern_index_remove(indexes[0], &wild[0]);
+  tern_index_remove(indexes[1], &wild[1]);
+  tern_index_remove(indexes[1], &wild[2]);
+  for (unsigned i = 0; i < 2; i++)
+    tern_index_free(indexes[i]);
+  rig_step(&rig);
+  tern_registry_free(registry);
+  free(sinks);
+  rig_fini(&rig);
 }
 
-static void print(const char *what, uint64_t ns, size_t count) {
-  printf("%-6s %8.1f ns\n", what, (double)ns / (double)count);
-}
-
-static inline void match_one(struct tern_slice subject, uint64_t hash) {
-  const struct tern_match *match = tern_index_match(indexes[0], subject, hash);
+static void match_one(const struct subject *subject) {
+  const struct tern_match *match = tern_index_match(indexes[0], subject->slice, subject->hash);
   result += match->remote + match->local_count;
   tern_index_done(indexes[0], match);
 }
 
-/* The subjects of a round of matches, with their hashes, made outside of what is measured. */
-struct subject {
-  char text[32];
-  struct tern_slice slice;
-  uint64_t hash;
-};
-enum { ROUND = 65536 };
-static struct subject *round_subjects;
+static void prepare_hit(void) { name(&subjects[0], 1, "x"); }
 
-static void prepare(size_t start) {
-  for (size_t i = 0; i < ROUND; i++) {
-    struct subject *s = &round_subjects[i];
-    s->slice = name(s->text, (start + i * 7919) % filters);
-    s->hash = tern_subject_hash(s->slice);
-  }
+static unsigned long run_hit(void) {
+  for (unsigned i = 0; i < TIMES; i++)
+    match_one(&subjects[0]);
+  return TIMES;
 }
 
-__attribute__((noinline)) static void loop_hit(size_t count) {
-  struct tern_slice subject = round_subjects[0].slice;
-  uint64_t hash = round_subjects[0].hash;
-  for (size_t i = 0; i < count; i++)
-    match_one(subject, hash);
+/* The subjects of a round, those of the next one different, all of them before one comes again. */
+static void prepare_cold(void) {
+  for (unsigned i = 0; i < BATCH; i++)
+    name(&subjects[i], next_subject++ * 7919 % filters, "x");
 }
 
-__attribute__((noinline)) static void loop_cold(size_t count) {
-  for (size_t i = 0; i < count; i++)
-    match_one(round_subjects[i].slice, round_subjects[i].hash);
+static unsigned long run_cold(void) {
+  for (unsigned i = 0; i < BATCH; i++)
+    match_one(&subjects[i]);
+  return BATCH;
 }
 
-static void run_cold(const char *what) {
-  uint64_t ns = 0;
-  size_t done = 0;
-  while (done < matches) {
-    size_t count = matches - done < ROUND ? matches - done : ROUND;
-    prepare(done);
-    uint64_t start = tern__clock_ns();
-    loop_cold(count);
-    ns += tern__clock_ns() - start;
-    done += count;
-  }
-  print(what, ns, matches);
-}
-
-static void run_hit(void) {
-  prepare(0);
-  match_one(round_subjects[0].slice, round_subjects[0].hash); /* warms it */
-  uint64_t start = tern__clock_ns();
-  loop_hit(matches);
-  print("hit", tern__clock_ns() - start, matches);
-}
-
-static void run_wild(void) {
-  static struct tern_sink wild[3];
+static void open_wild(const struct micro_case *micro) {
+  open_case(micro);
   add(0, &wild[0], tern_slice_of("bench.*.y"));
   add(1, &wild[1], tern_slice_of("bench.>"));
   add(1, &wild[2], tern_slice_of("*.*.x"));
-  run_cold("wild");
-  tern_index_remove(indexes[0], &wild[0]);
-  tern_index_remove(indexes[1], &wild[1]);
-  tern_index_remove(indexes[1], &wild[2]);
-  step();
 }
 
-/* Adds sinks number from to from + filters - 1 on the same filters, all of them new or all known. */
-static void run_add(const char *what, size_t from) {
-  size_t before = resident_bytes();
-  uint64_t start = tern__clock_ns();
-  for (size_t i = 0; i < filters; i++) {
-    char text[32];
-    add(0, &sinks[from + i], name(text, i));
-    if (i % 1024 == 0) step();
+/* The batch's filters are gone, or there. */
+static void have_batch(bool there, unsigned long first, const char *last) {
+  for (unsigned i = 0; i < BATCH; i++) {
+    name(&subjects[i], first + i, last);
+    if (!there)
+      tern_index_remove(indexes[0], &batch[i]);
+    else if (batch[i].members == NULL)
+      add(0, &batch[i], subjects[i].slice);
   }
-  print(what, tern__clock_ns() - start, filters);
-  printf("       %8.1f bytes per subscription, its sink included (resident)\n",
-         (double)(resident_bytes() - before) / (double)filters);
+  rig_step(&rig);
+}
+
+static void prepare_add(void) { have_batch(false, filters, "x"); }
+static void prepare_add_wild(void) { have_batch(false, filters, "*"); }
+static void prepare_known(void) { have_batch(false, 0, "x"); }
+static void prepare_remove(void) { have_batch(true, filters, "x"); }
+
+static unsigned long run_add(void) {
+  for (unsigned i = 0; i < BATCH; i++)
+    add(0, &batch[i], subjects[i].slice);
+  return BATCH;
+}
+
+static unsigned long run_remove(void) {
+  for (unsigned i = 0; i < BATCH; i++)
+    tern_index_remove(indexes[0], &batch[i]);
+  return BATCH;
 }
 
 int main(int argc, char **argv) {
-  static const struct tern_reclaimer_ops reclaimer_ops = {
-      .retire = retire, .background = background, .is_online = always};
-  if (argc > 1) filters = strtoul(argv[1], NULL, 10);
-  if (argc > 2) matches = strtoul(argv[2], NULL, 10);
-  const char *only = argc > 3 ? argv[3] : "all";
-  bool all = strcmp(only, "all") == 0;
-  if (filters == 0 || matches == 0) {
-    fprintf(stderr, "usage: micro_match [filters [matches [hit|cold|wild|known|all]]]\n");
-    return 2;
-  }
-  urcu_qsbr_register_thread();
-  steps.reclaimer = (struct tern_reclaimer){&reclaimer_ops, &urcu_qsbr_flavor};
-  registry = tern_registry_new(&steps.reclaimer);
-  for (unsigned i = 0; i < 2 && registry != NULL; i++)
-    indexes[i] = tern_index_new(registry, &steps.reclaimer, i);
-  sinks = calloc(2 * filters, sizeof *sinks);
-  round_subjects = calloc(ROUND, sizeof *round_subjects);
-  if (sinks == NULL || round_subjects == NULL || indexes[0] == NULL || indexes[1] == NULL) return 1;
-  run_add("add", 0);
-  if (all || strcmp(only, "known") == 0) run_add("known", filters);
-  if (all || strcmp(only, "hit") == 0) run_hit();
-  if (all || strcmp(only, "cold") == 0) run_cold("cold");
-  if (all || strcmp(only, "wild") == 0) run_wild();
-  for (size_t i = 0; i < 2 * filters; i++) {
-    tern_index_remove(indexes[0], &sinks[i]);
-    if (i % 1024 == 0) step();
-  }
-  for (unsigned i = 0; i < 2; i++)
-    tern_index_free(indexes[i]);
-  step();
-  tern_registry_free(registry);
-  free(sinks);
-  free(round_subjects);
-  urcu_qsbr_unregister_thread();
-  return 0;
+#define CASE(name, size, prepare, run) \
+  { name, size, 0, 5, open_case, prepare, run, close_case }
+  static const struct micro_case cases[] = {
+      CASE("hit", 1000, prepare_hit, run_hit),
+      CASE("cold-100k", 100000, prepare_cold, run_cold),
+      CASE("cold-1m", 1000000, prepare_cold, run_cold),
+      {"wild-100k", 100000, 0, 5, open_wild, prepare_cold, run_cold, close_case},
+      CASE("add-100k", 100000, prepare_add, run_add),
+      CASE("add-wild-100k", 100000, prepare_add_wild, run_add),
+      CASE("known-100k", 100000, prepare_known, run_add),
+      CASE("remove-100k", 100000, prepare_remove, run_remove),
+  };
+  return micro_main(argc, argv, cases, sizeof cases / sizeof cases[0]);
 }

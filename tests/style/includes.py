@@ -8,7 +8,7 @@
 The public headers belong to the layer that implements them; transport.h and protocol.h are the contract on which net and
 the codecs meet. The broker's protocol folders know the router's headers (broker/*.h) and themselves, never one another
 or ops; ops and handlers know no protocol. liburcu stays inside loop and registry, OpenSSL inside net and the broker.
-bench/micro measures the library's inside, so like the tests it may see that.
+bench/micro measures the inside of library and broker, so like the tests it may see that, and what supports them.
 """
 import os
 import re
@@ -33,6 +33,7 @@ MAY_SEE = {
 }
 LAYER_OF = {name: layer for layer, names in PUBLIC.items() for name in names}
 ROOMS_SHARE = {"broker/route.h", "broker/container.h"}  # what the broker's rooms may know of its top folder
+MICRO_MAY_SEE = ("bench/", "lib/", "broker/", "tests/support/")
 NOT_PROTOCOLS = {"ops", "handlers"}  # folders of the broker that are not a protocol
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)
 
@@ -123,7 +124,7 @@ def check(root, path, headers):
                 fault = check_library(path, target, layer)
             elif path.startswith("broker/"):
                 fault = check_broker(path, target)
-            elif not target.startswith("bench/") and not (path.startswith("bench/micro/") and target.startswith("lib/")):
+            elif not target.startswith(MICRO_MAY_SEE if path.startswith("bench/micro/") else "bench/"):
                 fault = f"bench includes <tern/...> and its own files only, not {target}"
         if fault:
             yield f"{path}:{source.line_of(text, match.start())}: {name}: {fault}"

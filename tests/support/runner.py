@@ -36,8 +36,8 @@ SEEDED_TIMEOUT_S = 120    # for each run; a test that hangs with the bug has fou
 VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=no"]
 VALGRIND_TIMEOUT_S = 600
 NOT_UNDER_VALGRIND = {"unit.base.hash"}  # starts itself as /proc/self/exe, which is valgrind then
-KINDS = ["unit", "torture", "models", "examples", "e2e", "fuzz", "seeded", "memcheck", "bench", "style", "install",
-         "build"]
+KINDS = ["unit", "torture", "models", "examples", "e2e", "fuzz", "seeded", "memcheck", "bench", "budget", "style",
+         "install", "build"]
 
 
 @dataclass
