@@ -97,6 +97,9 @@ struct core_figures core_figures(const struct core *core, struct tern_workers *w
     f.untaken += tern_counter_read(&route->untaken);
     f.overflows += worker.overflows;
     f.retired += worker.retired_objects;
+    f.retired_bytes += worker.retired_bytes;
+    f.held_back += worker.held_back;
+    if (worker.gp_age_ms > f.gp_age_ms) f.gp_age_ms = worker.gp_age_ms;
   }
   return f;
 }

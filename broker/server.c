@@ -213,11 +213,11 @@ static void log_figures(struct server *server) {
   tern_log(
       TERN_LOG_INFO,
       "figures: slow consumers %llu, stale connections %llu, protocol errors %llu, dropped for memory %llu, "
-      "queue messages passed on %llu, queue messages nobody took %llu, full rings %llu, objects waiting for "
-      "a "
-      "grace period %llu, log lines dropped %llu",
+      "queue messages passed on %llu, queue messages nobody took %llu, full rings %llu, waiting for a grace "
+      "period: objects %llu, bytes %llu, for %llu ms, SUB and UNSUB held back %llu, log lines dropped %llu",
       ULL(f.slow_consumers), ULL(f.stale_connections), ULL(f.protocol_errors), ULL(f.no_memory),
-      ULL(f.rerouted), ULL(f.untaken), ULL(f.overflows), ULL(f.retired), ULL(tern_log_dropped()));
+      ULL(f.rerouted), ULL(f.untaken), ULL(f.overflows), ULL(f.retired), ULL(f.retired_bytes),
+      ULL(f.gp_age_ms), ULL(f.held_back), ULL(tern_log_dropped()));
 }
 
 int server_stop(struct server *server) {

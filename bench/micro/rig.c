@@ -9,7 +9,8 @@
 
 #include "container.h"
 
-static void retire(struct tern_reclaimer *reclaimer, struct tern_retired *retired) {
+static void retire(struct tern_reclaimer *reclaimer, struct tern_retired *retired, size_t bytes) {
+  (void)bytes;
   struct rig *rig = tern_container(reclaimer, struct rig, reclaimer);
   retired->next = rig->limbo;
   rig->limbo = retired;

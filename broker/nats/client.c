@@ -6,6 +6,8 @@
  *     data -> parser -> command, one after another    until the input is used up, or
  *                                                     - the turn is over: others first, then the kept input
  *                                                     - a worker's ring is full: wait (tern_worker_wait)
+ *                                                     - SUB, UNSUB while too much waits for a grace period: this
+ *                                                       one is held, and goes first (tern_worker_wait_limbo)
  *                                                     - the connection ends
  *     lost -> no deliveries; subscriptions removed in slices; freed
  *
@@ -179,10 +181,11 @@ static bool on_eof(struct tern_protocol *protocol) {
   return false;
 }
 
-static void congestion_over(struct tern_waiter *waiter) {
-  struct nats_client *client = container_of(waiter, struct nats_client, congestion);
+static void wait_over(struct tern_waiter *waiter) {
+  struct nats_client *client = container_of(waiter, struct nats_client, waiter);
   if (client->flow != NATS_PAUSED) return;
   client->flow = NATS_OPEN;
+  nats_command_held(client);
   run(client);
 }
 
@@ -199,7 +202,7 @@ static void next_turn(struct tern_deferred *deferred) {
       tern_loop_defer(client->worker->loop, deferred);
     else
       client_free(client);
-  } else if (client->flow == NATS_PAUSED && !tern_waiter_is_waiting(&client->congestion)) {
+  } else if (client->flow == NATS_PAUSED && !tern_waiter_is_waiting(&client->waiter)) {
     client->flow = NATS_OPEN;
     run(client);
   }
@@ -249,7 +252,8 @@ static void on_lost(struct tern_protocol *protocol, int error) {
   tern_nats_reset(&client->parser);
   tern_timer_stop(worker->loop, &client->ping);
   tern_timer_stop(worker->loop, &client->write_deadline);
-  tern_waiter_cancel(&client->congestion);
+  tern_waiter_cancel(&client->waiter);
+  nats_held_drop(client);
   if (client->prev != NULL)
     client->prev->next = client->next;
   else
@@ -300,7 +304,7 @@ struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
   memset(client, 0, sizeof *client);
   client->protocol.ops = &protocol_ops;
   client->worker = worker;
-  client->congestion.ready = congestion_over;
+  client->waiter.ready = wait_over;
   client->turn.call = next_turn;
   client->active_ms = tern_loop_now_ms(loop);
   nats_connect_init(&client->options);

@@ -40,8 +40,15 @@ struct nats_sids {
 /** What may still happen to a connection's input. */
 enum nats_flow {
   NATS_OPEN,   /* operations are carried out as they come */
-  NATS_PAUSED, /* waiting for its turn or for a congested worker; input is kept */
+  NATS_PAUSED, /* waiting for its turn, for a congested worker or for room in limbo; input is kept */
   NATS_ENDED,  /* closing: input is ignored, nothing more is delivered */
+};
+
+/** A SUB or UNSUB that has been read and is not carried out yet. */
+struct nats_held {
+  struct tern_nats_op op; /* its words are in text */
+  size_t size;            /* of all this */
+  char text[];
 };
 
 struct nats_client {
@@ -57,7 +64,8 @@ struct nats_client {
   struct nats_client *next_by_id;
   struct tern_timer ping;
   struct tern_timer write_deadline;
-  struct tern_waiter congestion;
+  struct tern_waiter waiter; /* paused for a congested worker or for room in limbo */
+  struct nats_held *held;    /* in the latter case, or NULL */
   struct tern_deferred turn; /* goes on with kept input, or with removing subscriptions after the end */
   uint32_t pings_out;        /* PINGs not answered */
   uint32_t turn_cost;        /* deliveries caused in this turn */
@@ -112,6 +120,10 @@ const char *nats_client_label(const struct nats_client *client);
 /* command.c */
 /** Carries out one operation. */
 void nats_command(struct nats_client *client, const struct tern_nats_op *op);
+/** Carries out what is held, once there is room in limbo; nothing happens when nothing is held. */
+void nats_command_held(struct nats_client *client);
+/** Drops it instead. */
+void nats_held_drop(struct nats_client *client);
 /** Sends the 503 for a request nobody got, if the client has a plain subscription for the answer. */
 void nats_no_responders(struct nats_client *client, struct tern_slice subject, struct tern_slice reply);
 

@@ -167,7 +167,7 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   if (result.workers != 0 && tern_worker_any_congested(worker->worker, result.workers) &&
       client->flow == NATS_OPEN) {
     client->flow = NATS_PAUSED;
-    tern_worker_wait(worker->worker, &client->congestion);
+    tern_worker_wait(worker->worker, &client->waiter);
   }
 }
 
@@ -189,7 +189,47 @@ static bool may_subscribe(struct nats_client *client, const struct tern_nats_op 
   return true;
 }
 
+static struct tern_slice move_word(char **to, struct tern_slice word) {
+  struct tern_slice moved = {*to, word.len};
+  if (word.len > 0) memcpy(*to, word.ptr, word.len);
+  *to += word.len;
+  return moved;
+}
+
+/* SUB and UNSUB make garbage that waits for a grace period. While too much of it waits, they wait, too: true when the
+ * operation is held, for nats_command_held. The connection reads no further meanwhile, the others are not concerned. */
+static bool must_wait(struct nats_client *client, const struct tern_nats_op *op) {
+  struct nats_worker *worker = client->worker;
+  if (!tern_worker_limbo_is_full(worker->worker)) return false;
+  struct tern_nats_op words = {.verb = op->verb, .sid = op->sid};
+  if (op->verb == TERN_NATS_UNSUB) {
+    words.max = op->max;
+  } else {
+    words.subject = op->subject;
+    words.group = op->group;
+  }
+  size_t size = sizeof(struct nats_held) + words.subject.len + words.group.len + words.sid.len;
+  struct nats_held *held = tern_pool_alloc(tern_loop_pool(worker->loop), size);
+  if (held == NULL) {
+    tern_log(TERN_LOG_ERROR, "%s - no memory to hold back a SUB or UNSUB; closing",
+             nats_client_label(client));
+    nats_client_end(client);
+    return true;
+  }
+  char *to = held->text;
+  held->op = words;
+  held->op.subject = move_word(&to, words.subject);
+  held->op.group = move_word(&to, words.group);
+  held->op.sid = move_word(&to, words.sid);
+  held->size = size;
+  client->held = held;
+  client->flow = NATS_PAUSED;
+  tern_worker_wait_limbo(worker->worker, &client->waiter);
+  return true;
+}
+
 static void on_sub(struct nats_client *client, const struct tern_nats_op *op) {
+  if (must_wait(client, op)) return;
   active(client);
   client->turn_cost += op->group.len > 0 ? QUEUE_SUB_COST : SUB_COST;
   client->turn_cost += (uint32_t)op->subject.len / FILTER_COST_BYTES;
@@ -211,6 +251,7 @@ static void on_sub(struct nats_client *client, const struct tern_nats_op *op) {
 }
 
 static void on_unsub(struct nats_client *client, const struct tern_nats_op *op) {
+  if (must_wait(client, op)) return;
   active(client);
   client->turn_cost += SUB_COST;
   tern_worker_drain_inbox(client->worker->worker); /* what came before counts towards max */
@@ -293,4 +334,18 @@ static void trace(const struct nats_client *client, const struct tern_nats_op *o
 void nats_command(struct nats_client *client, const struct tern_nats_op *op) {
   if (client->worker->trace) trace(client, op);
   commands[op->verb].run(client, op);
+}
+
+void nats_held_drop(struct nats_client *client) {
+  if (client->held == NULL) return;
+  tern_pool_release(tern_loop_pool(client->worker->loop), client->held, client->held->size);
+  client->held = NULL;
+}
+
+void nats_command_held(struct nats_client *client) {
+  struct nats_held *held = client->held;
+  if (held == NULL) return;
+  client->held = NULL;
+  commands[held->op.verb].run(client, &held->op);
+  tern_pool_release(tern_loop_pool(client->worker->loop), held, held->size);
 }

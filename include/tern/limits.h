@@ -29,5 +29,9 @@
 #define TERN_FLUSH_EARLY_BYTES 131072
 /** Bytes of one worker-to-worker ring. Full: messages overflow and their source is paused. */
 #define TERN_RING_BYTES_DEFAULT (256 * 1024)
+/** Bytes of one worker's removed subscriptions that wait until no other worker can be looking at them (a grace
+ * period). More: connections of that worker wait with their next SUB or UNSUB until it is half. Those that close do
+ * not wait: what they hold comes on top. */
+#define TERN_LIMBO_MAX_BYTES (64 * 1024 * 1024)
 
 #endif

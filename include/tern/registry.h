@@ -19,8 +19,9 @@
  *   R2  when tern_index_remove has returned, no later match on this worker yields the sink.
  *   R3  matching is wait-free; adding and removing are lock-free.
  *   R4  a pointer out of a match stays valid until tern_index_done; nothing is freed by another thread.
- *   R5  memory of removed entries is reclaimed after a grace period by the worker that removed them, is
- *       bounded by that worker's rate, and is visible in tern_worker_stats.
+ *   R5  memory of removed entries is reclaimed after a grace period by the worker that removed them. What waits
+ *       is visible in tern_worker_stats, and bounded where those who add and remove for others heed
+ *       tern_worker_limbo_is_full.
  *   R6  churn on one filter invalidates cached results of subjects it could match (and 1/4096 or less of
  *       the others), never all, unless the filter starts with a wildcard.
  *   R7  every match, on any worker, whose epoch is not before a sink's `since` finds that sink's worker, for as long

@@ -122,17 +122,28 @@ TERN_API bool tern_worker_is_congested(const struct tern_worker *worker, unsigne
 TERN_API bool tern_worker_any_congested(const struct tern_worker *worker, uint64_t set);
 
 struct tern_waiter;
-/** Called when no ring of the worker overflows any more. The waiter has been taken off the list before. */
+/** Called when what was waited for has come. The waiter has been taken off the list before. */
 typedef void tern_waiter_fn(struct tern_waiter *waiter);
-/** One that waits for congestion to end; embed it in what is paused. */
+/** One that waits for congestion to end, or for room in limbo; embed it in what is paused. */
 struct tern_waiter {
   tern_waiter_fn *ready;     /**< what to call */
   struct tern_waiter *next;  /**< private */
   struct tern_waiter **prev; /**< private: NULL when not waiting */
 };
-/** Has ready called when congestion has ended; nothing happens when already waiting. Thread: owner. */
+/** Has ready called when no ring of the worker overflows any more; nothing happens when already waiting. Thread:
+ * owner. */
 TERN_API void tern_worker_wait(struct tern_worker *worker, struct tern_waiter *waiter);
-/** True between tern_worker_wait and ready or cancel. Thread: owner. */
+/**
+ * True when what this worker has removed from the registry and cannot be freed before a grace period has passed
+ * exceeds TERN_LIMBO_MAX_BYTES, and until it is below half of that: do not add or remove sinks at the wish of others
+ * now. Nobody is stopped from it: a connection that closes must be able to.
+ *
+ * Thread: owner.
+ */
+TERN_API bool tern_worker_limbo_is_full(const struct tern_worker *worker);
+/** Has ready called when that has ended; nothing happens when already waiting. Thread: owner. */
+TERN_API void tern_worker_wait_limbo(struct tern_worker *worker, struct tern_waiter *waiter);
+/** True between tern_worker_wait or tern_worker_wait_limbo and ready or cancel. Thread: owner. */
 TERN_API bool tern_waiter_is_waiting(const struct tern_waiter *waiter);
 /** Stops waiting. Thread: owner. */
 TERN_API void tern_waiter_cancel(struct tern_waiter *waiter);
@@ -168,6 +179,9 @@ struct tern_worker_stats {
   uint64_t records_out;     /**< records sent */
   uint64_t overflows;       /**< records that found their ring full */
   uint64_t retired_objects; /**< waiting for a grace period now */
+  uint64_t retired_bytes;   /**< their memory, without malloc's share; bound: TERN_LIMBO_MAX_BYTES */
+  uint64_t gp_age_ms;       /**< how long the oldest of them have waited; 0: none wait */
+  uint64_t held_back;       /**< calls of tern_worker_wait_limbo */
 };
 /** Reads the figures. Thread: any. */
 TERN_API struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker);

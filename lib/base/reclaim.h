@@ -9,6 +9,7 @@
 #define TERN_BASE_RECLAIM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct rcu_flavor_struct; /* liburcu's; named only where cds_lfht is */
 
@@ -28,8 +29,8 @@ struct tern_reclaimer;
 
 struct tern_reclaimer_ops {
   /* Frees the object after a grace period. Thread: the reclaimer's. The object must be unreachable already.
-   */
-  void (*retire)(struct tern_reclaimer *reclaimer, struct tern_retired *retired);
+   * bytes: how much memory waits with it; stated and not kept in the object, which there are millions of. */
+  void (*retire)(struct tern_reclaimer *reclaimer, struct tern_retired *retired, size_t bytes);
   /* Runs the job soon on the background thread. The job must not be queued already. Thread: any. */
   void (*background)(struct tern_reclaimer *reclaimer, struct tern_job *job);
   /* True while the calling thread may look at shared entries. For assertions. */

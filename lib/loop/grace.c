@@ -7,6 +7,10 @@
  *                                                            retired it, a bounded number per tick
  *                nothing waiting?                            fresh -> waiting, cookie taken, one requested
  *
+ * Bytes are counted per batch, as stated when retiring, until the whole batch has been freed. Above
+ * TERN_LIMBO_MAX_BYTES the limbo counts as full until less than half of that is left: nothing is refused here, but
+ * who retires at the wish of others holds them back (tern_worker_limbo_is_full).
+ *
  *     background thread:   n = ++begun;  synchronize;  done = n
  *
  * The cookie is begun + 1: the grace period that may be running has perhaps passed readers that took the
@@ -32,8 +36,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <tern/limits.h>
 #include <time.h>
 
+#include "clock.h"
 #include "container.h"
 #include "rcu.h"
 #include "seed.h"
@@ -88,7 +94,9 @@ bool tern__grace_run_jobs(struct tern__grace *grace) {
 static void run_period(struct tern__grace *grace) {
   /* acq_rel: acquire pairs with request */
   atomic_exchange_explicit(&grace->requested, 0, memory_order_acq_rel);
-  /* acq_rel: pairs with the cookie's fetch_add */
+  /* relaxed: the increment below publishes it */
+  atomic_store_explicit(&grace->began_ms, tern__clock_ms(), memory_order_relaxed);
+  /* acq_rel: pairs with the cookie's fetch_add; release also with the load in tern__stall_check */
   uint64_t number = atomic_fetch_add_explicit(&grace->begun, 1, memory_order_acq_rel) + 1;
   tern__rcu_synchronize();
   pthread_mutex_lock(&grace->lock);
@@ -179,11 +187,14 @@ void tern__grace_synchronize(struct tern__grace *grace) {
 
 /* ---- limbo ---- */
 
-static void retire(struct tern_reclaimer *reclaimer, struct tern_retired *retired) {
+static void retire(struct tern_reclaimer *reclaimer, struct tern_retired *retired, size_t bytes) {
   struct tern__limbo *limbo = tern_container(reclaimer, struct tern__limbo, reclaimer);
-  retired->next = limbo->fresh;
-  limbo->fresh = retired;
+  retired->next = limbo->fresh.first;
+  limbo->fresh.first = retired;
+  limbo->fresh.bytes += bytes;
   limbo->count++;
+  limbo->bytes += bytes;
+  if (limbo->bytes > TERN_LIMBO_MAX_BYTES) limbo->full = true;
 }
 
 static void background(struct tern_reclaimer *reclaimer, struct tern_job *job) {
@@ -214,7 +225,7 @@ static void control_leave(struct tern_reclaimer *reclaimer) {
   if (--limbo->entered > 0) return;
   if (!limbo->grace->running && !limbo->grace->simulated) tern__grace_run_jobs(limbo->grace);
   if (!limbo->grace->simulated) tern__rcu_offline();
-  tern__limbo_step(limbo);
+  tern__limbo_step(limbo, 0);
 }
 
 static const struct tern_reclaimer_ops worker_ops = {
@@ -231,38 +242,39 @@ void tern__limbo_init(struct tern__limbo *limbo, struct tern__grace *grace, bool
   limbo->reclaimer.flavor = tern__rcu_flavor();
 }
 
-void tern__limbo_step(struct tern__limbo *limbo) {
-  if (limbo->waiting != NULL && limbo->ready == NULL && tern__grace_has_ended(limbo->grace, limbo->cookie)) {
-    limbo->ready = limbo->waiting;
-    limbo->waiting = NULL;
-  }
-  for (unsigned n = 0; limbo->ready != NULL && n < FREE_PER_STEP; n++) {
-    struct tern_retired *retired = limbo->ready;
-    limbo->ready = retired->next;
+/* Frees objects of a batch whose grace period has passed. */
+static void free_some(struct tern__limbo *limbo, struct tern__batch *batch, uint64_t most) {
+  for (uint64_t n = 0; batch->first != NULL && n < most; n++) {
+    struct tern_retired *retired = batch->first;
+    batch->first = retired->next;
     limbo->count--;
     retired->free(retired);
   }
-  if (limbo->fresh != NULL && limbo->waiting == NULL) {
+  if (batch->first != NULL) return;
+  limbo->bytes -= batch->bytes;
+  batch->bytes = 0;
+  if (limbo->bytes < TERN_LIMBO_MAX_BYTES / 2) limbo->full = false;
+}
+
+void tern__limbo_step(struct tern__limbo *limbo, uint64_t now_ms) {
+  if (limbo->waiting.first != NULL && limbo->ready.first == NULL &&
+      tern__grace_has_ended(limbo->grace, limbo->cookie)) {
+    limbo->ready = limbo->waiting;
+    limbo->waiting = (struct tern__batch){0};
+  }
+  if (limbo->ready.first != NULL) free_some(limbo, &limbo->ready, FREE_PER_STEP);
+  if (limbo->fresh.first != NULL && limbo->waiting.first == NULL) {
     limbo->waiting = limbo->fresh;
-    limbo->fresh = NULL;
+    limbo->fresh = (struct tern__batch){0};
+    limbo->since_ms = now_ms;
     limbo->cookie = tern__grace_cookie(limbo->grace);
     if (TERN_BUG(gp_free_early)) limbo->cookie = 0; /* breaks: objects are freed without a grace period */
     request(limbo->grace);
   }
 }
 
-static void free_list(struct tern__limbo *limbo, struct tern_retired *retired) {
-  while (retired != NULL) {
-    struct tern_retired *next = retired->next;
-    limbo->count--;
-    retired->free(retired);
-    retired = next;
-  }
-}
-
 void tern__limbo_flush(struct tern__limbo *limbo) {
-  struct tern_retired *lists[] = {limbo->ready, limbo->waiting, limbo->fresh};
-  limbo->ready = limbo->waiting = limbo->fresh = NULL;
-  for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
-    free_list(limbo, lists[i]);
+  free_some(limbo, &limbo->ready, UINT64_MAX);
+  free_some(limbo, &limbo->waiting, UINT64_MAX);
+  free_some(limbo, &limbo->fresh, UINT64_MAX);
 }

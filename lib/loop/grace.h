@@ -18,6 +18,8 @@
 struct tern__grace {
   _Atomic uint64_t begun;          /* grace periods ever begun */
   _Atomic uint64_t done;           /* the newest that has ended */
+  _Atomic uint64_t began_ms;       /* when the newest began */
+  _Atomic uint64_t stalled;        /* the newest that was reported to take long: stall.c */
   _Atomic uint32_t requested;      /* somebody waits for one to begin */
   _Atomic uint32_t urgent;         /* ... and does not want the pause between two */
   _Atomic uint32_t ending;         /* the thread is to end */
@@ -34,12 +36,17 @@ struct tern__grace {
 struct tern__limbo {
   struct tern_reclaimer reclaimer;
   struct tern__grace *grace;
-  struct tern_retired *fresh;   /* retired since the last batch was closed */
-  struct tern_retired *waiting; /* the batch that waits for `cookie` */
-  struct tern_retired *ready;   /* may be freed */
+  /* Batches: retired since the last was closed; waiting for `cookie`; may be freed. */
+  struct tern__batch {
+    struct tern_retired *first;
+    uint64_t bytes; /* of all that was in it: counted off when the last has been freed */
+  } fresh, waiting, ready;
   uint64_t cookie;
-  uint64_t count;   /* objects in all three */
-  unsigned entered; /* control thread: depth of enter */
+  uint64_t since_ms; /* when `waiting` was closed */
+  uint64_t count;    /* objects in all three */
+  uint64_t bytes;    /* in all three */
+  bool full;         /* bytes were above TERN_LIMBO_MAX_BYTES, and not below half of it since */
+  unsigned entered;  /* control thread: depth of enter */
 };
 
 int tern__grace_init(struct tern__grace *grace);
@@ -59,9 +66,9 @@ bool tern__grace_run_jobs(struct tern__grace *grace);
 
 /** Prepares a worker's limbo, or the control thread's. */
 void tern__limbo_init(struct tern__limbo *limbo, struct tern__grace *grace, bool control);
-/** Moves batches on and frees a bounded number of objects. Thread: the limbo's; it may be online, but holds
- * no shared entry. */
-void tern__limbo_step(struct tern__limbo *limbo);
+/** Moves batches on and frees a bounded number of objects; now_ms is for since_ms alone. Thread: the limbo's; it
+ * may be online, but holds no shared entry. */
+void tern__limbo_step(struct tern__limbo *limbo, uint64_t now_ms);
 /** Frees everything; a grace period has passed since the last retirement. Thread: the limbo's. */
 void tern__limbo_flush(struct tern__limbo *limbo);
 static inline bool tern__limbo_is_empty(const struct tern__limbo *limbo) { return limbo->count == 0; }

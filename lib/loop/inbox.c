@@ -96,15 +96,29 @@ bool tern_worker_any_congested(const struct tern_worker *worker, uint64_t set) {
   return (worker->congested & set) != 0;
 }
 
-/* ---- waiting for congestion to end ---- */
+/* ---- waiting for congestion to end, or for room in limbo ---- */
+
+static void push_waiter(struct tern_waiter **list, struct tern_waiter *waiter) {
+  waiter->next = *list;
+  waiter->prev = list;
+  if (waiter->next != NULL) waiter->next->prev = &waiter->next;
+  *list = waiter;
+}
 
 void tern_worker_wait(struct tern_worker *worker, struct tern_waiter *waiter) {
   tern__loop_assert_owner(worker->loop);
+  if (waiter->prev == NULL) push_waiter(&worker->for_rings.waiting, waiter);
+}
+
+bool tern_worker_limbo_is_full(const struct tern_worker *worker) {
+  return worker->limbo.full && !TERN_BUG(limbo_unbounded); /* seeded: whoever churns is never held back */
+}
+
+void tern_worker_wait_limbo(struct tern_worker *worker, struct tern_waiter *waiter) {
+  tern__loop_assert_owner(worker->loop);
   if (waiter->prev != NULL) return;
-  waiter->next = worker->waiters;
-  waiter->prev = &worker->waiters;
-  if (waiter->next != NULL) waiter->next->prev = &waiter->next;
-  worker->waiters = waiter;
+  tern_counter_add(&worker->held_back, 1);
+  push_waiter(&worker->for_limbo.waiting, waiter);
 }
 
 bool tern_waiter_is_waiting(const struct tern_waiter *waiter) { return waiter->prev != NULL; }
@@ -117,28 +131,36 @@ void tern_waiter_cancel(struct tern_waiter *waiter) {
   waiter->prev = NULL;
 }
 
-/* Tells those who wait, longest first. Who is not told because congestion has come back is first next time;
+/* Tells those who wait, longest first. Who is not told because the obstacle has come back is first next time;
  * who waits again is told in a later tick. */
-static void tell_waiters(struct tern_worker *worker) {
-  if (worker->waiters_running == NULL) {
-    struct tern_waiter *waiter;
-    while ((waiter = worker->waiters) != NULL) {
+static void tell_waiters(struct tern_worker *worker, struct tern__waiters *waiters,
+                         bool (*has_room)(const struct tern_worker *worker)) {
+  struct tern_waiter *waiter;
+  if (waiters->running == NULL) {
+    while ((waiter = waiters->waiting) != NULL) {
       tern_waiter_cancel(waiter);
-      waiter->next = worker->waiters_running;
-      waiter->prev = &worker->waiters_running;
-      if (waiter->next != NULL) waiter->next->prev = &waiter->next;
-      worker->waiters_running = waiter;
+      push_waiter(&waiters->running, waiter);
     }
   }
-  while (worker->congested == 0 && worker->waiters_running != NULL) {
-    struct tern_waiter *waiter = worker->waiters_running;
+  while (has_room(worker) && (waiter = waiters->running) != NULL) {
     tern_waiter_cancel(waiter);
     waiter->ready(waiter);
   }
 }
 
+static bool rings_have_room(const struct tern_worker *worker) { return worker->congested == 0; }
+
+static bool limbo_has_room(const struct tern_worker *worker) {
+  return !worker->limbo.full && !TERN_BUG(limbo_resume_lost); /* seeded: whoever is held back stays so */
+}
+
+static bool is_any(const struct tern__waiters *waiters) {
+  return waiters->waiting != NULL || waiters->running != NULL;
+}
+
 static bool must_tell_waiters(const struct tern_worker *worker) {
-  return worker->congested == 0 && (worker->waiters != NULL || worker->waiters_running != NULL);
+  return (is_any(&worker->for_rings) && rings_have_room(worker)) ||
+         (is_any(&worker->for_limbo) && limbo_has_room(worker));
 }
 
 /* ---- receiving ---- */
@@ -215,7 +237,8 @@ static bool inbox_step(void *arg) {
     }
   }
   if (worker->congested != 0) tern__worker_publish(worker);
-  if (must_tell_waiters(worker)) tell_waiters(worker);
+  tell_waiters(worker, &worker->for_rings, rings_have_room);
+  tell_waiters(worker, &worker->for_limbo, limbo_has_room);
   return worker->left != 0;
 }
 
@@ -231,7 +254,7 @@ static bool lacks_ring(const struct tern_worker *worker) {
 static int sleep_max_ms(void *arg) {
   struct tern_worker *worker = arg;
   if (worker->handled || worker->loop->active || worker->staged != 0 || must_tell_waiters(worker)) return 0;
-  if (worker->limbo.ready != NULL) return 0;
+  if (worker->limbo.ready.first != NULL) return 0;
   /* Nobody rings when a grace period has ended, or when memory for a ring may be had again. */
   if (!tern__limbo_is_empty(&worker->limbo) || lacks_ring(worker)) return RECLAIM_SLEEP_MS;
   return -1;
@@ -266,9 +289,12 @@ static void set_gauge(struct tern_counter *gauge, uint64_t value) {
 static void quiescent_step(void *arg) {
   struct tern_worker *worker = arg;
   if (worker->stop_requested) tern__stop_step(worker);
-  tern__limbo_step(&worker->limbo);
+  tern__stall_check(worker);
+  tern__limbo_step(&worker->limbo, tern_loop_now_ms(worker->loop));
   tern_counter_add(&worker->ticks, 1);
   set_gauge(&worker->retired, worker->limbo.count);
+  set_gauge(&worker->retired_bytes, worker->limbo.bytes);
+  set_gauge(&worker->retired_since_ms, worker->limbo.waiting.first != NULL ? worker->limbo.since_ms : 0);
   set_gauge(&worker->connections, worker->loop->member_count);
   worker->passed++;
   if (!worker->pool->simulated) tern__rcu_quiescent();

@@ -113,7 +113,8 @@ bool tern__sim_grace_step(struct tern_workers *workers) {
   }
   /* relaxed: a simulation is one thread */
   if (atomic_exchange_explicit(&grace->requested, 0, memory_order_relaxed) == 0) return false;
-  /* relaxed: a simulation is one thread */
+  /* relaxed, both: a simulation is one thread */
+  atomic_store_explicit(&grace->began_ms, workers->simulated_ms, memory_order_relaxed);
   workers->period_running = atomic_fetch_add_explicit(&grace->begun, 1, memory_order_relaxed) + 1;
   for (unsigned i = 0; i < workers->count; i++) {
     struct tern_worker *worker = &workers->at[i];

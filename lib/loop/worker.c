@@ -416,6 +416,11 @@ struct tern_reclaimer *tern_worker_reclaimer(struct tern_worker *worker) {
   return &worker->limbo.reclaimer;
 }
 
+static uint64_t age_of(const struct tern_worker *worker, uint64_t since_ms) {
+  uint64_t now = worker->pool->simulated ? worker->pool->simulated_ms : tern__clock_ms();
+  return since_ms != 0 && now > since_ms ? now - since_ms : 0;
+}
+
 struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker) {
   return (struct tern_worker_stats){.ticks = tern_counter_read(&worker->ticks),
                                     .sleeps = tern_counter_read(&worker->sleeps),
@@ -423,7 +428,10 @@ struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker) {
                                     .records_in = tern_counter_read(&worker->records_in),
                                     .records_out = tern_counter_read(&worker->records_out),
                                     .overflows = tern_counter_read(&worker->overflows),
-                                    .retired_objects = tern_counter_read(&worker->retired)};
+                                    .retired_objects = tern_counter_read(&worker->retired),
+                                    .retired_bytes = tern_counter_read(&worker->retired_bytes),
+                                    .gp_age_ms = age_of(worker, tern_counter_read(&worker->retired_since_ms)),
+                                    .held_back = tern_counter_read(&worker->held_back)};
 }
 
 struct tern__worker_load tern__worker_load(const struct tern_worker *worker) {

@@ -91,8 +91,11 @@ struct tern_worker {
   bool in_record;     /* a record callback is running */
   bool handled;       /* somebody has rung before the last inbox step, or records were handled since */
   unsigned first;     /* the sender whose turn is first in the next inbox step */
-  struct tern_waiter *waiters;         /* youngest first */
-  struct tern_waiter *waiters_running; /* being told, oldest first */
+  /* Those who wait for something, and those of them who are being told that it is so. */
+  struct tern__waiters {
+    struct tern_waiter *waiting; /* youngest first */
+    struct tern_waiter *running; /* oldest first */
+  } for_rings, for_limbo;
   struct tern__limbo limbo;
   int64_t imported; /* buffers of others that this worker holds */
   int64_t exported; /* buffers that other workers hold */
@@ -115,9 +118,11 @@ struct tern_worker {
 
   /* Written by the worker, read by anyone. */
   alignas(128) struct tern_counter ticks;
-  struct tern_counter sleeps, wakeups_sent, records_in, records_out, overflows, retired;
+  struct tern_counter sleeps, wakeups_sent, records_in, records_out, overflows;
+  struct tern_counter retired, retired_bytes, retired_since_ms, held_back;
   struct tern_counter connections, slept_ns;
   _Atomic uint64_t sleep_began_ns; /* 0: awake */
+  _Atomic uint64_t period_seen;    /* the newest grace period that had begun when the last tick ended */
 };
 
 /** Posts of one slot, whose threads may be several. */
@@ -177,6 +182,10 @@ void tern__worker_publish(struct tern_worker *worker);
 
 /* lend.c */
 void tern__lend_release(struct tern_worker *worker, const void *data, size_t len);
+
+/* stall.c */
+/** Reports a grace period that takes long. Thread: owner, at the end of a tick. */
+void tern__stall_check(struct tern_worker *worker);
 
 /* stop.c */
 void tern__stop_step(struct tern_worker *worker);

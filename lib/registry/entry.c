@@ -104,6 +104,13 @@ static void free_entry(struct tern_retired *retired) {
   free(entry->in_trie ? (void *)tern__branch_of(entry) : (void *)entry);
 }
 
+/* What free_entry gives back. */
+static size_t garbage_bytes(struct tern__entry *entry) {
+  /* relaxed: the holder of the last reference is the only one left who could change it */
+  return tern__entry_bytes(entry) +
+         tern__interest_garbage(atomic_load_explicit(&entry->interest, memory_order_relaxed));
+}
+
 /* An entry that nobody can see yet, with one reference. */
 static struct tern__entry *entry_new(struct tern__branch *parent, struct tern_slice text) {
   struct tern__entry *entry;
@@ -168,7 +175,7 @@ static void drop_ref(struct tern__writer *writer, struct tern__entry *entry) {
     if (TERN_BUG(retire_immediately)) /* seeded: readers may still look at it */
       free_entry(&entry->retired);
     else
-      writer->reclaimer->ops->retire(writer->reclaimer, &entry->retired);
+      writer->reclaimer->ops->retire(writer->reclaimer, &entry->retired, garbage_bytes(entry));
     if (parent == NULL) return;
     entry = &parent->entry;
   }

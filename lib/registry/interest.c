@@ -49,14 +49,27 @@ size_t tern__interest_bytes(struct tern__interest *interest) {
   return bytes;
 }
 
+/* True when the row's name goes with the array: no copy of it has the row. */
+static bool owns_name(const struct tern__row *row) {
+  /* relaxed: frozen for ever, or nobody else has the array any more */
+  uint32_t weight = atomic_load_explicit(&row->weight, memory_order_relaxed);
+  return (weight & TERN__READY_ROW) && members_of(weight) == 0;
+}
+
+size_t tern__interest_garbage(const struct tern__interest *interest) {
+  if (interest == NULL) return 0;
+  size_t bytes = interest->bytes;
+  uint32_t rows = tern__rows_used(interest);
+  for (uint32_t i = 0; i < rows; i++)
+    if (owns_name(&interest->rows[i])) bytes += interest->rows[i].name_len;
+  return bytes;
+}
+
 void tern__interest_free(struct tern__interest *interest) {
   if (interest == NULL) return;
   uint32_t rows = tern__rows_used(interest);
-  for (uint32_t i = 0; i < rows; i++) {
-    /* relaxed: nobody else has the array any more; that came with the grace period */
-    uint32_t weight = atomic_load_explicit(&interest->rows[i].weight, memory_order_relaxed);
-    if ((weight & TERN__READY_ROW) && members_of(weight) == 0) free(interest->rows[i].name);
-  }
+  for (uint32_t i = 0; i < rows; i++)
+    if (owns_name(&interest->rows[i])) free(interest->rows[i].name);
   free(interest);
 }
 
@@ -171,7 +184,7 @@ static bool publish(struct tern__writer *writer, struct tern__entry *entry, stru
   count_bytes(writer, bytes - (old != NULL ? (int64_t)tern__interest_bytes(old) : 0));
   if (old != NULL) {
     old->retired.free = free_retired;
-    writer->reclaimer->ops->retire(writer->reclaimer, &old->retired);
+    writer->reclaimer->ops->retire(writer->reclaimer, &old->retired, tern__interest_garbage(old));
   }
   return true;
 }

@@ -182,6 +182,8 @@ static inline uint32_t tern__rows_used(const struct tern__interest *interest) {
 }
 /** Memory of the array and its names. Exact when nobody changes it. */
 size_t tern__interest_bytes(struct tern__interest *interest);
+/** Of that memory, what tern__interest_free gives back (NULL: 0). Thread: who replaced or removed the array. */
+size_t tern__interest_garbage(const struct tern__interest *interest);
 /** Frees an array nobody can reach any more (NULL: none) with the names of its unused rows: the others' are its
  * successor's. */
 void tern__interest_free(struct tern__interest *interest);

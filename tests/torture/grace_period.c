@@ -58,7 +58,7 @@ static void replace(struct tern_worker *worker) {
   /* acq_rel: pairs with the load in look */
   struct object *old = atomic_exchange_explicit(&current, fresh, memory_order_acq_rel);
   struct tern_reclaimer *reclaimer = tern_worker_reclaimer(worker);
-  if (old != NULL) reclaimer->ops->retire(reclaimer, &old->retired);
+  if (old != NULL) reclaimer->ops->retire(reclaimer, &old->retired, sizeof *old);
   replaced++;
 }
 

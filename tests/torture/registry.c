@@ -262,7 +262,7 @@ static void check(struct worker *worker) {
 
 static void step_end(struct worker *worker) {
   tern__rcu_quiescent();
-  tern__limbo_step(&worker->limbo);
+  tern__limbo_step(&worker->limbo, 0);
 }
 
 static void begin(struct worker *worker) {

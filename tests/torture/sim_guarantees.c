@@ -9,6 +9,7 @@
  *     O3  after the PONG that follows a SUB, every later publish on any connection sees it
  *     O4  after an UNSUB is processed nothing more is delivered
  *     O5  a queue-group message goes to exactly one live member
+ *     B1  memory that waits for a grace period is bounded; who fills it waits, and nobody else
  *
  * Messages are "p<publisher>:<number>:" and padding across the copy/reference threshold. Subjects: "o.<publisher>".
  */
@@ -21,6 +22,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include <tern/limits.h>
 
 #include "broker_sim.h"
 #include "client.h"
@@ -407,6 +410,134 @@ static void come_and_go(uint64_t seed) {
     if (live[i]) sim_client_free(&clients[i]);
 }
 
+/* ---- B1: removed subscriptions wait for a worker that does not get on ---- */
+
+#define STUCK        2                    /* this worker stands in the middle of a tick */
+#define LONG_TOKENS  2000                 /* of the filter that comes and goes: a node of the trie for each */
+#define ONE_REMOVAL  (LONG_TOKENS * 256u) /* what removing it makes wait, or less */
+#define LIMBO_ROUNDS (2 * TERN_LIMBO_MAX_BYTES / (LONG_TOKENS * 100u))
+
+static void say_long_sub(struct sim_client *c) {
+  static char line[2 * LONG_TOKENS + 32];
+  char *to = line + snprintf(line, sizeof line, "SUB ");
+  for (unsigned i = 0; i < LONG_TOKENS; i++, to += 2)
+    memcpy(to, "*.", 2);
+  memcpy(to - 1, " 5\r\n", 5); /* instead of the last dot */
+  sim_say(c, line);
+}
+
+static struct tern_worker_stats stats_of(struct sim *sim, unsigned worker) {
+  return tern_worker_stats(tern_workers_at(sim->workers, worker));
+}
+
+/* Steps everybody but the worker that is stuck, if it is, a while. What waits stays within its bound. */
+static void steps(struct sim *sim, unsigned count, bool stuck) {
+  for (unsigned n = 0; n < count; n++) {
+    unsigned i = sim_draw(sim, stuck ? STUCK : WORKERS);
+    step_worker(sim, i);
+    if (sim_draw(sim, 8) == 0) tern__sim_grace_step(sim->workers);
+    if (stats_of(sim, 0).retired_bytes > TERN_LIMBO_MAX_BYTES + ONE_REMOVAL)
+      fail_msg("%llu bytes wait", (unsigned long long)stats_of(sim, 0).retired_bytes);
+  }
+}
+
+static bool has_pong(struct sim *sim, struct sim_client *c, bool stuck) {
+  for (unsigned n = 0; n < 40; n++) {
+    steps(sim, 10, stuck);
+    if (next_event(c).kind == PONG) return true;
+  }
+  return false;
+}
+
+/* Subscribes and unsubscribes until it is held back: then its PING is not answered. */
+static void churn_until_held(struct sim *sim, struct sim_client *c) {
+  bool answered = true;
+  for (unsigned n = 0; answered; n++) {
+    if (n == LIMBO_ROUNDS) fail_msg("%u subscriptions came and went, and it was not held back", n);
+    say_long_sub(c);
+    sim_say(c, "UNSUB 5\r\nPING\r\n");
+    answered = has_pong(sim, c, true);
+  }
+  assert_int_equal(stats_of(sim, 0).held_back, 1);
+  assert_true(stats_of(sim, 0).retired_bytes > TERN_LIMBO_MAX_BYTES / 2);
+}
+
+/* Publisher on the churner's own worker and subscriber on another: neither notices. */
+static void messages_pass(struct sim *sim, struct sim_client *p, struct sim_client *s, bool stuck) {
+  for (unsigned i = 0; i < 20; i++)
+    sim_say(p, "PUB o.1 5\r\np1:0:\r\n");
+  sim_say(p, "PING\r\n");
+  assert_true(has_pong(sim, p, stuck));
+  unsigned received = 0;
+  for (unsigned n = 0; received < 20 && n < STEPS_MAX; n++) {
+    steps(sim, 1, stuck);
+    received += next_event(s).kind == MESSAGE;
+  }
+  assert_int_equal(received, 20);
+}
+
+/* Others subscribe and leave meanwhile, over and over: nothing is added for them. */
+static void others_add_nothing(struct sim *sim) {
+  uint64_t before = stats_of(sim, 0).retired_bytes;
+  for (unsigned n = 0; n < 20; n++) {
+    struct sim_client c;
+    assert_int_equal(sim_connect(sim, &c, 0, NULL), 0);
+    sim_say(&c, connect_line);
+    say_long_sub(&c);
+    steps(sim, 100, true);
+    sim_hang_up(&c);
+    steps(sim, 100, true);
+    sim_client_free(&c);
+  }
+  assert_int_equal(stats_of(sim, 0).retired_bytes, before);
+  assert_true(stats_of(sim, 0).held_back > 1);
+}
+
+static void goes_on_and_drains(struct sim *sim, struct sim_client *c) {
+  bool answered = false;
+  for (unsigned n = 0; !answered && n < 1000; n++)
+    answered = has_pong(sim, c, false);
+  assert_true(answered);
+  say_and_pong(sim, c, "SUB o.end 6\r\n");
+  sim_say(c, "PUB o.end 5\r\np1:9:\r\n");
+  struct event e = {NOTHING, 0, 0, 0};
+  for (unsigned n = 0; e.kind == NOTHING && n < STEPS_MAX; n++) {
+    steps(sim, 1, false);
+    e = next_event(c);
+  }
+  assert_int_equal(e.kind, MESSAGE);
+  assert_int_equal(e.sid, 6); /* the long subscription is gone: what was held has been carried out */
+  sim_settle(sim);
+  assert_int_equal(stats_of(sim, 0).retired_objects, 0);
+  assert_int_equal(stats_of(sim, 0).retired_bytes, 0);
+  assert_int_equal(stats_of(sim, 0).gp_age_ms, 0);
+}
+
+static void stuck_worker(uint64_t seed) {
+  struct sim sim;
+  start(&sim, seed);
+  struct sim_client churner, p, s;
+  assert_int_equal(sim_connect(&sim, &churner, 0, NULL), 0);
+  assert_int_equal(sim_connect(&sim, &p, 0, NULL), 0);
+  assert_int_equal(sim_connect(&sim, &s, 1, NULL), 0);
+  say_and_pong(&sim, &churner, connect_line);
+  say_and_pong(&sim, &p, connect_line);
+  sim_say(&s, connect_line);
+  say_and_pong(&sim, &s, "SUB o.1 1\r\n");
+  churn_until_held(&sim, &churner);
+  tern__sim_advance(sim.workers, 700);
+  assert_true(stats_of(&sim, 0).gp_age_ms >= 700);
+  messages_pass(&sim, &p, &s, true);
+  others_add_nothing(&sim);
+  if (seed % 3 == 0) sim_hang_up(&churner); /* it leaves while it is held, */
+  if (seed % 3 == 1) goes_on_and_drains(&sim, &churner);
+  messages_pass(&sim, &p, &s, false);
+  sim_close(&sim); /* or (2) the broker stops */
+  sim_client_free(&churner);
+  sim_client_free(&p);
+  sim_client_free(&s);
+}
+
 /* ---- */
 
 static unsigned running_seed;
@@ -457,6 +588,11 @@ static void l1_connections_come_and_go(void **state) {
   for_all_seeds(come_and_go, 60);
 }
 
+static void b1_stuck_worker(void **state) {
+  (void)state;
+  for_all_seeds(stuck_worker, 6);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(o1_o2_o3_order_and_causality, tell_seed),
@@ -464,6 +600,7 @@ int main(void) {
       cmocka_unit_test_teardown(o3_o4_joins_and_leaves, tell_seed),
       cmocka_unit_test(o1_nothing_from_before_joining),
       cmocka_unit_test_teardown(o5_exactly_one_member, tell_seed),
+      cmocka_unit_test_teardown(b1_stuck_worker, tell_seed),
       cmocka_unit_test_teardown(l1_connections_come_and_go, tell_seed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

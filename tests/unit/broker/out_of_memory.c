@@ -19,6 +19,7 @@
 
 #include "broker_sim.h"
 #include "pool.h"
+#include "worker_internal.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -94,7 +95,11 @@ static bool conversation(long n) {
     sim_settle(&sim);
   }
   if (connected == 0) {
+    bool *full = &tern_workers_at(sim.workers, 0)->limbo.full;
+    *full = true; /* the first SUB is held, and then carried out */
     pieces(&client, script, 23);
+    *full = false;
+    sim_settle(&sim);
     say_large(&client, "a.b");
     sim_settle(&sim);
   }

@@ -73,7 +73,7 @@ static void objects_outlive_everybody_who_may_hold_them(void **state) {
         }
         struct tern_reclaimer *reclaimer = tern_worker_reclaimer(tern_workers_at(workers, owner));
         assert_true(reclaimer->ops->is_online(reclaimer));
-        reclaimer->ops->retire(reclaimer, &object->retired);
+        reclaimer->ops->retire(reclaimer, &object->retired, sizeof *object);
       }
       stepper_step(&stepper);
       /* Asleep with a batch waiting: the kernel would wake it after 50 ms. */
@@ -104,14 +104,108 @@ static void figures_show_what_waits(void **state) {
   freed_count = 0;
   struct tern_reclaimer *reclaimer = tern_worker_reclaimer(a);
   for (int i = 0; i < 3; i++)
-    reclaimer->ops->retire(reclaimer, &objects[i].retired);
+    reclaimer->ops->retire(reclaimer, &objects[i].retired, 100);
   tern__worker_tick(a);
   assert_int_equal(tern_worker_stats(a).retired_objects, 3);
+  assert_int_equal(tern_worker_stats(a).retired_bytes, 300);
+  assert_int_equal(tern_worker_stats(a).gp_age_ms, 0);
+  tern__sim_advance(workers, 70);
+  assert_int_equal(tern_worker_stats(a).gp_age_ms, 70); /* whether or not the worker has a tick */
+  tern__worker_tick(a);
+  assert_int_equal(tern_worker_stats(a).gp_age_ms, 70);
   assert_int_equal(freed_count, 0);
   tern_workers_synchronize(workers);
   tern__worker_tick(a);
   assert_int_equal(freed_count, 3);
   assert_int_equal(tern_worker_stats(a).retired_objects, 0);
+  assert_int_equal(tern_worker_stats(a).retired_bytes, 0);
+  assert_int_equal(tern_worker_stats(a).gp_age_ms, 0);
+  assert_int_equal(tern_workers_stop(workers, 100), 0);
+  tern_workers_free(workers);
+}
+
+/* ---- the bound ---- */
+
+enum { PIECES = 16 };
+#define PIECE (TERN_LIMBO_MAX_BYTES / PIECES)
+
+static struct object piece_objects[4 * PIECES];
+static unsigned pieces_used;
+
+static void retire_pieces(struct tern_worker *worker, unsigned count) {
+  struct tern_reclaimer *reclaimer = tern_worker_reclaimer(worker);
+  for (; count > 0; count--) {
+    struct object *object = &piece_objects[pieces_used++];
+    *object = (struct object){.retired = {.free = object_free}};
+    reclaimer->ops->retire(reclaimer, &object->retired, PIECE);
+  }
+}
+
+struct held {
+  struct tern_waiter waiter;
+  struct tern_worker *worker;
+  unsigned refill; /* retires that many when told */
+  unsigned told;
+};
+
+static void held_ready(struct tern_waiter *waiter) {
+  struct held *held = tern_container(waiter, struct held, waiter);
+  assert_false(tern_worker_limbo_is_full(held->worker));
+  held->told++;
+  retire_pieces(held->worker, held->refill);
+}
+
+static void a_full_limbo_holds_back_until_it_is_half_empty(void **state) {
+  (void)state;
+  struct tern_workers *workers = make(2);
+  struct tern_worker *a = tern_workers_at(workers, 0), *b = tern_workers_at(workers, 1);
+  struct held first = {.waiter = {.ready = held_ready}, .worker = a, .refill = PIECES + 1};
+  struct held second = {.waiter = {.ready = held_ready}, .worker = a};
+  struct held third = second;
+  pieces_used = 0;
+  retire_pieces(a, PIECES);
+  assert_false(tern_worker_limbo_is_full(a)); /* just as much as there may be */
+  tern__worker_tick(a);
+  retire_pieces(a, PIECES / 2);
+  assert_true(tern_worker_limbo_is_full(a));
+  assert_false(tern_worker_limbo_is_full(b));
+  tern__sim_enter(a);
+  tern_worker_wait_limbo(a, &first.waiter);
+  tern_worker_wait_limbo(a, &first.waiter); /* twice changes nothing */
+  tern_worker_wait_limbo(a, &second.waiter);
+  tern_worker_wait_limbo(a, &third.waiter);
+  tern_waiter_cancel(&third.waiter);
+  tern__sim_enter(NULL);
+  assert_int_equal(tern_worker_stats(a).held_back, 3);
+  /* b has not been quiescent since the period began: nothing moves */
+  tern__sim_grace_step(workers);
+  for (int i = 0; i < 10; i++) {
+    tern__worker_tick(a);
+    tern__sim_grace_step(workers);
+  }
+  assert_true(tern_worker_limbo_is_full(a));
+  assert_int_equal(first.told, 0);
+  assert_true(tern__worker_sleep(a)); /* it does not spin */
+  /* it is; the first batch goes, and just half is left: not below */
+  tern__worker_tick(b);
+  assert_true(tern__sim_grace_step(workers));
+  tern__worker_tick(a);
+  assert_int_equal(tern_worker_stats(a).retired_bytes, PIECES / 2 * PIECE);
+  tern__worker_tick(a);
+  assert_int_equal(first.told, 0);
+  tern_workers_synchronize(workers); /* the second batch */
+  tern__worker_tick(a);
+  assert_false(tern__worker_sleep(a)); /* somebody is to be told, at the latest in the next tick */
+  tern__worker_tick(a);
+  assert_int_equal(first.told, 1);
+  assert_int_equal(second.told, 0); /* the first has filled it again */
+  tern_workers_synchronize(workers);
+  tern__worker_tick(a);
+  tern__worker_tick(a);
+  assert_int_equal(second.told, 1);
+  assert_int_equal(first.told, 1);
+  assert_int_equal(third.told, 0);
+  assert_int_equal(tern_worker_stats(a).retired_bytes, 0);
   assert_int_equal(tern_workers_stop(workers, 100), 0);
   tern_workers_free(workers);
 }
@@ -134,7 +228,7 @@ static void control_retire(struct tern_workers *workers) {
   tern__reclaimer_enter(reclaimer);
   tern__reclaimer_enter(reclaimer);
   assert_true(reclaimer->ops->is_online(reclaimer));
-  reclaimer->ops->retire(reclaimer, &control_object.retired);
+  reclaimer->ops->retire(reclaimer, &control_object.retired, sizeof control_object);
   tern__reclaimer_leave(reclaimer);
   assert_true(reclaimer->ops->is_online(reclaimer));
   tern__reclaimer_leave(reclaimer);
@@ -187,6 +281,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(objects_outlive_everybody_who_may_hold_them),
       cmocka_unit_test(figures_show_what_waits),
+      cmocka_unit_test(a_full_limbo_holds_back_until_it_is_half_empty),
       cmocka_unit_test(control_thread_retires_in_every_state_of_the_pool),
       cmocka_unit_test(background_jobs_run_in_every_state_of_the_pool),
   };

@@ -29,6 +29,7 @@
 struct world {
   struct tern_reclaimer reclaimer;
   struct tern_retired *limbo;
+  size_t limbo_bytes; /* stated since the last settling */
   struct tern_job *jobs;
   unsigned jobs_run;
   struct tern_registry *registry;
@@ -36,10 +37,12 @@ struct world {
   unsigned workers;
 };
 
-static inline void world_retire(struct tern_reclaimer *reclaimer, struct tern_retired *retired) {
+static inline void world_retire(struct tern_reclaimer *reclaimer, struct tern_retired *retired,
+                                size_t bytes) {
   struct world *world = tern_container(reclaimer, struct world, reclaimer);
   retired->next = world->limbo;
   world->limbo = retired;
+  world->limbo_bytes += bytes;
 }
 
 static inline void world_background(struct tern_reclaimer *reclaimer, struct tern_job *job) {
@@ -66,6 +69,7 @@ static inline void world_settle(struct world *world) {
     world->limbo = retired->next;
     retired->free(retired);
   }
+  world->limbo_bytes = 0;
 }
 
 static inline void world_init(struct world *world, unsigned workers) {
