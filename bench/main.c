@@ -6,10 +6,12 @@
  *     forward  copies bytes without looking at them: the limit to compare with (forward.c)
  *     self     how fast the client could send and check if nothing else took time (self.c)
  *     report   makes tables and pages of rows (report.c)
+ *     compare  one scenario or more against several servers, in turn (compare.c)
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "compare.h"
 #include "report.h"
 #include "run.h"
 
@@ -17,8 +19,12 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-  } commands[] = {
-      {"pubsub", pubsub_main}, {"forward", forward_main}, {"self", self_main}, {"report", report_main}};
+  } commands[] = {{"pubsub", pubsub_main},
+                  {"forward", forward_main},
+                  {"self", self_main},
+                  {"report", report_main},
+                  {"compare", compare_main}};
+  if (argc > 1 && compare_wanted(argc, argv)) return compare_main(argc - 1, argv + 1);
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
   }
@@ -27,7 +33,9 @@ int main(int argc, char **argv) {
       "usage: tern-bench pubsub [options]   send and check messages (see tern-bench pubsub --help)\n"
       "       tern-bench forward [PORT]     copy bytes from a publisher to subscribers\n"
       "       tern-bench self [SIZE]        speed of the client alone\n"
-      "       tern-bench report ROWFILE...  tables, CSV and pages of what --json printed\n",
+      "       tern-bench report ROWFILE...  tables, CSV and pages of what --json printed\n"
+      "       tern-bench compare ...        the same against several servers (see tern-bench compare "
+      "--help)\n",
       help ? stdout : stderr);
   return help ? EXIT_FINE : EXIT_INCOMPLETE;
 }

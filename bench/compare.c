@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tern-bench compare: every scenario against every server, in alternating order, for some rounds.
+ *
+ *     for each round, for each scenario:  A B C limit | limit C B A
+ *     each of these: [start the server] -> tern-bench SCENARIO -s URL --json, as a process of its own -> row -> [stop it]
+ *
+ * Whatever changes on the machine meanwhile changes for all alike; a measurement leaves nothing behind that the next
+ * one could feel. The row gets the case, the round, and what was seen when the server was started. A measurement that
+ * fails is kept with its error, shown, and counts for nothing; a server that has no such thing is asked once. Rows are
+ * written as they come, so that an end in mid-run loses nothing. The figures are made from the rows (rows.c,
+ * report_table.c). One thread; SIGINT and SIGTERM end it after stopping what runs.
+ */
+#include "compare.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpu.h"
+#include "pretty.h"
+#include "report.h"
+#include "rival.h"
+#include "row.h"
+#include "rows.h"
+
+#define RIVALS_MAX    16
+#define WORDS_MAX     64
+#define MEASURE_MAX_S 300 /* then it is taken to hang */
+
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int number) {
+  (void)number;
+  stopping = 1;
+}
+
+/* A comparison. */
+struct comparison {
+  struct rival rivals[RIVALS_MAX]; /* the limit is the last one */
+  unsigned count;
+  json_t *cases; /* array of texts: a scenario and its options */
+  const char *extra[WORDS_MAX];
+  unsigned extras; /* options for all of them, which are not part of the case */
+  unsigned rounds;
+  double minutes; /* 0: as long as it takes */
+  bool quiet, limit;
+  FILE *kept; /* where the rows go; NULL: nowhere */
+  json_t *rows;
+  uint64_t start_ns;
+  unsigned done, planned;
+  int code;
+};
+
+static const char usage[] =
+    "usage: tern-bench compare SCENARIO [options of the scenario] SERVERS [options]\n"
+    "       tern-bench SCENARIO [options of the scenario] SERVERS [options]\n"
+    "       tern-bench compare --plan FILE [options of all scenarios] SERVERS [options]\n"
+    "servers, in the order in which ratios are told (the first is what they are to):\n"
+    "      --compare [LABEL=]URL            runs already\n"
+    "      --start \"[LABEL=]URL COMMAND\"    is started anew for each measurement; {port} is replaced in "
+    "both\n"
+    "options:\n"
+    "      --rounds N      rounds; each measures everything twice (default 3)\n"
+    "      --minutes M     begin no scenario after so long, whatever --rounds says\n"
+    "      --rows FILE     keep every measurement (for tern-bench report)\n"
+    "      --no-limit      leave out the byte forwarder\n"
+    "      --plan FILE     scenarios with their options, one in a line\n"
+    "      --quiet         no progress\n"
+    "exit code: 0 fine, 1 messages were lost, doubled, reordered or altered, 2 a measurement failed or was "
+    "not made\n";
+
+/* The row a measurement printed, or NULL. */
+static json_t *printed_row(struct child *child) {
+  rewind(child->out);
+  json_t *row = json_loadf(child->out, JSON_DISABLE_EOF_CHECK, NULL);
+  if (row != NULL && !json_is_object(row)) {
+    json_decref(row);
+    row = NULL;
+  }
+  return row;
+}
+
+/* What stands for a measurement that printed nothing. */
+static json_t *failed_row(const struct rival *rival, const char *of_case, const char *error) {
+  return json_pack("{s:s#, s:s, s:{s:s, s:s}, s:s, s:b, s:s}", "scenario", of_case,
+                   (int)strcspn(of_case, " "), "label", rival->label, "server", "name",
+                   rival->limit ? "forwarder" : rival->label, "version", "", "command", of_case, "partial",
+                   true, "error", error);
+}
+
+/* Runs the scenario against a server that is there. */
+static json_t *run_case(struct comparison *c, const struct rival *rival, const char *of_case) {
+  const char *argv[2 * WORDS_MAX + 16] = {"/proc/self/exe"};
+  char words[RIVAL_TEXT_MAX], pid[16], error[400], complaint[300];
+  unsigned n = 1;
+  snprintf(words, sizeof words, "%s", of_case);
+  char *rest = NULL;
+  for (char *word = strtok_r(words, " ", &rest); word != NULL && n < WORDS_MAX;
+       word = strtok_r(NULL, " ", &rest))
+    argv[n++] = word;
+  for (unsigned i = 0; i < c->extras; i++)
+    argv[n++] = c->extra[i];
+  argv[n++] = "-s";
+  argv[n++] = rival->address;
+  if (*rival->label != '\0') {
+    argv[n++] = "--label";
+    argv[n++] = rival->label;
+  }
+  if (rival->child.pid != 0) {
+    snprintf(pid, sizeof pid, "%ld", (long)rival->child.pid);
+    argv[n++] = "--pid";
+    argv[n++] = pid;
+  }
+  argv[n++] = "--json";
+  argv[n++] = "--quiet";
+  struct child child;
+  int started = child_start(&child, argv);
+  bool ended = started == 0 && child_wait(&child, MEASURE_MAX_S, &stopping);
+  json_t *row = ended ? printed_row(&child) : NULL;
+  if (row == NULL) {
+    child_complaint(&child, complaint, sizeof complaint);
+    snprintf(error, sizeof error, "%s",
+             stopping             ? "interrupted"
+             : started < 0        ? strerror(-started)
+             : !ended             ? "it did not end in time"
+             : *complaint != '\0' ? complaint
+                                  : "it ended without a result");
+    row = failed_row(rival, of_case, error);
+    if (ended && child.exit_code == EXIT_CANNOT) json_object_set_new(row, "cannot", json_true());
+  }
+  child_stop(&child);
+  return row;
+}
+
+/* One measurement: starts the server where needed, and adds what belongs to the comparison to the row. */
+static json_t *measure(struct comparison *c, struct rival *rival, const char *of_case, unsigned round) {
+  char error[500];
+  json_t *row;
+  if (rival_start(rival, error, sizeof error)) {
+    row = run_case(c, rival, of_case);
+    if (*rival->command != '\0')
+      json_object_set_new(
+          row, "started",
+          json_pack("{s:f, s:I}", "ready_ms", rival->ready_ms, "rss", (json_int_t)rival->resident_bytes));
+  } else {
+    row = failed_row(rival, of_case, error);
+  }
+  rival_stop(rival);
+  json_object_set_new(row, "case", json_string(of_case));
+  json_object_set_new(row, "round", json_integer(round));
+  return row;
+}
+
+/* Whether a former measurement showed that the server has no such thing. */
+static bool known_to_lack(const struct comparison *c, const struct rival *rival, const char *of_case) {
+  size_t i;
+  json_t *row;
+  json_array_foreach(c->rows, i, row) {
+    if (row_cannot(row) && strcmp(row_case(row), of_case) == 0 && strcmp(row_label(row), rival->label) == 0)
+      return true;
+  }
+  return false;
+}
+
+static double elapsed_s(const struct comparison *c) { return (double)(now_ns() - c->start_ns) / 1e9; }
+
+/* "about 5 min left", from how long it took so far. */
+static void write_left(const struct comparison *c) {
+  double left = elapsed_s(c) / c->done * (c->planned - c->done);
+  if (c->minutes > 0 && left > c->minutes * 60 - elapsed_s(c)) left = c->minutes * 60 - elapsed_s(c);
+  if (left < 0) left = 0;
+  if (left >= 90)
+    fprintf(stderr, "about %.0f min left\n", left / 60);
+  else
+    fprintf(stderr, "about %.0f s left\n", left);
+}
+
+static void show(const struct comparison *c, const json_t *row, const char *of_case, unsigned round) {
+  if (c->quiet) return;
+  fprintf(stderr, "[%u/%u] round %u  %-36s %-12s ", c->done, c->planned, round, of_case, row_label(row));
+  if (row_cannot(row))
+    fprintf(stderr, "left out: %s  ", row_text(row, "error"));
+  else if (!row_sound(row))
+    fprintf(stderr, "FAILED: %s  ",
+            row_faults(row) > 0 ? "lost, doubled, reordered or altered" : row_text(row, "error"));
+  else
+    fprintf(stderr, "%16s  ", pretty_rate(row_number(row, "rate"), row_text(row, "rate_unit")).text);
+  write_left(c);
+}
+
+/* Measures, shows, and keeps the row. */
+static void take_turn(struct comparison *c, struct rival *rival, const char *of_case, unsigned round) {
+  c->done++;
+  if (stopping || known_to_lack(c, rival, of_case)) return;
+  json_t *row = measure(c, rival, of_case, round);
+  if (stopping) {
+    json_decref(row);
+    return;
+  }
+  /* A running server without a label has the name it gives itself. */
+  if (*rival->label == '\0') snprintf(rival->label, sizeof rival->label, "%s", row_label(row));
+  if (!row_sound(row) && !row_cannot(row)) {
+    if (row_faults(row) == 0) c->code = EXIT_INCOMPLETE;
+    if (c->code == EXIT_FINE) c->code = EXIT_FAULTS;
+  }
+  show(c, row, of_case, round);
+  if (c->kept != NULL) {
+    json_dumpf(row, c->kept, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    fputc('\n', c->kept);
+    fflush(c->kept);
+  }
+  json_array_append_new(c->rows, row);
+}
+
+static void measure_all(struct comparison *c) {
+  size_t i;
+  json_t *of_case;
+  c->planned = (unsigned)json_array_size(c->cases) * c->count * 2 * c->rounds;
+  c->start_ns = now_ns();
+  for (unsigned round = 1; round <= c->rounds && !stopping; round++) {
+    json_array_foreach(c->cases, i, of_case) {
+      const char *text = json_string_value(of_case);
+      if (c->minutes > 0 && elapsed_s(c) > c->minutes * 60) return;
+      for (unsigned k = 0; k < c->count; k++)
+        take_turn(c, &c->rivals[k], text, round);
+      for (unsigned k = c->count; k-- > 0;)
+        take_turn(c, &c->rivals[k], text, round);
+    }
+  }
+}
+
+/* Reads a plan: lines that are neither empty nor begin with '#'. */
+static bool read_plan(struct comparison *c, const char *path) {
+  FILE *file = fopen(path, "r");
+  char line[RIVAL_TEXT_MAX];
+  if (file == NULL) {
+    fprintf(stderr, "tern-bench: cannot read the plan %s\n", path);
+    return false;
+  }
+  while (fgets(line, sizeof line, file) != NULL) {
+    line[strcspn(line, "\r\n")] = '\0';
+    if (*line != '\0' && *line != '#') json_array_append_new(c->cases, json_string(line));
+  }
+  fclose(file);
+  return true;
+}
+
+static bool add_rival(struct comparison *c, const char *text, bool starts) {
+  if (c->count < RIVALS_MAX - 1 && rival_parse(&c->rivals[c->count], text, starts)) {
+    c->count++;
+    return true;
+  }
+  fprintf(stderr, "tern-bench: '%s' is not %s\n", text,
+          starts ? "[LABEL=]URL COMMAND with {port} in it" : "[LABEL=]URL");
+  return false;
+}
+
+/* A comparison's own option with a value; *known: it is one. Returns whether the value is acceptable. */
+static bool take_option(struct comparison *c, const char *name, const char *value, bool *known) {
+  char *end = NULL;
+  *known = true;
+  if (strcmp(name, "--compare") == 0) return add_rival(c, value, false);
+  if (strcmp(name, "--start") == 0) return add_rival(c, value, true);
+  if (strcmp(name, "--plan") == 0) return read_plan(c, value);
+  if (strcmp(name, "--rounds") == 0) {
+    unsigned long rounds = strtoul(value, &end, 10);
+    c->rounds = rounds < ROUNDS_MAX ? (unsigned)rounds : 0;
+    return *end == '\0' && c->rounds > 0;
+  }
+  if (strcmp(name, "--minutes") == 0) {
+    c->minutes = strtod(value, &end);
+    return *end == '\0' && c->minutes > 0;
+  }
+  if (strcmp(name, "--rows") == 0) {
+    c->kept = fopen(value, "w");
+    if (c->kept == NULL) fprintf(stderr, "tern-bench: cannot write %s\n", value);
+    return c->kept != NULL;
+  }
+  return *known = false;
+}
+
+/* Sorts the words into the comparison's own options and the scenario's. Returns false on a wrong one. */
+static bool parse(struct comparison *c, int argc, char **argv) {
+  for (int i = 0; i < argc; i++) {
+    char name[32];
+    const char *equals = strncmp(argv[i], "--", 2) == 0 ? strchr(argv[i], '=') : NULL;
+    const char *value = equals != NULL ? equals + 1 : i + 1 < argc ? argv[i + 1] : "";
+    snprintf(name, sizeof name, "%.*s", equals != NULL ? (int)(equals - argv[i]) : 31, argv[i]);
+    bool known;
+    if (strcmp(name, "--quiet") == 0) {
+      c->quiet = true;
+    } else if (strcmp(name, "--no-limit") == 0) {
+      c->limit = false;
+    } else if (take_option(c, name, value, &known)) {
+      i += equals == NULL;
+    } else if (known) {
+      fprintf(stderr, "tern-bench: '%s' is not a possible value of %s\n", value, name);
+      return false;
+    } else if (c->extras < WORDS_MAX) {
+      c->extra[c->extras++] = argv[i];
+    }
+  }
+  return true;
+}
+
+/* Without a plan the words that are left are the one case. Returns false when there is nothing to measure. */
+static bool settle(struct comparison *c) {
+  char text[RIVAL_TEXT_MAX] = "";
+  if (json_array_size(c->cases) == 0 && c->extras > 0) {
+    for (unsigned i = 0; i < c->extras; i++) {
+      size_t used = strlen(text);
+      snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? " " : "", c->extra[i]);
+    }
+    json_array_append_new(c->cases, json_string(text));
+    c->extras = 0;
+  }
+  if (json_array_size(c->cases) == 0 || c->count == 0) return false;
+  if (c->limit) rival_limit(&c->rivals[c->count++]);
+  return true;
+}
+
+bool compare_wanted(int argc, char **argv) {
+  for (int i = 1; i < argc; i++) {
+    if (strncmp(argv[i], "--compare", 9) == 0 || strncmp(argv[i], "--start", 7) == 0) return true;
+  }
+  return false;
+}
+
+int compare_main(int argc, char **argv) {
+  static struct comparison c;
+  unsigned skip = strcmp(argv[0], "compare") == 0;
+  c = (struct comparison){.rounds = 3, .limit = true, .cases = json_array(), .rows = json_array()};
+  if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+    fputs(usage, stdout);
+    return EXIT_FINE;
+  }
+  if (!parse(&c, argc - (int)skip, argv + skip) || !settle(&c)) {
+    fputs(usage, stderr);
+    return EXIT_INCOMPLETE;
+  }
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* a second one kills */
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  measure_all(&c);
+  report_table(stdout, c.rows);
+  if (stopping) {
+    fputs("tern-bench: interrupted; what was measured until then is above\n", stderr);
+    c.code = EXIT_INCOMPLETE;
+  }
+  if (c.kept != NULL && fclose(c.kept) != 0) {
+    perror("tern-bench: the rows could not be written");
+    c.code = EXIT_INCOMPLETE;
+  }
+  json_decref(c.cases);
+  json_decref(c.rows);
+  return c.code;
+}
