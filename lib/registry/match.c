@@ -7,7 +7,7 @@
  * comparison of hash, text and epoch, and of the sum of the generations when the epoch has moved. Results are counted by plain references, one of the cache
  * and one per match in use, so that a result may leave the cache while it is used.
  *
- *     cache line:  hash hash | result result  ->  { match | sum, cells | groups, sets, weights, names, subject }
+ *     cache line:  4 hashes | 4 results  ->  { match | sum, cells | groups, sets, weights, names, subject }
  *
  * The walk asks for the literal filter, then follows the wildcard trie from the root, one token at a time:
  *
@@ -357,7 +357,7 @@ static inline void result_unref(struct tern_index *index, struct tern__result *r
   if (--result->refs == 0) tern_pool_release(index->pool, result, result->bytes);
 }
 
-/* Puts a result where its subject was before, or in front of the younger one; the older one goes. */
+/* Puts a result in front of the others, in place of its subject's former one or of the oldest. */
 static void cache_put(struct tern_index *index, struct tern__result *result, uint64_t hash) {
   if (index->cache == NULL) {
     size_t bytes = CACHE_LINES * sizeof *index->cache;
@@ -366,15 +366,24 @@ static void cache_put(struct tern_index *index, struct tern__result *result, uin
     memset(index->cache, 0, bytes);
   }
   struct tern__cache_line *line = &index->cache[hash % CACHE_LINES];
-  int victim = line->hash[0] == hash ? 0 : 1;
+  unsigned victim = 0;
+  while (victim < TERN__CACHE_WAYS - 1 && line->hash[victim] != hash)
+    victim++;
   if (line->result[victim] != NULL) result_unref(index, line->result[victim]);
-  if (victim == 1) {
-    line->hash[1] = line->hash[0];
-    line->result[1] = line->result[0];
+  for (unsigned way = victim; way > 0; way--) {
+    line->hash[way] = line->hash[way - 1];
+    line->result[way] = line->result[way - 1];
   }
   line->hash[0] = hash;
   line->result[0] = result;
   result->refs++;
+}
+
+static inline struct tern__result *cache_get(const struct tern__cache_line *line, uint64_t hash) {
+  if (line->hash[0] == hash) return line->result[0]; /* by far the most frequent */
+  for (unsigned way = 1; way < TERN__CACHE_WAYS; way++)
+    if (line->hash[way] == hash) return line->result[way];
+  return NULL;
 }
 
 static inline bool is_fresh(struct tern_index *index, struct tern__result *result,
@@ -404,12 +413,7 @@ __attribute__((noinline)) static const struct tern_match *match_anew(struct tern
 const struct tern_match *tern_index_match(struct tern_index *index, struct tern_slice subject,
                                           uint64_t hash) {
   if (index->cache == NULL) return match_anew(index, subject, hash);
-  const struct tern__cache_line *line = &index->cache[hash % CACHE_LINES];
-  struct tern__result *cached = NULL;
-  if (line->hash[0] == hash)
-    cached = line->result[0];
-  else if (line->hash[1] == hash)
-    cached = line->result[1];
+  struct tern__result *cached = cache_get(&index->cache[hash % CACHE_LINES], hash);
   if (cached == NULL || !is_fresh(index, cached, subject)) return match_anew(index, subject, hash);
   index->stats.cache_hits++;
   index->in_use++;
@@ -429,10 +433,9 @@ void tern_index_done(struct tern_index *index, const struct tern_match *match) {
 }
 
 void tern__match_free(struct tern_index *index) {
-  for (size_t i = 0; index->cache != NULL && i < 2 * CACHE_LINES; i++) {
-    struct tern__result *result = index->cache[i / 2].result[i % 2];
-    if (result != NULL) result_unref(index, result);
-  }
+  for (size_t i = 0; index->cache != NULL && i < CACHE_LINES; i++)
+    for (unsigned way = 0; way < TERN__CACHE_WAYS; way++)
+      if (index->cache[i].result[way] != NULL) result_unref(index, index->cache[i].result[way]);
   free(index->cache);
   for (size_t i = 0; i < sizeof index->scratch.array / sizeof index->scratch.array[0]; i++)
     free(index->scratch.array[i]);

@@ -42,10 +42,12 @@ struct tern__group {
 
 struct tern__result;
 
-/** Two places in the cache for the subjects that fall here; the younger first. */
+/** Places in the cache for the subjects that fall here, the youngest first. With two of them a third of a thousand
+ * subjects in turn would miss. */
+#define TERN__CACHE_WAYS 4
 struct tern__cache_line {
-  uint64_t hash[2]; /* of result[i]'s subject */
-  struct tern__result *result[2];
+  uint64_t hash[TERN__CACHE_WAYS]; /* of result[i]'s subject */
+  struct tern__result *result[TERN__CACHE_WAYS];
 };
 
 /** Growable arrays that building a result works in. */
