@@ -286,7 +286,8 @@ static int new_acceptor(struct tern_workers *workers, struct tern__acceptor **ou
   *a = (struct tern__acceptor){.workers = workers, .count = count, .kept.fd = -1};
   uint64_t now = tern__clock_ns();
   for (unsigned i = 0; i < count; i++)
-    a->targets[i] = (struct target){.weight = 1000, .read_ns = now};
+    a->targets[i] = (struct target){
+        .weight = 1000, .busy_ns = tern__worker_load(tern_workers_at(workers, i)).busy_ns, .read_ns = now};
   a->random = now | 1;
   pthread_mutex_init(&a->lock, NULL);
   a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
