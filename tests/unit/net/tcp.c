@@ -15,7 +15,6 @@
 #include <tern/error.h>
 #include <tern/transport.h>
 
-#include "socket.h"
 #include "transport_battery.h"
 #include "watch.h"
 
@@ -125,30 +124,6 @@ static void shut_down_while_connecting(void **state) {
   close(fd);
 }
 
-static struct tern_protocol *no_factory(void *arg, struct tern_loop *loop) {
-  (void)arg;
-  (void)loop;
-  fail();
-  return NULL;
-}
-
-/* Plain files cannot be watched. */
-static void a_descriptor_the_loop_cannot_watch(void **state) {
-  (void)state;
-  struct tern_loop *loop;
-  assert_int_equal(tern_loop_new(&loop), 0);
-  FILE *file = tmpfile();
-  assert_non_null(file);
-  int fd = dup(fileno(file));
-  struct tern__address peer;
-  assert_int_equal(tern__url_parse("tcp://127.0.0.1:1", false, &peer), 0);
-  assert_int_equal(tern__socket_accepted(loop, fd, &peer, no_factory, NULL), -EPERM);
-  assert_int_equal(close(fd), -1); /* it has been closed */
-  assert_int_equal(tern_loop_transports(loop), 0);
-  fclose(file);
-  tern_loop_free(loop);
-}
-
 static bool have_ipv6(void) {
   int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
@@ -159,8 +134,7 @@ static bool have_ipv6(void) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(bad_urls), cmocka_unit_test(refused),
-                                     cmocka_unit_test(shut_down_while_connecting),
-                                     cmocka_unit_test(a_descriptor_the_loop_cannot_watch)};
+                                     cmocka_unit_test(shut_down_while_connecting)};
   const struct battery_kind tcp = {
       .name = "tcp", .peer_kind = "tcp", .connect = battery_connect_tcp, .volume = 4 << 20, .bounded = true};
   const struct battery_kind tcp6 = {.name = "tcp6",
