@@ -304,7 +304,7 @@ static void limbo_is_emptied_before_the_end(void **state) {
   freed = 0;
   struct tern_reclaimer *reclaimer = tern_worker_reclaimer(at(0));
   tern__sim_enter(at(0));
-  reclaimer->ops->retire(reclaimer, &retired);
+  reclaimer->ops->retire(reclaimer, &retired, sizeof retired);
   tern__sim_enter(NULL);
   tern__sim_post_stop(workers, DEADLINE_MS);
   for (unsigned i = 0; i < 40; i++)
