@@ -13,6 +13,10 @@
  * from its own index. Small bodies travel inside the record, large ones as a buffer handle. Nothing shared is
  * written.
  *
+ * A run (message.h) goes this way as one message as far as plain sinks are concerned: one match, one record for as many
+ * of it as fit, one call of each sink. Groups and handlers get its messages one by one, and so does everybody where a
+ * connection has two of the sinks, which must not get the second message by one before the first by the other (O1).
+ *
  * Queue groups (guarantee O5): the publisher's worker draws one of all members everywhere, so every member
  * has the same chance. The worker that has the draw offers the message to its members, starting at a random
  * one, until one takes it. When none can (they left meanwhile, or are the publisher itself with echo off),
@@ -40,7 +44,9 @@
 /*
  * A ROUTE_RECORD_MESSAGE: the head, then without padding
  *
- *     [ groups ]  [ handle ]  subject  reply  size_text  header_text  [ (length, name) of each group ]  [ body ]
+ *     [ groups ]  [ handle ]  [ run ]  subject  reply  size_text  header_text  [ (length, name) of each group ]  [ body ]
+ *
+ * For a run the body is everything from the first body to the last.
  *
  * It is as short as can be: for small messages the cost of another worker is the cache lines that travel.
  */
@@ -63,6 +69,15 @@ enum {
   RECORD_GROUPS = 2,       /* for queue groups, whose head and names are there */
   RECORD_BY_HANDLE = 4,    /* the body is in a buffer, whose handle is there; else it is in the record */
   RECORD_TELL_UNTAKEN = 8, /* nobody else has it: tell the origin when nobody takes it */
+  RECORD_RUN = 16,         /* of a run: number and stride are there; no groups, no handle */
+};
+
+/* Bytes of a run that one record carries: the receiver shall begin while the rest is being put together. */
+#define RUN_MAX_BYTES (16 * 1024)
+
+struct record_run {
+  uint32_t more;
+  uint32_t stride;
 };
 
 struct record_groups {
@@ -171,9 +186,11 @@ static bool send_record(struct route *route, const struct tern_match *match, con
                         uint32_t to, const struct sending *how, size_t words_len,
                         const struct group_run *run) {
   bool by_handle = m->owner != NULL && m->body.len > TERN_COPY_MAX_BYTES;
+  struct tern_slice bodies = {m->body.ptr, (size_t)m->more * m->stride + m->body.len};
   size_t len = sizeof(struct record) + words_len + run->bytes +
                (run->count > 0 ? sizeof(struct record_groups) : 0) +
-               (by_handle ? sizeof(struct tern_buf_handle) : m->body.len);
+               (m->more > 0 ? sizeof(struct record_run) : 0) +
+               (by_handle ? sizeof(struct tern_buf_handle) : bodies.len);
   char *at = tern_worker_reserve(route->worker, to, ROUTE_RECORD_MESSAGE, len);
   if (at == NULL) {
     tern_counter_add(&route->stats.no_memory, 1);
@@ -190,7 +207,8 @@ static bool send_record(struct route *route, const struct tern_match *match, con
       .header_text_len = (uint8_t)m->header_text.len,
       .origin = (uint8_t)how->origin,
       .flags = (uint8_t)((how->plain ? RECORD_PLAIN : 0) | (run->count > 0 ? RECORD_GROUPS : 0) |
-                         (by_handle ? RECORD_BY_HANDLE : 0) | (how->tell_untaken ? RECORD_TELL_UNTAKEN : 0)),
+                         (by_handle ? RECORD_BY_HANDLE : 0) | (how->tell_untaken ? RECORD_TELL_UNTAKEN : 0) |
+                         (m->more > 0 ? RECORD_RUN : 0)),
   };
   at = put_bytes(at, &head, sizeof head);
   if (run->count > 0) {
@@ -201,12 +219,13 @@ static bool send_record(struct route *route, const struct tern_match *match, con
     struct tern_buf_handle handle = tern_buf_export(m->owner, m->body.ptr, m->body.len);
     at = put_bytes(at, &handle, sizeof handle);
   }
+  if (m->more > 0) at = put_bytes(at, &(struct record_run){m->more, m->stride}, sizeof(struct record_run));
   at = put(at, m->subject);
   at = put(at, m->reply);
   at = put(at, m->size_text);
   at = put(at, m->header_text);
   if (run->count > 0) at = put_groups(at, route, match, to, run);
-  if (!by_handle) put(at, m->body);
+  if (!by_handle) put(at, bodies);
   tern_worker_commit(route->worker, to);
   return true;
 }
@@ -225,6 +244,23 @@ static bool tell_epoch(struct route *route, uint32_t to, uint64_t epoch) {
   return true;
 }
 
+/* Sends a run to one worker, in as few records as it fits. Returns false when nothing could be sent. */
+static bool send_run(struct route *route, const struct tern_message *m, uint32_t to,
+                     const struct sending *how, size_t words_len) {
+  size_t room =
+      tern_worker_record_max(route->worker) - sizeof(struct record) - sizeof(struct record_run) - words_len;
+  if (room > RUN_MAX_BYTES) room = RUN_MAX_BYTES;
+  uint32_t at_once = m->stride < room ? (uint32_t)room / m->stride : 1;
+  struct tern_message part = *m;
+  bool sent = false;
+  for (uint32_t left = m->more + 1; left > 0; left -= part.more + 1) {
+    part.more = (left < at_once ? left : at_once) - 1;
+    sent |= send_record(route, NULL, &part, to, how, words_len, &(struct group_run){0});
+    part.body.ptr += (size_t)(part.more + 1) * part.stride;
+  }
+  return sent;
+}
+
 /*
  * Sends the message to one worker, with the groups picked for it (match NULL: none). One record, unless the groups'
  * names do not fit; then those left follow in records of their own. Returns false when nothing could be sent.
@@ -234,6 +270,7 @@ static bool send_message(struct route *route, const struct tern_match *match, co
   size_t words_len = m->subject.len + m->reply.len + m->size_text.len + m->header_text.len;
   struct group_run run = {0};
   if (how.plain && !tell_epoch(route, to, how.epoch)) return false;
+  if (m->more > 0) return send_run(route, m, to, &how, words_len);
   if (match == NULL) return send_record(route, NULL, m, to, &how, words_len, &run);
   size_t others = sizeof(struct record) + sizeof(struct record_groups) + words_len + TERN_COPY_MAX_BYTES;
   size_t room = tern_worker_record_max(route->worker) - others; /* a body by handle takes less */
@@ -250,12 +287,32 @@ static bool send_message(struct route *route, const struct tern_match *match, co
   return sent;
 }
 
+/* A message of a run for itself. */
+static struct tern_message message_of_run(const struct tern_message *m, uint32_t i) {
+  struct tern_message one = *m;
+  one.body.ptr += (size_t)i * m->stride;
+  one.more = one.prepared = 0;
+  return one;
+}
+
+/* Do all of this worker's plain sinks take a run at once? */
+static bool take_run(struct route *route, const struct tern_match *match) {
+  uint64_t run = ++route->runs;
+  for (uint32_t i = 0; i < match->local_count; i++) {
+    for (uint32_t n = match->local[i]->count; n-- > 0;) {
+      struct tern_sink *sink = match->local[i]->at[n];
+      if (sink->ops->takes_run == NULL || !sink->ops->takes_run(sink, run)) return false;
+    }
+  }
+  return true;
+}
+
 /*
  * Delivers to this worker's plain sinks, apart from those added after the epoch. From the end, because a sink may remove
  * itself (registry.h).
  */
-static uint32_t deliver_plain(const struct tern_match *match, struct tern_message *m, uint64_t epoch,
-                              uint32_t *cost) {
+static uint32_t deliver_once(const struct tern_match *match, struct tern_message *m, uint64_t epoch,
+                             uint32_t *cost) {
   uint32_t taken = 0;
   for (uint32_t i = 0; i < match->local_count; i++) {
     struct tern_members *members = match->local[i];
@@ -265,6 +322,23 @@ static uint32_t deliver_plain(const struct tern_match *match, struct tern_messag
       if (sink->since > epoch) continue;
       taken += sink->ops->deliver(sink, m);
     }
+  }
+  return taken;
+}
+
+/* The same for a message or a run. */
+static uint32_t deliver_plain(struct route *route, const struct tern_match *match, struct tern_message *m,
+                              uint64_t epoch, uint32_t *cost) {
+  if (m->more == 0) return deliver_once(match, m, epoch, cost);
+  uint32_t taken = 0, each = 0;
+  if (take_run(route, match)) {
+    taken = deliver_once(match, m, epoch, &each);
+    *cost += each * (m->more + 1);
+    return taken;
+  }
+  for (uint32_t i = 0; i <= m->more; i++) {
+    struct tern_message one = message_of_run(m, i);
+    taken += deliver_once(match, &one, epoch, cost);
   }
   return taken;
 }
@@ -365,16 +439,10 @@ static void call_handlers(struct route *route, const struct tern_match *match, c
   route->inside = outer;
 }
 
-struct route_result route_publish(struct route *route, struct tern_message *m, unsigned flags) {
+static struct route_result publish(struct route *route, const struct tern_match *match,
+                                   struct tern_message *m, unsigned flags) {
   struct route_result result = {0};
-  uint64_t visited = tern_index_visited(route->index);
-  const struct tern_match *match = tern_index_match(route->index, m->subject, m->hash);
-  if (match == NULL) {
-    tern_counter_add(&route->stats.no_memory, 1);
-    return result;
-  }
-  result.cost = (uint32_t)(tern_index_visited(route->index) - visited);
-  uint32_t taken = deliver_plain(match, m, UINT64_MAX, &result.cost);
+  uint32_t taken = deliver_plain(route, match, m, UINT64_MAX, &result.cost);
   uint64_t remote = match->remote;
   uint64_t epoch = match->epoch; /* a handler's publish may raise it */
   bool groups = match->group_count > 0 && picks_ready(route, match->group_count);
@@ -390,9 +458,32 @@ struct route_result route_publish(struct route *route, struct tern_message *m, u
     if (!send_message(route, groups ? match : NULL, m, to, how)) continue;
     result.workers |= bit(to);
     result.receivers++;
-    result.cost++;
+    result.cost += m->more + 1;
   }
   call_handlers(route, match, m, &result);
+  return result;
+}
+
+static struct route_result add_up(struct route_result a, struct route_result b) {
+  return (struct route_result){a.receivers + b.receivers, a.cost + b.cost, a.workers | b.workers};
+}
+
+struct route_result route_publish(struct route *route, struct tern_message *m, unsigned flags) {
+  uint64_t visited = tern_index_visited(route->index);
+  const struct tern_match *match = tern_index_match(route->index, m->subject, m->hash);
+  if (match == NULL) {
+    tern_counter_add(&route->stats.no_memory, 1);
+    return (struct route_result){0};
+  }
+  struct route_result result = {.cost = (uint32_t)(tern_index_visited(route->index) - visited)};
+  if (m->more == 0 || match->group_count + match->handler_count == 0) {
+    result = add_up(result, publish(route, match, m, flags));
+  } else {
+    for (uint32_t i = 0; i <= m->more; i++) {
+      struct tern_message one = message_of_run(m, i);
+      result = add_up(result, route_publish(route, &one, flags));
+    }
+  }
   tern_index_done(route->index, match);
   return result;
 }
@@ -493,11 +584,17 @@ static void receive_message(struct route *route, const char *data, uint64_t epoc
   struct record head;
   struct record_groups groups = {0};
   struct tern_buf_handle handle = {0};
+  struct record_run run = {0};
   memcpy(&head, take(&at, sizeof head).ptr, sizeof head);
   bool by_handle = (head.flags & RECORD_BY_HANDLE) != 0;
   if (head.flags & RECORD_GROUPS) memcpy(&groups, take(&at, sizeof groups).ptr, sizeof groups);
   if (by_handle) memcpy(&handle, take(&at, sizeof handle).ptr, sizeof handle);
-  struct tern_message m = {.header_len = head.header_len, .hash = head.hash, .source = head.source};
+  if (head.flags & RECORD_RUN) memcpy(&run, take(&at, sizeof run).ptr, sizeof run);
+  struct tern_message m = {.header_len = head.header_len,
+                           .hash = head.hash,
+                           .source = head.source,
+                           .more = run.more,
+                           .stride = run.stride};
   m.subject = take(&at, head.subject_len);
   m.reply = take(&at, head.reply_len);
   m.size_text = take(&at, head.size_text_len);
@@ -513,7 +610,7 @@ static void receive_message(struct route *route, const char *data, uint64_t epoc
     return;
   }
   uint32_t cost = 0;
-  uint32_t taken = head.flags & RECORD_PLAIN ? deliver_plain(match, &m, epoch, &cost) : 0;
+  uint32_t taken = head.flags & RECORD_PLAIN ? deliver_plain(route, match, &m, epoch, &cost) : 0;
   if (groups.count > 0) taken += receive_groups(route, match, &m, &head, &groups, names);
   tern_index_done(route->index, match);
   if (taken == 0 && (head.flags & RECORD_TELL_UNTAKEN)) tell_untaken(route, head.origin, &m);

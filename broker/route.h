@@ -49,6 +49,7 @@ struct route {
   route_untaken_fn *untaken;
   void *untaken_arg;
   uint64_t random; /* state of the pick's generator */
+  uint64_t runs;   /* the number of the last run delivered here */
   uint32_t *picks; /* scratch: chosen worker per group */
   uint32_t picks_capacity;
   uint32_t depth;             /* publishes inside publishes (handlers) */
@@ -73,7 +74,8 @@ int route_init(struct route *route, struct tern_worker *worker, struct tern_regi
 void route_on_untaken(struct route *route, route_untaken_fn *untaken, void *arg);
 /** Frees what route_init made; all sinks must be gone. */
 void route_fini(struct route *route);
-/** Delivers a message to everyone who wants it. message->hash must be set. */
+/** Delivers a message, or a run, to everyone who wants it. message->hash must be set; a run has no reply and no owner
+ * that matters: its bodies are copied. */
 struct route_result route_publish(struct route *route, struct tern_message *message, unsigned flags);
 /** Publishes from inside the broker (handlers). Returns 0, TERN_ELIMIT when nested too deep, or -ENOMEM. */
 int route_publish_inside(struct route *route, struct tern_slice subject, struct tern_slice reply,

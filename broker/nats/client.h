@@ -59,6 +59,7 @@ struct nats_client {
   struct nats_connect options;
   struct nats_sids sids;
   uint64_t id;
+  uint64_t run;                    /* the last one a sink of this client was asked to take (registry.h) */
   uint64_t active_ms;              /* last PUB, SUB, UNSUB or PING */
   struct nats_client *next, *prev; /* all of the worker */
   struct nats_client *next_by_id;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <tern/error.h>
+#include <tern/limits.h>
 #include <tern/log.h>
 #include <tern/subject.h>
 
@@ -138,6 +139,39 @@ static bool may_publish(struct nats_client *client, const struct tern_nats_op *o
   return true;
 }
 
+/* Puts a publish on the account of its source: its turn, and the pause when a worker it went to is congested. */
+static void charge(struct nats_client *client, const struct route_result *result) {
+  struct tern_worker *worker = client->worker->worker;
+  client->turn_cost += result->cost;
+  if (result->workers != 0 && tern_worker_any_congested(worker, result->workers) &&
+      client->flow == NATS_OPEN) {
+    client->flow = NATS_PAUSED;
+    tern_worker_wait(worker, &client->waiter);
+  }
+}
+
+/* Nothing but the delivery may be due for each message of a run. */
+static bool may_run(const struct nats_client *client, const struct tern_nats_op *op) {
+  return op->reply.len == 0 && op->body.len <= TERN_COPY_MAX_BYTES && !client->options.verbose &&
+         !client->options.pedantic && !client->worker->trace;
+}
+
+/* What follows with the same line as op goes as one run, as far as the turn reaches: one such message costs `cost`. */
+static void publish_repeats(struct nats_client *client, const struct tern_nats_op *op, struct tern_message *m,
+                            uint32_t cost) {
+  struct nats_worker *worker = client->worker;
+  uint32_t left = client->turn_cost < NATS_TURN_COST_MAX ? NATS_TURN_COST_MAX - client->turn_cost : 0;
+  uint32_t count = tern_nats_take_repeats(&client->parser, op, left / (cost > 0 ? cost : 1) + 1, &m->stride);
+  if (count == 0) return;
+  tern_counter_add(&worker->stats.in_msgs, count);
+  tern_counter_add(&worker->stats.in_bytes, count * op->body.len);
+  m->body.ptr += m->stride;
+  m->more = count - 1;
+  m->prepared = 0;
+  struct route_result result = route_publish(worker->route, m, 0);
+  charge(client, &result);
+}
+
 /* PUB and HPUB. The first bytes of a subject decide almost always that it is not a reserved one. */
 static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   struct nats_worker *worker = client->worker;
@@ -163,12 +197,8 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   bool tell = client->options.no_responders && op->reply.len > 0;
   struct route_result result = route_publish(worker->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
   if (tell && result.receivers == 0) nats_no_responders(client, op->subject, op->reply);
-  client->turn_cost += result.cost;
-  if (result.workers != 0 && tern_worker_any_congested(worker->worker, result.workers) &&
-      client->flow == NATS_OPEN) {
-    client->flow = NATS_PAUSED;
-    tern_worker_wait(worker->worker, &client->waiter);
-  }
+  charge(client, &result);
+  if (client->flow == NATS_OPEN && may_run(client, op)) publish_repeats(client, op, &m, result.cost);
 }
 
 static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {

@@ -110,6 +110,31 @@ static int write_message(struct nats_sub *sub, const struct tern_nats_frame *fra
   return 0;
 }
 
+/* Writes the first `count` messages of a run. */
+static int write_run(struct nats_sub *sub, const struct tern_nats_frame *first, const struct tern_message *m,
+                     uint64_t count) {
+  struct tern_transport *transport = sub->client->transport;
+  struct tern_slice sid = {sub->sid, sub->sid_len};
+  struct tern_nats_frame frame = *first;
+  size_t size = tern_nats_frame_size(&frame, sid.len), at_once = TERN_RESERVE_MAX_BYTES / size;
+  int error = 0;
+  while (count > 0 && error == 0) {
+    uint64_t part = count < at_once ? count : at_once;
+    if (part <= 1) {
+      part = 1;
+      error = write_message(sub, &frame, m->owner);
+    } else {
+      char *at = tern_transport_reserve(transport, part * size);
+      if (at == NULL) return TERN_ECLOSED;
+      tern_nats_put_frames(at, &frame, sid, (uint32_t)part, m->stride);
+      tern_transport_commit(transport, part * size);
+    }
+    frame.body += part * m->stride;
+    count -= part;
+  }
+  return error;
+}
+
 static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
   struct nats_client *client = sub->client;
@@ -120,16 +145,27 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   if (client->worker->trace)
     tern_log(TERN_LOG_TRACE, "%s - ->> [%.*s%.*s%.*s]", nats_client_label(client), (int)line->frame.head_len,
              line->frame.head, (int)sub->sid_len, sub->sid, (int)line->frame.tail_len - 2, line->frame.tail);
-  if (write_message(sub, &line->frame, m->owner) != 0) return false;
-  tern_counter_add(&client->worker->stats.out_msgs, 1);
-  tern_counter_add(&client->worker->stats.out_bytes, line->frame.body_len);
+  uint64_t count = 1 + (uint64_t)m->more;
+  if (sub->max != 0 && count > sub->max - sub->delivered) count = sub->max - sub->delivered;
+  int error =
+      count == 1 ? write_message(sub, &line->frame, m->owner) : write_run(sub, &line->frame, m, count);
+  if (error != 0) return false;
+  tern_counter_add(&client->worker->stats.out_msgs, count);
+  tern_counter_add(&client->worker->stats.out_bytes, count * line->frame.body_len);
   nats_client_queued(client);
-  sub->delivered++;
+  sub->delivered += count;
   if (sub->max != 0 && sub->delivered >= sub->max) nats_sub_remove(sub);
   return true;
 }
 
-static const struct tern_sink_ops sink_ops = {deliver};
+static bool takes_run(struct tern_sink *sink, uint64_t run) {
+  struct nats_client *client = container_of(sink, struct nats_sub, sink)->client;
+  bool first = client->run != run;
+  client->run = run;
+  return first;
+}
+
+static const struct tern_sink_ops sink_ops = {.deliver = deliver, .takes_run = takes_run};
 
 struct nats_sub *nats_sub_find(const struct nats_client *client, struct tern_slice sid) {
   if (client->sids.count == 0) return NULL;

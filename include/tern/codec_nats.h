@@ -88,16 +88,17 @@ struct tern_nats_parser {
   uint32_t kept_len;           /**< private: bytes in kept */
   uint32_t line_len;           /**< private: of these, the line with its LF, while the body is awaited */
   uint32_t body_len;           /**< private: size of that body */
-  uint32_t line_max;           /**< private: max_control_line */
-  uint32_t payload_max;        /**< private: max_payload */
-  uint16_t candidates;         /**< private: verbs that begin with the letters seen, a bit for each */
-  uint8_t letters;             /**< private: how many letters */
-  uint8_t state;               /**< private: what the incomplete operation waits for */
-  uint8_t side;                /**< private: enum tern_nats_side */
-  bool headers;                /**< private: HPUB allowed */
-  bool dry;                    /**< private: tern_nats_next has looked at everything */
-  bool delivered;              /**< private: the last operation lies in kept */
-  int8_t failed;               /**< private: enum tern_nats_error or 0 */
+  uint32_t whole_len;   /**< private: of the last operation, the line with verb and LF; 0: it was cut */
+  uint32_t line_max;    /**< private: max_control_line */
+  uint32_t payload_max; /**< private: max_payload */
+  uint16_t candidates;  /**< private: verbs that begin with the letters seen, a bit for each */
+  uint8_t letters;      /**< private: how many letters */
+  uint8_t state;        /**< private: what the incomplete operation waits for */
+  uint8_t side;         /**< private: enum tern_nats_side */
+  bool headers;         /**< private: HPUB allowed */
+  bool dry;             /**< private: tern_nats_next has looked at everything */
+  bool delivered;       /**< private: the last operation lies in kept */
+  int8_t failed;        /**< private: enum tern_nats_error or 0 */
 };
 
 /** Prepares a parser. pool is where incomplete operations are kept; limits are set to the defaults, but lines
@@ -115,6 +116,16 @@ TERN_API void tern_nats_feed(struct tern_nats_parser *parser, const struct tern_
  * @return 1 with an operation, 0 when more bytes are needed, or a tern_nats_error
  */
 TERN_API int tern_nats_next(struct tern_nats_parser *parser, struct tern_nats_op *op);
+/**
+ * Takes further operations that begin with the very line of the last one, a message: a run (message.h).
+ * @param parser the parser
+ * @param op the last operation; it is not changed
+ * @param max how many at most
+ * @param[out] stride from the body of one to the body of the next, the first being op's
+ * @return how many were taken; 0 is always right
+ */
+TERN_API uint32_t tern_nats_take_repeats(struct tern_nats_parser *parser, const struct tern_nats_op *op,
+                                         uint32_t max, uint32_t *stride);
 /** Copies what has not been used into the parser, so that the chunk may go.
  * @return 0 or TERN_NATS_ENOMEM */
 TERN_API int tern_nats_keep(struct tern_nats_parser *parser);
@@ -158,5 +169,9 @@ static inline size_t tern_nats_line_size(const struct tern_nats_frame *frame, si
 TERN_API char *tern_nats_put_line(char *to, const struct tern_nats_frame *frame, struct tern_slice sid);
 /** Writes line, body and CRLF. @return one past the last byte written */
 TERN_API char *tern_nats_put_frame(char *to, const struct tern_nats_frame *frame, struct tern_slice sid);
+/** Writes frames of a run: `count` of them, at least 1, the bodies `stride` bytes apart, the first one the frame's.
+ * @return one past the last byte written */
+TERN_API char *tern_nats_put_frames(char *to, const struct tern_nats_frame *frame, struct tern_slice sid,
+                                    uint32_t count, size_t stride);
 
 #endif

@@ -52,6 +52,13 @@ struct tern_sink_ops {
    * denied): a queue group then offers it to another member
    */
   bool (*deliver)(struct tern_sink *sink, struct tern_message *message);
+  /**
+   * Asks, before anything of a run (message.h) is delivered, whether the sink takes it in one deliver. NULL: never.
+   * @param run the run's number, from 1 on; each run of a worker has its own
+   * @return false when another sink of the same receiver has been asked for this run: it shall have all its copies
+   * of one message before the first copy of the next
+   */
+  bool (*takes_run)(struct tern_sink *sink, uint64_t run);
 };
 
 /** One subscription; embed it in what receives. Zero-initialise everything but ops. */

@@ -24,6 +24,8 @@
 
 /* Digits of a size that are taken over; longer ones would not fit the room. */
 #define SIZE_TEXT_MAX 20
+/* Longer bodies are worth a call. */
+#define SHORT_BODY_BYTES 64
 
 /* Copies a short piece. Returns the place behind it. */
 static inline char *put(char *to, const char *from, size_t len) {
@@ -101,10 +103,28 @@ char *tern_nats_put_line(char *to, const struct tern_nats_frame *frame, struct t
   return put_line(to, frame, sid);
 }
 
+static inline char *put_body(char *to, const char *body, size_t len) {
+  if (len <= SHORT_BODY_BYTES)
+    put(to, body, len);
+  else
+    memcpy(to, body, len);
+  memcpy(to + len, "\r\n", 2);
+  return to + len + 2;
+}
+
 char *tern_nats_put_frame(char *to, const struct tern_nats_frame *frame, struct tern_slice sid) {
+  return put_body(put_line(to, frame, sid), frame->body, frame->body_len);
+}
+
+char *tern_nats_put_frames(char *to, const struct tern_nats_frame *frame, struct tern_slice sid,
+                           uint32_t count, size_t stride) {
+  const char *line = to, *body = frame->body;
   to = put_line(to, frame, sid);
-  if (frame->body_len > 0) memcpy(to, frame->body, frame->body_len);
-  to += frame->body_len;
-  memcpy(to, "\r\n", 2);
-  return to + 2;
+  size_t line_len = (size_t)(to - line);
+  to = put_body(to, body, frame->body_len);
+  while (--count > 0) {
+    body += stride;
+    to = put_body(put(to, line, line_len), body, frame->body_len);
+  }
+  return to;
 }

@@ -242,6 +242,7 @@ ALWAYS_INLINE int take_body(struct tern_nats_parser *p, struct tern_nats_op *op,
   if (body[len] != '\r' || body[len + 1] != '\n') return TERN_NATS_EUNKNOWN;
   op->body.ptr = body;
   op->owner = p->owner;
+  p->whole_len = (uint32_t)at;
   consume(p, at + len + 2);
   return 1;
 }
@@ -435,6 +436,7 @@ static void append(struct tern_nats_parser *p, size_t len) {
 static int complete(struct tern_nats_parser *p) {
   p->state = AT_START;
   p->delivered = p->kept != NULL;
+  p->whole_len = 0;
   return 1;
 }
 
@@ -572,6 +574,19 @@ static int fail(struct tern_nats_parser *p, int error) {
   return error;
 }
 
+/* Are these lines equal? They have 8 bytes at least, since the shortest is `PUB a 0` and its line end. */
+static inline bool same_line(const char *a, const char *b, size_t len) {
+  uint64_t x, y;
+  for (size_t at = 0; at + 8 < len; at += 8) {
+    memcpy(&x, a + at, 8);
+    memcpy(&y, b + at, 8);
+    if (x != y) return false;
+  }
+  memcpy(&x, a + len - 8, 8); /* the last bytes, which may overlap */
+  memcpy(&y, b + len - 8, 8);
+  return x == y;
+}
+
 /* ---- The interface ---- */
 
 void tern_nats_init(struct tern_nats_parser *parser, enum tern_nats_side side, struct tern_pool *pool) {
@@ -626,6 +641,24 @@ int tern_nats_next(struct tern_nats_parser *parser, struct tern_nats_op *op) {
     parser->dry = true;
     return 0;
   }
+}
+
+uint32_t tern_nats_take_repeats(struct tern_nats_parser *parser, const struct tern_nats_op *op, uint32_t max,
+                                uint32_t *stride) {
+  size_t line_len = parser->whole_len, end = line_len + op->body.len;
+  if (line_len == 0) return 0;
+  const char *line = op->body.ptr - line_len, *at = parser->data;
+  size_t left = parser->len;
+  uint32_t count = 0;
+  for (; count < max && left >= end + 2; count++) {
+    if (!same_line(at, line, line_len) || at[end] != '\r' || at[end + 1] != '\n') break;
+    at += end + 2;
+    left -= end + 2;
+  }
+  parser->data = at;
+  parser->len = left;
+  *stride = (uint32_t)end + 2;
+  return count;
 }
 
 int tern_nats_keep(struct tern_nats_parser *parser) {

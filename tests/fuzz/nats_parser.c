@@ -137,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   check_same(pool, &plan, input, len - 2, &whole);
   random_state = 1 + data[1];
   uint32_t most = 1 + data[1] % 64;
+  plan.repeats = data[0] & 8 ? 1 + data[1] : 0;
   plan.piece = piece_random;
   plan.stop = stop_random;
   plan.arg = &most;

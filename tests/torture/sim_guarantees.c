@@ -31,7 +31,7 @@
 #define WORKERS     3
 #define PUBLISHERS  3
 #define SUBSCRIBERS 4
-#define MESSAGES    25
+#define MESSAGES    50
 #define STEPS_MAX   2000000
 #define RING_BYTES  32768 /* the least that takes the largest record; eight of them fill it */
 
@@ -73,17 +73,25 @@ static struct event next_event(struct sim_client *c) {
   }
 }
 
-static void publish(struct sim *sim, struct sim_client *c, const char *subject, unsigned publisher,
-                    unsigned number) {
-  static const unsigned sizes[] = {12, 700, 4000, 5000};
+static void publish_sized(struct sim_client *c, const char *subject, unsigned publisher, unsigned number,
+                          unsigned size) {
   static char frame[6000];
-  unsigned size = sizes[sim_draw(sim, 4)];
   int head = snprintf(frame, sizeof frame, "PUB %s %u\r\n", subject, size);
   memset(frame + head, '.', size);
   int digits = snprintf(frame + head, 13, "p%u:%u:", publisher, number);
   frame[head + digits] = '.';
   memcpy(frame + head + size, "\r\n", 2);
   sim_send(c, frame, (size_t)head + size + 2);
+}
+
+static unsigned draw_size(struct sim *sim) {
+  static const unsigned sizes[] = {12, 700, 4000, 5000};
+  return sizes[sim_draw(sim, 4)];
+}
+
+static void publish(struct sim *sim, struct sim_client *c, const char *subject, unsigned publisher,
+                    unsigned number) {
+  publish_sized(c, subject, publisher, number, draw_size(sim));
 }
 
 static void start(struct sim *sim, uint64_t seed) {
@@ -126,7 +134,12 @@ static void publisher_turn(struct sim *sim, struct publisher *p, unsigned index)
     p->acknowledged = p->pinged;
     p->pinging = false;
   }
-  if (p->sent < MESSAGES && sim_draw(sim, 4) == 0) publish(sim, &p->client, subject, index, p->sent++);
+  if (p->sent < MESSAGES &&
+      sim_draw(sim, 6) == 0) { /* one or some of the same line, which may become a run */
+    unsigned size = draw_size(sim), count = sim_draw(sim, 2) == 0 ? 1 : 1 + sim_draw(sim, 8);
+    for (; count > 0 && p->sent < MESSAGES; count--)
+      publish_sized(&p->client, subject, index, p->sent++, size);
+  }
   if (!p->pinging && p->acknowledged < p->sent && sim_draw(sim, 8) == 0) {
     sim_say(&p->client, "PING\r\n");
     p->pinged = p->sent;
@@ -281,7 +294,7 @@ static bool take_first_byte(struct tern_sink *sink, struct tern_message *m) {
   return true;
 }
 
-static const struct tern_sink_ops newcomer_ops = {take_first_byte};
+static const struct tern_sink_ops newcomer_ops = {.deliver = take_first_byte};
 
 static struct route *enter_route(struct sim *sim, unsigned worker) {
   tern__sim_enter(tern_workers_at(sim->workers, worker));

@@ -169,6 +169,39 @@ static void expect_round_trip(struct tern_pool *pool, const struct tern_message 
   drop(frame);
 }
 
+/* Frames of a run are those of its messages, one behind the other. */
+static void frames_of_a_run(void **state) {
+  (void)state;
+  enum { COUNT = 5, GAP = 9 };
+  for (size_t len = 0; len <= 200; len++) {
+    for (size_t skip = 0; skip <= len; skip += 1 + len / 3) {
+      struct tern_slice bodies = word_of(COUNT * (len + GAP), 1), sid = word_of(1 + len % 40, 2);
+      struct tern_message message = {
+          .subject = word_of(1 + len % 50, 3), .body = {bodies.ptr, len}, .header_len = (uint32_t)skip};
+      char room[TERN_NATS_FRAME_ROOM(64, 0)];
+      struct tern_nats_frame frame;
+      tern_nats_prepare(&frame, &message, false, room);
+      size_t size = tern_nats_frame_size(&frame, sid.len);
+      for (uint32_t count = 1; count <= COUNT; count++) {
+        char *run = malloc(count * size);
+        assert_non_null(run);
+        assert_ptr_equal(tern_nats_put_frames(run, &frame, sid, count, len + GAP), run + count * size);
+        for (uint32_t i = 0; i < count; i++) {
+          message.body.ptr = bodies.ptr + i * (len + GAP);
+          struct tern_slice one = frame_of(&message, false, sid);
+          assert_memory_equal(run + i * size, one.ptr, size);
+          drop(one);
+        }
+        message.body.ptr = bodies.ptr;
+        free(run);
+      }
+      drop(message.subject);
+      drop(sid);
+      drop(bodies);
+    }
+  }
+}
+
 /* Every length of each part, so that every way of copying short pieces is taken. */
 static void parser_reads_every_length_back(void **state) {
   (void)state;
@@ -210,6 +243,7 @@ static void lines_may_be_longer_than_64_kib(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(frames_are_exact),
+      cmocka_unit_test(frames_of_a_run),
       cmocka_unit_test(parser_reads_every_length_back),
       cmocka_unit_test(lines_may_be_longer_than_64_kib),
   };

@@ -120,6 +120,18 @@ static const struct entry client_entries[] = {
     E("PUB \ra 1\r\nx\r\n", "PUB|\ra||0:|1|x\n"),
     E("PUB a 1 \r\nx\r\n", "PUB|a||0:|1|x\n"),
     E("PUB a 1\t\nx\r\n", "PUB|a||0:|1|x\n"),
+    /* PUB and HPUB with the line of the one before. */
+    E("PUB f 1\r\na\r\nPUB f 1\r\nb\r\nPUB f 1\r\nc\r\nPING\r\n",
+      "PUB|f||0:|1|a\nPUB|f||0:|1|b\nPUB|f||0:|1|c\nPING\n"),
+    E("PUB f 0\r\n\r\nPUB f 0\r\n\r\nPUB f 1\r\nx\r\n", "PUB|f||0:|0|\nPUB|f||0:|0|\nPUB|f||0:|1|x\n"),
+    E("PUB subject.of.17 2\r\nab\r\nPUB subject.of.17 2\r\ncd\r\nPUB subject.of.18 2\r\nef\r\n",
+      "PUB|subject.of.17||0:|2|ab\nPUB|subject.of.17||0:|2|cd\nPUB|subject.of.18||0:|2|ef\n"),
+    E("PUB f r 1\r\na\r\nPUB f r 1\r\nb\r\n", "PUB|f|r|0:|1|a\nPUB|f|r|0:|1|b\n"),
+    E("HPUB f 2 3\r\nabc\r\nHPUB f 2 3\r\ndef\r\n", "HPUB|f||2:2|3|abc\nHPUB|f||2:2|3|def\n"),
+    E("PUB f 1\r\na\r\nPUB f 1\r\nb\rPUB f 1\r\nc\r\n", "PUB|f||0:|1|a\n-> EUNKNOWN\n"),
+    E("PUB f 1\r\na\r\nPUB f 1\r\nbb\r\n", "PUB|f||0:|1|a\n-> EUNKNOWN\n"),
+    E("PUB f 1\r\na\r\nPUB f 1\r\nb", "PUB|f||0:|1|a\n"),
+    E("PUB PUB 01\r\nx\r\nPUB 01\r\ny\r\n", "PUB|PUB||0:|01|x\n-> EARGS\n"),
     /* HPUB. */
     E("HPUB f 9 14\r\ngarbage!!hello\r\n", "HPUB|f||9:9|14|garbage!!hello\n"),
     E("HPUB f 0 5\r\nhello\r\n", "HPUB|f||0:0|5|hello\n"),
@@ -258,7 +270,7 @@ static void expect_trace(const struct trace_plan *plan, const struct entry *entr
   tern_pool_free(pool);
 }
 
-static void expect_any_split(struct trace_plan plan, const struct entry *entry) {
+static void expect_any_split_with(struct trace_plan plan, const struct entry *entry) {
   expect_trace(&plan, entry);
   plan.stop = stop_always;
   expect_trace(&plan, entry);
@@ -282,6 +294,15 @@ static void expect_any_split(struct trace_plan plan, const struct entry *entry) 
   for (uint32_t seed = 1; seed <= 50; seed++) {
     cutter.random = seed * 2654435761u;
     expect_trace(&plan, entry);
+  }
+}
+
+/* Without taking repeats, one at a time, and as many as there are. */
+static void expect_any_split(struct trace_plan plan, const struct entry *entry) {
+  static const uint32_t repeats[] = {0, 1, 1000};
+  for (size_t i = 0; i < sizeof repeats / sizeof repeats[0]; i++) {
+    plan.repeats = repeats[i];
+    expect_any_split_with(plan, entry);
   }
 }
 

@@ -113,6 +113,7 @@ struct trace_plan {
   uint32_t line_max, payload_max; /* 0: the defaults */
   size_t (*piece)(void *arg);     /* length of the next piece, at least 1; NULL: all at once */
   bool (*stop)(void *arg);        /* keep in between, after an operation? NULL: no */
+  uint32_t repeats;               /* after each message take that many with the same line at once */
   void *arg;
 };
 
@@ -157,17 +158,29 @@ static inline void trace_piece_drop(struct trace_piece *piece) {
   *piece = (struct trace_piece){{NULL, 0, NULL}, NULL};
 }
 
+static inline bool trace_is_message(const struct tern_nats_op *op) {
+  return op->verb == TERN_NATS_PUB || op->verb == TERN_NATS_HPUB || op->verb >= TERN_NATS_MSG;
+}
+
 static inline void trace_hold(struct trace_held *held, size_t *count, const struct tern_nats_op *op,
                               const struct trace *t) {
-  if (op->verb != TERN_NATS_PUB && op->verb != TERN_NATS_HPUB && op->verb != TERN_NATS_MSG &&
-      op->verb != TERN_NATS_HMSG)
-    return;
-  if (op->owner == NULL) return;
+  if (!trace_is_message(op) || op->owner == NULL) return;
   const char *data = tern_buf_data(op->owner);
   TRACE_CHECK(op->body.ptr >= data && op->body.ptr + op->body.len <= data + tern_buf_size(op->owner));
   if (*count == TRACE_HELD_MAX) return;
   tern_buf_ref(op->owner);
   held[(*count)++] = (struct trace_held){op->owner, op->body, t->len - 1 - op->body.len};
+}
+
+static inline void trace_repeats(struct trace *t, struct tern_nats_parser *parser,
+                                 const struct tern_nats_op *op, uint32_t max) {
+  uint32_t stride = 0, count = tern_nats_take_repeats(parser, op, max, &stride);
+  TRACE_CHECK(count <= max);
+  struct tern_nats_op next = *op;
+  for (; count > 0; count--) {
+    next.body.ptr += stride;
+    trace_op(t, &next);
+  }
 }
 
 static inline void trace_run(struct trace *t, struct tern_pool *pool, const struct trace_plan *plan,
@@ -194,6 +207,7 @@ static inline void trace_run(struct trace *t, struct tern_pool *pool, const stru
     while ((r = tern_nats_next(&parser, &op)) > 0) {
       trace_op(t, &op);
       trace_hold(held, &holding, &op, t);
+      if (plan->repeats > 0 && trace_is_message(&op)) trace_repeats(t, &parser, &op, plan->repeats);
       if (plan->stop != NULL && piece.chunk.data != NULL && plan->stop(plan->arg)) {
         if (tern_nats_keep(&parser) != 0) {
           r = TERN_NATS_ENOMEM;

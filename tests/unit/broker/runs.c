@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs: PUBs with the same line, which the broker takes, sends and delivers many at once (message.h). Nobody may be
+ * able to tell: each test has a burst published and compares, byte for byte, what each client receives with what
+ * it would receive of the messages one by one. Subscribers sit on the publisher's worker and on another one, whose ring
+ * is so small that a burst needs several records and fills it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "broker_sim.h"
+#include "client.h"
+
+#define RING_BYTES 32768
+#define BURST      300
+#define QUIET      "CONNECT {\"verbose\":false,\"pedantic\":false"
+
+static void start(struct sim *sim, const struct nats_limits *limits) {
+  memset(sim, 0, sizeof *sim);
+  assert_int_equal(sim_open(sim, 2, RING_BYTES, limits), 0);
+}
+
+/* A client that has said this and whose answers so far have been read. */
+static void join(struct sim *sim, struct sim_client *c, unsigned worker, const char *text) {
+  assert_int_equal(sim_connect(sim, c, worker, NULL), 0);
+  sim_say(c, text);
+  sim_settle(sim);
+  sim_pull(c);
+  c->read_to = c->in_len;
+}
+
+static void finish(struct sim *sim, struct sim_client *clients, size_t count) {
+  sim_close(sim);
+  for (size_t i = 0; i < count; i++)
+    sim_client_free(&clients[i]);
+}
+
+/* The body of message i: size bytes that begin with its number. */
+static void put_body(char *to, unsigned i, size_t size) {
+  char digits[16];
+  snprintf(digits, sizeof digits, "%05u", i);
+  memset(to, 'a' + (int)(i % 26), size);
+  memcpy(to, digits, size < 5 ? size : 5);
+}
+
+/* Sends the messages from..to with one line each, all in one piece. */
+static void burst(struct sim_client *c, const char *line, size_t size, unsigned from, unsigned to) {
+  size_t line_len = strlen(line), len = 0;
+  char *text = malloc((to - from) * (line_len + size + 2));
+  assert_non_null(text);
+  for (unsigned i = from; i < to; i++) {
+    memcpy(text + len, line, line_len);
+    put_body(text + len + line_len, i, size);
+    memcpy(text + len + line_len + size, "\r\n", 2);
+    len += line_len + size + 2;
+  }
+  sim_send(c, text, len);
+  free(text);
+}
+
+/* Next the client receives messages from..to, with these lines for each, and `skip` bytes of the body left out. */
+static void expect_messages(struct sim_client *c, const char *const *lines, size_t size, size_t skip,
+                            unsigned from, unsigned to) {
+  char *body = malloc(size + 2);
+  assert_non_null(body);
+  sim_settle(c->sim);
+  sim_pull(c);
+  for (unsigned i = from; i < to; i++) {
+    put_body(body, i, size);
+    memcpy(body + size, "\r\n", 2);
+    for (const char *const *line = lines; *line != NULL; line++) {
+      size_t line_len = strlen(*line), rest = size + 2 - skip;
+      if (c->in_len - c->read_to < line_len + rest) fail_msg("message %u did not come", i);
+      assert_memory_equal(c->in + c->read_to, *line, line_len);
+      assert_memory_equal(c->in + c->read_to + line_len, body + skip, rest);
+      c->read_to += line_len + rest;
+    }
+  }
+  free(body);
+}
+
+static void expect_nothing(struct sim_client *c) {
+  sim_settle(c->sim);
+  sim_pull(c);
+  assert_string_equal(c->in + c->read_to, "");
+}
+
+#define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void everybody_gets_every_message_in_order(void **state) {
+  (void)state;
+  static const size_t sizes[] = {0, 5, 16, 63, 64, 65, 300, 500};
+  for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+    struct sim sim;
+    struct sim_client c[4];
+    char pub[64], msg[64];
+    start(&sim, NULL);
+    join(&sim, &c[0], 0, QUIET "}\r\n");
+    join(&sim, &c[1], 0, QUIET "}\r\nSUB r.x 7\r\n");
+    join(&sim, &c[2], 1, QUIET "}\r\nSUB r.* 7\r\n");
+    join(&sim, &c[3], 1, QUIET "}\r\nSUB r.> 7\r\nSUB other 8\r\n");
+    snprintf(pub, sizeof pub, "PUB r.x %zu\r\n", sizes[s]);
+    snprintf(msg, sizeof msg, "MSG r.x 7 %zu\r\n", sizes[s]);
+    burst(&c[0], pub, sizes[s], 0, BURST);
+    for (unsigned i = 1; i < 4; i++) {
+      expect_messages(&c[i], LINES(msg), sizes[s], 0, 0, BURST);
+      expect_nothing(&c[i]);
+    }
+    const struct nats_stats *in = nats_worker_stats(sim.core.nats.workers[0]);
+    assert_int_equal(tern_counter_read(&in->in_msgs), BURST);
+    assert_int_equal(tern_counter_read(&in->in_bytes), BURST * sizes[s]);
+    const struct nats_stats *out = nats_worker_stats(sim.core.nats.workers[1]);
+    assert_int_equal(tern_counter_read(&out->out_msgs), 2 * BURST);
+    assert_int_equal(tern_counter_read(&out->out_bytes), 2 * BURST * sizes[s]);
+    finish(&sim, c, 4);
+  }
+}
+
+/* O1 for a connection: its second subscription gets message i before its first one gets message i + 1. */
+static void two_subscriptions_of_a_connection_stay_together(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[4];
+  start(&sim, NULL);
+  join(&sim, &c[0], 0, QUIET "}\r\n");
+  join(&sim, &c[1], 0, QUIET "}\r\nSUB r.x 7\r\nSUB r.x 8\r\n");
+  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.* 7\r\nSUB r.x 8\r\n");
+  join(&sim, &c[3], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  burst(&c[0], "PUB r.x 20\r\n", 20, 0, BURST);
+  for (unsigned i = 1; i < 3; i++) {
+    sim_settle(&sim);
+    sim_pull(&c[i]);
+    bool seven_first = strncmp(c[i].in + c[i].read_to, "MSG r.x 7", 9) == 0;
+    expect_messages(&c[i],
+                    seven_first ? LINES("MSG r.x 7 20\r\n", "MSG r.x 8 20\r\n")
+                                : LINES("MSG r.x 8 20\r\n", "MSG r.x 7 20\r\n"),
+                    20, 0, 0, BURST);
+    expect_nothing(&c[i]);
+  }
+  expect_messages(&c[3], LINES("MSG r.x 7 20\r\n"), 20, 0, 0, BURST);
+  finish(&sim, c, 4);
+}
+
+static void a_subscription_ends_in_the_middle(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[3];
+  start(&sim, NULL);
+  join(&sim, &c[0], 0, QUIET "}\r\n");
+  join(&sim, &c[1], 0, QUIET "}\r\nSUB r.x 7\r\nUNSUB 7 123\r\n");
+  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.x 7\r\nUNSUB 7 123\r\n");
+  burst(&c[0], "PUB r.x 16\r\n", 16, 0, BURST);
+  for (unsigned i = 1; i < 3; i++) {
+    expect_messages(&c[i], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, 123);
+    expect_nothing(&c[i]);
+  }
+  finish(&sim, c, 3);
+}
+
+static void headers_are_left_out_where_they_must(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[3];
+  start(&sim, NULL);
+  join(&sim, &c[0], 0, QUIET ",\"headers\":true}\r\n");
+  join(&sim, &c[1], 1, QUIET ",\"headers\":true}\r\nSUB r.x 7\r\n");
+  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  burst(&c[0], "HPUB r.x 12 40\r\n", 40, 0, BURST);
+  expect_messages(&c[1], LINES("HMSG r.x 7 12 40\r\n"), 40, 0, 0, BURST);
+  expect_messages(&c[2], LINES("MSG r.x 7 28\r\n"), 40, 12, 0, BURST);
+  finish(&sim, c, 3);
+}
+
+static void the_publishers_own_options_count_for_each_message(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[3];
+  start(&sim, NULL);
+  join(&sim, &c[0], 0, QUIET ",\"echo\":false}\r\nSUB r.x 7\r\n");
+  join(&sim, &c[1], 0, "CONNECT {\"verbose\":true,\"pedantic\":false}\r\n");
+  join(&sim, &c[2], 0, QUIET "}\r\nSUB r.x 9\r\n");
+  burst(&c[0], "PUB r.x 16\r\n", 16, 0, BURST);
+  expect_nothing(&c[0]);
+  expect_messages(&c[2], LINES("MSG r.x 9 16\r\n"), 16, 0, 0, BURST);
+  burst(&c[1], "PUB r.x 16\r\n", 16, 0, BURST);
+  expect_messages(&c[0], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, BURST);
+  sim_pull(&c[1]);
+  for (unsigned i = 0; i < BURST; i++, c[1].read_to += 5)
+    assert_int_equal(strncmp(c[1].in + c[1].read_to, "+OK\r\n", 5), 0);
+  expect_nothing(&c[1]);
+  finish(&sim, c, 3);
+}
+
+/* O5: each message to one member, drawn for each. */
+static void a_queue_group_shares_a_run(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[4];
+  start(&sim, NULL);
+  join(&sim, &c[0], 0, QUIET "}\r\n");
+  join(&sim, &c[1], 0, QUIET "}\r\nSUB r.x g 7\r\n");
+  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.x g 7\r\n");
+  join(&sim, &c[3], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  burst(&c[0], "PUB r.x 16\r\n", 16, 0, BURST);
+  expect_messages(&c[3], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, BURST);
+  unsigned times[BURST] = {0}, each[4] = {0};
+  static const char line[] = "MSG r.x 7 16\r\n";
+  for (unsigned i = 1; i < 3; i++) {
+    sim_pull(&c[i]);
+    for (; c[i].read_to < c[i].in_len; c[i].read_to += sizeof line - 1 + 18, each[i]++) {
+      assert_memory_equal(c[i].in + c[i].read_to, line, sizeof line - 1);
+      unsigned number;
+      assert_int_equal(sscanf(c[i].in + c[i].read_to + sizeof line - 1, "%5u", &number), 1);
+      times[number]++;
+    }
+    assert_true(each[i] > BURST / 10);
+  }
+  for (unsigned i = 0; i < BURST; i++)
+    assert_int_equal(times[i], 1);
+  finish(&sim, c, 4);
+}
+
+/* What is wrong with the last message of a burst does not keep the others from arriving. */
+static void an_error_comes_where_it_is(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  start(&sim, NULL);
+  join(&sim, &c[0], 0, QUIET "}\r\n");
+  join(&sim, &c[1], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  burst(&c[0], "PUB r.x 16\r\n", 16, 0, 50);
+  sim_say(&c[0], "PUB r.x 16\r\n12345678901234567\r\n");
+  expect_messages(&c[1], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, 50);
+  expect_nothing(&c[1]);
+  sim_pull(&c[0]);
+  assert_string_equal(c[0].in + c[0].read_to, "-ERR 'Unknown Protocol Operation'\r\n");
+  finish(&sim, c, 2);
+}
+
+/* B1: a subscriber's own bound ends it, and only it. */
+static void a_slow_one_is_cut_off_alone(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[3];
+  struct nats_limits limits = sim_limits();
+  limits.max_pending = 100000;
+  limits.max_payload = 65536;
+  start(&sim, &limits);
+  join(&sim, &c[0], 0, QUIET "}\r\n");
+  join(&sim, &c[1], 1, QUIET "}\r\nSUB r.x 7\r\n"); /* not pulled */
+  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  for (unsigned i = 0; i < 100; i++) {
+    burst(&c[0], "PUB r.x 1000\r\n", 1000, i * 20, (i + 1) * 20);
+    for (unsigned worker = 0; worker < 4; worker++)
+      tern__worker_tick(tern_workers_at(sim.workers, worker % 2));
+    sim_pull(&c[2]);
+  }
+  expect_messages(&c[2], LINES("MSG r.x 7 1000\r\n"), 1000, 0, 0, 2000);
+  assert_int_equal(tern_counter_read(&nats_worker_stats(sim.core.nats.workers[1])->slow_consumers), 1);
+  finish(&sim, c, 3);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(everybody_gets_every_message_in_order),
+      cmocka_unit_test(two_subscriptions_of_a_connection_stay_together),
+      cmocka_unit_test(a_subscription_ends_in_the_middle),
+      cmocka_unit_test(headers_are_left_out_where_they_must),
+      cmocka_unit_test(the_publishers_own_options_count_for_each_message),
+      cmocka_unit_test(a_queue_group_shares_a_run),
+      cmocka_unit_test(an_error_comes_where_it_is),
+      cmocka_unit_test(a_slow_one_is_cut_off_alone),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
