@@ -88,13 +88,16 @@ void child_stop(struct child *child) {
 }
 
 char *child_complaint(struct child *child, char *text, size_t size) {
+  static const char own[] = "tern-bench: ";
   char line[512];
   *text = '\0';
   if (child->err == NULL) return text;
   rewind(child->err);
   while (fgets(line, sizeof line, child->err) != NULL) {
     line[strcspn(line, "\r\n")] = '\0';
-    if (*line != '\0') snprintf(text, size, "%s", line);
+    bool is_own = strncmp(line, own, sizeof own - 1) == 0;
+    if (*line != '\0') snprintf(text, size, "%s", is_own ? line + sizeof own - 1 : line);
+    if (is_own) break; /* what follows is help */
   }
   return text;
 }

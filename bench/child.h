@@ -24,7 +24,8 @@ bool child_ended(struct child *child);
 bool child_wait(struct child *child, double seconds, const volatile sig_atomic_t *stop);
 /** Ends it, by asking first (SIGTERM), and forgets what it printed. */
 void child_stop(struct child *child);
-/** The last line it complained with, without its end; "" when there is none. Returns text. */
+/** What it complained about: the first line of tern-bench's own kind, else the last line; "" when there is none. Returns
+ * text. */
 char *child_complaint(struct child *child, char *text, size_t size);
 
 #endif

@@ -7,11 +7,13 @@
  *     self     how fast the client could send and check if nothing else took time (self.c)
  *     report   makes tables and pages of rows (report.c)
  *     compare  one scenario or more against several servers, in turn (compare.c)
+ *     goals    what was measured beside what was to be reached (goals.c)
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "compare.h"
+#include "goals.h"
 #include "report.h"
 #include "run.h"
 
@@ -19,11 +21,8 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-  } commands[] = {{"pubsub", pubsub_main},
-                  {"forward", forward_main},
-                  {"self", self_main},
-                  {"report", report_main},
-                  {"compare", compare_main}};
+  } commands[] = {{"pubsub", pubsub_main}, {"forward", forward_main}, {"self", self_main},
+                  {"report", report_main}, {"compare", compare_main}, {"goals", goals_main}};
   if (argc > 1 && compare_wanted(argc, argv)) return compare_main(argc - 1, argv + 1);
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);

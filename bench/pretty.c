@@ -46,7 +46,7 @@ struct pretty pretty_bytes(double bytes) {
 }
 
 struct pretty pretty_rate(double value, const char *unit) {
-  bool bytes = strncmp(unit, "B/", 2) == 0;
+  bool bytes = *unit == 'B' && (unit[1] == '/' || unit[1] == '\0');
   struct pretty number = bytes ? pretty_bytes(value) : pretty_number(value), out = number;
   if (isnan(value)) return out;
   snprintf(out.text, sizeof out.text, "%.30s%s%.25s", number.text, bytes ? "" : " ", bytes ? unit + 1 : unit);

@@ -38,13 +38,9 @@ void report_remarks(const json_t *rows, const char *of_case, const char *label, 
     snprintf(text, size, "the client was the limit");
 }
 
-/* Bars and line ends would end the cell. */
 static void cell_remarks(json_t *table, const json_t *rows, const char *of_case, const char *label) {
   char text[400];
   report_remarks(rows, of_case, label, text, sizeof text);
-  for (char *c = text; *c != '\0'; c++) {
-    if (*c == '|' || *c == '\n') *c = '/';
-  }
   table_cell(table, text);
 }
 

@@ -100,7 +100,10 @@ bool row_sound(const json_t *row) {
          row_faults(row) == 0;
 }
 
-bool row_lower_is_better(const json_t *row) { return strncmp(row_text(row, "rate_unit"), "B/", 2) == 0; }
+bool row_lower_is_better(const json_t *row) {
+  const char *unit = row_text(row, "rate_unit");
+  return *unit == 'B' && (unit[1] == '/' || unit[1] == '\0');
+}
 
 /* Appends a text that is not there yet. */
 static void add_once(json_t *texts, const char *text) {
@@ -178,7 +181,8 @@ static double mean_in(const json_t *rows, const struct figure_key *figure, unsig
   json_t *row;
   json_array_foreach(rows, i, row) {
     if (round_of(row) != round || !row_sound(row)) continue;
-    if (strcmp(row_case(row), figure->of_case) != 0 || strcmp(row_label(row), figure->label) != 0) continue;
+    bool same_case = figure->of_case == NULL || strcmp(row_case(row), figure->of_case) == 0;
+    if (!same_case || strcmp(row_label(row), figure->label) != 0) continue;
     double value = row_number(row, figure->path);
     if (isnan(value)) continue;
     sum += value;

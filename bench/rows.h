@@ -43,7 +43,7 @@ const char *rows_first_label(const json_t *rows);
 /** The label of the limit; NULL: none. */
 const char *rows_limit_label(const json_t *rows);
 
-/** Which figure. */
+/** Which figure; of_case NULL: of all cases together. */
 struct figure_key {
   const char *of_case, *label, *path;
 };

@@ -40,6 +40,15 @@ static bool is_right(const json_t *table, size_t column) {
   return head != NULL && *head == '>';
 }
 
+/* A cell, padded; what would end it is replaced. */
+static void write_cell(FILE *out, const char *text, size_t width, bool right) {
+  size_t len = strlen(text), pad = width > len ? width - len : 0;
+  fprintf(out, " %*s", right ? (int)pad : 0, "");
+  for (; *text != '\0'; text++)
+    fputc(*text == '|' || *text == '\n' ? '/' : *text, out);
+  fprintf(out, "%*s |", right ? 0 : (int)pad, "");
+}
+
 static void write_rule(FILE *out, size_t width, bool right) {
   for (size_t i = 0; i < width + 2 - right; i++)
     fputc('-', out);
@@ -58,10 +67,8 @@ void table_write(const json_t *table, FILE *out) {
   }
   for (size_t row = 0; row < json_array_size(table); row++) {
     fputc('|', out);
-    for (size_t column = 0; column < columns; column++) {
-      int wide = (int)width[column];
-      fprintf(out, " %*s |", is_right(table, column) ? wide : -wide, cell_text(table, row, column));
-    }
+    for (size_t column = 0; column < columns; column++)
+      write_cell(out, cell_text(table, row, column), width[column], is_right(table, column));
     fputc('\n', out);
     if (row > 0) continue;
     fputc('|', out);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tern-bench report on fixed rows: `report.py TERN_BENCH CASE`.
 
+goals    the table of goals likewise, and the file of the project's own goals
 files    tables and CSV, compared with what they are known to be (fixtures/); what goes wrong says so
 page     the HTML page as text: well-formed, complete, escaped, nothing that would be fetched
 browser  the page in a headless Chromium: it shows the same text, asks for nothing, complains about nothing (skipped
@@ -121,6 +122,47 @@ class Files(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".rows") as empty:
             self.assertEqual(report(empty.name).returncode, 0)
             self.assertIn("<h1>Load test</h1>", page_of(empty.name))
+
+
+class Goals(unittest.TestCase):
+    OWN = os.path.join(HERE, "..", "..", "bench", "goals.json")
+
+    def goals(self, *arguments):
+        return subprocess.run([BENCH, "goals", *arguments], capture_output=True, timeout=WAIT_S, check=False)
+
+    def test_table(self):
+        done = self.goals(os.path.join(FIXTURES, "goals.json"), ROWS)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(done.stdout.decode(), read("goals.md"))
+
+    def test_plan_has_each_case_once_and_no_other_measurements(self):
+        done = self.goals("--plan", os.path.join(FIXTURES, "goals.json"))
+        self.assertEqual(done.stdout.decode().splitlines(),
+                         ["pubsub --size 16", "request --size 128", "idle --conns 10000", "churn", "storm"])
+
+    def test_the_projects_goals(self):
+        with open(self.OWN, encoding="utf-8") as file:
+            goals = json.load(file)["goals"]
+        self.assertEqual(list(dict.fromkeys(goal["goal"] for goal in goals)), [f"P{i}" for i in range(1, 13)])
+        table = self.goals(self.OWN, ROWS).stdout.decode().splitlines()
+        self.assertEqual(len(table), 2 + len(goals))
+        for goal, line in zip(goals, table[2:]):
+            self.assertRegex(line, rf"^\| {goal['goal']} +\| .* \| (yes|no|no \(client-limited\)|not measured here.*|see .*?) +\|$")
+
+    def test_errors(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as bad:
+            for text, message in (("{", b"is no file of goals"), ("{}", b'"server" is missing'),
+                                  ('{"server":"x"}', b'"goals" is missing'),
+                                  ('{"server":"x","goals":[{}]}', b'lacks "goal"')):
+                bad.seek(0)
+                bad.truncate()
+                bad.write(text)
+                bad.flush()
+                done = self.goals(bad.name, ROWS)
+                self.assertEqual((done.returncode, done.stdout), (2, b""))
+                self.assertIn(message, done.stderr)
+        for wrong in ([], [self.OWN], [self.OWN, "/nonexistent"], ["--plan"]):
+            self.assertEqual(self.goals(*wrong).returncode, 2)
 
 
 VOID = {"meta", "link", "rect", "path"}
@@ -258,7 +300,7 @@ class Browser(unittest.TestCase):
         self.assertTrue(any("nothing is not defined" in line for line in console), console)
 
 
-CASES = {"files": Files, "page": Page, "browser": Browser}
+CASES = {"goals": Goals, "files": Files, "page": Page, "browser": Browser}
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[2] not in CASES:

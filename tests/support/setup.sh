@@ -14,6 +14,7 @@ export PATH
 
 # who | what | why | check | apt | dnf | apk | pacman | zypper
 #   who     broker: needed to build and run the broker (and by the tests); tests: needed by the tests;
+#           rival: compared with by ./bench/run and by some of the tests, which do without
 #           some: needed by some of the tests, which are skipped without it
 #   check   how to see that it is there: cmd:PROGRAM, atleast:PROGRAM:VERSION, pc:PKG-CONFIG-NAME, or fn:FUNCTION below
 #   apt...  what the distribution calls it; `-` where it has no such package
@@ -37,11 +38,11 @@ some   | Doxygen         | reference documentation           | cmd:doxygen      
 some   | valgrind        | memory checks                     | cmd:valgrind            | valgrind         | valgrind                  | valgrind           | valgrind       | valgrind
 some   | spin            | models of the concurrent parts    | cmd:spin                | spin             | spin                      | -                  | -              | spin
 some   | libnats         | tests with the NATS C client      | pc:libnats              | libnats-dev      | pkgconfig(libnats)        | nats.c-dev         | -              | pkgconfig(libnats)
-some   | nats-server     | tests side by side with it        | cmd:nats-server         | nats-server      | /usr/bin/nats-server      | nats-server        | nats-server    | nats-server
+rival  | nats-server     | tests side by side with it        | cmd:nats-server         | nats-server      | /usr/bin/nats-server      | nats-server        | nats-server    | nats-server
 some   | Node.js         | tests with the NATS npm client    | cmd:node                | nodejs           | nodejs                    | nodejs             | nodejs         | nodejs-default
 some   | npm             | fetches the NATS npm client       | cmd:npm                 | npm              | npm                       | npm                | npm            | npm-default
 some   | Chromium        | test of the load tests' report    | fn:has_chromium         | chromium         | chromium                  | chromium           | chromium       | chromium
-some   | redis           | load tests side by side with it   | cmd:redis-server        | redis-server     | redis                     | redis              | redis          | redis
+rival  | redis           | load tests side by side with it   | cmd:redis-server        | redis-server     | redis                     | redis              | redis          | redis
 some   | netcat          | raw protocol tests                | cmd:nc                  | netcat-openbsd   | netcat                    | netcat-openbsd     | openbsd-netcat | netcat-openbsd
 TABLE
 }
@@ -201,7 +202,7 @@ install_packages() {
 # Prints what `missing` found, one line each.
 show_missing() {
   printf '%s\n' "$1" | while IFS='|' read -r who what why _ names; do
-    [ "$who" = some ] && optional=" (optional)" || optional=
+    case $who in some | rival) optional=" (optional)" ;; *) optional= ;; esac
     if [ "$names" = - ]; then
       names="no such package is known here"
     else
@@ -217,7 +218,7 @@ package_names() {
 }
 
 # has_required MISSING: among what is missing is something that is not optional.
-has_required() { printf '%s\n' "$1" | grep -qv '^some|'; }
+has_required() { printf '%s\n' "$1" | grep -qv -e '^some|' -e '^rival|'; }
 
 # may_install: root, or a user whom sudo lets (it may ask for a password here, the only question ever).
 may_install() {
@@ -241,12 +242,16 @@ setup_check_after() {
     say "without these it cannot be built: check the network, or install them another way, and run this again"
     exit 1
   fi
-  say "going on without; the tests that need them are reported as skipped"
+  say "going on without; what needs them is left out, and said to be"
 }
 
-# setup_install broker|tests
+# setup_install broker|bench|tests
 setup_install() {
-  if [ "$1" = broker ]; then groups=broker; else groups="broker tests some"; fi
+  case $1 in
+    broker) groups=broker ;;
+    bench) groups="broker rival" ;;
+    *) groups="broker tests rival some" ;;
+  esac
   find_manager || true
   # shellcheck disable=SC2086 # groups are words
   lacking=$(missing $groups)
@@ -266,7 +271,7 @@ setup_install() {
     say "installing needs root, and sudo is not there or does not let $(id -un). As root, run:"
     say "  $(install_command) $packages"
     if has_required "$lacking"; then exit 1; fi
-    say "going on without; the tests that need them are reported as skipped"
+    say "going on without; what needs them is left out, and said to be"
     return 0
   fi
   say "installing from the distribution: $(install_command) $packages"

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench/run with programs that are built already, for moments: `run.py TERN_BENCH TERN`.
+
+The files it promises are there and are about what was measured. Figures are not judged.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+WAIT_S = 120
+RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench", "run")
+BENCH, TERN = "", ""
+
+
+def run(*arguments):
+    command = [RUN, "--no-install", "--bench", BENCH, "--tern", TERN, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False, stdin=subprocess.DEVNULL)
+
+
+class Run(unittest.TestCase):
+    def test_it_writes_what_it_says(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = run("--quick", "--seconds", "0.02", "--scenarios", "pubsub nosuch", "--servers", "tern",
+                       "--output", f"{directory}/sub/out")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            files = {name: os.path.join(directory, "sub", name) for name in os.listdir(f"{directory}/sub")}
+            self.assertEqual(sorted(files), ["out.csv", "out.html", "out.md", "out.rows"])
+            texts = {}
+            for name, path in files.items():
+                with open(path, encoding="utf-8", newline="") as file:
+                    texts[name] = file.read()
+        self.assertIn(texts["out.md"], done.stdout)
+        self.assertRegex(texts["out.md"], r"(?m)^\| P1 +\| 1:1, 16 B +\| +[\d.]+ . msg/s \| .* x forwarder +\| (yes|no)")
+        self.assertRegex(texts["out.md"], r"(?m)^\| P11 +\| start to ready +\| +[\d.]+ ms \|")
+        self.assertRegex(texts["out.md"], r"(?m)^\| P11 +\| stripped binary +\| +[\d.]+ .?B \|")
+        self.assertRegex(texts["out.md"], r"(?m)^\| pubsub --size 16 +\| forwarder +\| +[\d.]+ .")
+        self.assertIn("tern 0.", texts["out.md"])
+        # four sizes, two servers, twice, and the size of the program
+        self.assertEqual([len(texts[f"out.{kind}"].splitlines()) for kind in ("rows", "csv")], [17, 18])
+        self.assertIn("</html>", texts["out.html"])
+        self.assertIn("[16/16] round 1", done.stderr)
+
+    def test_errors(self):
+        for wrong, message in ((["--nosuch"], "usage: ./bench/run"), (["--rounds"], "--rounds needs a value"),
+                               (["--scenarios", "nosuch"], "none of these scenarios belongs to a goal: nosuch"),
+                               (["--servers", "nosuch"], "there is no server 'nosuch'"),
+                               (["--tern", "/nonexistent"], "there is no program /nonexistent")):
+            done = run(*wrong)
+            self.assertEqual(done.returncode, 2, wrong)
+            self.assertIn(message, done.stderr)
+        self.assertEqual(run("--help").returncode, 0)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    BENCH, TERN = (os.path.abspath(path) for path in sys.argv[1:])
+    unittest.main(argv=[sys.argv[0], "--verbose"])
