@@ -47,7 +47,7 @@ static char *quoted(struct tern_slice text) {
   char *to = room;
   for (size_t i = 0; i < text.len;) {
     unsigned char c = (unsigned char)text.ptr[i];
-    size_t len = nats_utf8_len(text.ptr + i, text.len - i);
+    size_t len = utf8_len(text.ptr + i, text.len - i);
     if (c == '"' || c == '\\') {
       *to++ = '\\';
       *to++ = (char)c;

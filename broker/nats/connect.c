@@ -101,7 +101,7 @@ static size_t repair(struct tern_slice json, char *to) {
     size_t len;
     if (*p == '\\') {
       len = repair_escape(p, left, &to);
-    } else if ((len = nats_utf8_len(p, left)) > 0) {
+    } else if ((len = utf8_len(p, left)) > 0) {
       memcpy(to, p, len);
       to += len;
     } else {

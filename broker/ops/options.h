@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * Options: everything an operator can set, with nats-server's names. One table describes them (name,
- * spellings, type, bounds, help text); the command line is read by it, and the configuration file will be.
+ * Options: everything an operator can set, with nats-server's names. One table describes them (spellings, type,
+ * bounds, help text); the command line and the configuration file are read by it.
  * Thread: control, before the server starts; afterwards the structure is constant.
  */
 #ifndef BROKER_OPS_OPTIONS_H
@@ -18,6 +18,8 @@ struct options_handler {
 };
 
 struct options {
+  char *config_file;      /* -c FILE; NULL: none */
+  bool check_only;        /* -t */
   char *host;             /* -a, --addr, --net; default "0.0.0.0" */
   int port;               /* -p; default 4222, -1: any free one */
   char *server_name;      /* -n; NULL: the server id */
@@ -45,16 +47,16 @@ struct options {
   size_t handler_count;
 };
 
-/** What main should do after the command line was read. */
+/** What main should do after the command line, and the file it may name, were read. */
 enum options_verdict {
   OPTIONS_RUN,  /* start the server */
-  OPTIONS_EXIT, /* everything is said (help, version, usage): exit code 0 */
+  OPTIONS_EXIT, /* everything is said (help, version, usage, -t): exit code 0 */
   OPTIONS_FAIL, /* the reason is on standard error: exit code 1 */
 };
 
 /** Sets the defaults. Returns 0 or -ENOMEM. */
 int options_init(struct options *options);
-/** Reads the command line; prints help, version or errors itself. */
+/** Reads the command line and the configuration file it may name; prints help, version, warnings or errors itself. */
 enum options_verdict options_parse(struct options *options, int argc, char **argv);
 /** Frees everything inside. */
 void options_free(struct options *options);

@@ -59,7 +59,7 @@ static void check_outcome(struct tern_slice line, int error) {
 static void check_text(const char *text) {
   if (text == NULL) return;
   for (size_t left = strlen(text); left > 0;) {
-    size_t len = nats_utf8_len(text, left);
+    size_t len = utf8_len(text, left);
     FUZZ_CHECK(len > 0 && len <= left);
     text += len;
     left -= len;

@@ -32,7 +32,8 @@ MAY_SEE = {
     "registry": {"base", "registry"},
 }
 LAYER_OF = {name: layer for layer, names in PUBLIC.items() for name in names}
-ROOMS_SHARE = {"broker/route.h", "broker/container.h"}  # what the broker's rooms may know of its top folder
+# What the broker's rooms may know of its top folder.
+ROOMS_SHARE = {"broker/route.h", "broker/container.h", "broker/utf8.h"}
 MICRO_MAY_SEE = ("bench/", "lib/", "broker/", "tests/support/")
 NOT_PROTOCOLS = {"ops", "handlers"}  # folders of the broker that are not a protocol
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "options.h"
+#include "options_run.h"
 #include "version.h"
 
 /* ---- memory that is refused ---- */
@@ -34,60 +35,6 @@ char *__wrap_strndup(const char *text, size_t len) { return refused() ? NULL : _
 void *__real_realloc(void *memory, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 void *__wrap_realloc(void *memory, size_t size) { return refused() ? NULL : __real_realloc(memory, size); }
-
-/* ---- running the parser ---- */
-
-#define WORDS_MAX 12
-
-/* What a run of options_parse left behind. */
-struct run {
-  struct options options;
-  enum options_verdict verdict;
-  char out[16384], err[16384];
-};
-
-static int divert(int fd, FILE *file) {
-  int saved = dup(fd);
-  assert_true(saved >= 0);
-  dup2(fileno(file), fd);
-  return saved;
-}
-
-static void restore(int fd, int saved, FILE *file, char *text, size_t room) {
-  dup2(saved, fd);
-  close(saved);
-  rewind(file);
-  text[fread(text, 1, room - 1, file)] = '\0';
-  fclose(file);
-}
-
-/* Runs options_parse on up to WORDS_MAX words (NULL ends them) and catches what it prints. */
-static struct run *parse(const char *const *words) {
-  static struct run run;
-  char *argv[WORDS_MAX + 2] = {strdup("tern")};
-  int argc = 1;
-  for (; argc <= WORDS_MAX && words[argc - 1] != NULL; argc++)
-    argv[argc] = strdup(words[argc - 1]);
-  memset(&run, 0, sizeof run);
-  assert_int_equal(options_init(&run.options), 0);
-  FILE *out = tmpfile(), *err = tmpfile();
-  assert_true(out != NULL && err != NULL);
-  fflush(stdout);
-  int saved_out = divert(STDOUT_FILENO, out), saved_err = divert(STDERR_FILENO, err);
-  run.verdict = options_parse(&run.options, argc, argv);
-  fflush(stdout);
-  restore(STDOUT_FILENO, saved_out, out, run.out, sizeof run.out);
-  restore(STDERR_FILENO, saved_err, err, run.err, sizeof run.err);
-  for (int i = 0; i < argc; i++)
-    free(argv[i]);
-  return &run;
-}
-
-#define PARSE(...) parse((const char *const[WORDS_MAX + 1]){__VA_ARGS__})
-
-static void assert_contains(const char *text, const char *part) {
-  if (strstr(text, part) == NULL) fail_msg("\"%s\" is not in: %s", part, text);
-}
 
 /* ---- every spelling ---- */
 
@@ -171,7 +118,7 @@ static void every_spelling_sets_its_option(void **unused) {
         snprintf(flag, sizeof flag, "%.*s%s", dashes, "--", table[i].spellings[s]);
         snprintf(joined, sizeof joined, "%s=%s", flag, text);
         /* something behind it shows that neither too little nor too much was taken */
-        struct run *run = PARSE("-T=false", flag, table[i].text != NULL ? text : "-n=x", "-P", "end");
+        struct options_run *run = PARSE("-T=false", flag, table[i].text != NULL ? text : "-n=x", "-P", "end");
         assert_int_equal(run->verdict, OPTIONS_RUN);
         assert_string_equal(run->err, "");
         if (strcmp(table[i].spellings[s], "pid") != 0 && strcmp(table[i].spellings[s], "P") != 0) {
@@ -193,19 +140,19 @@ static void switches_can_be_turned_off(void **unused) {
   static const char *const off[] = {"-D=false", "-D=F", "-D=0", "-D=FALSE"};
   static const char *const on[] = {"-D=true", "-D=T", "-D=1", "-D=TRUE", "--debug", "-DV"};
   for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
-    struct run *run = PARSE("-DV", off[i]);
+    struct options_run *run = PARSE("-DV", off[i]);
     assert_int_equal(run->verdict, OPTIONS_RUN);
     assert_false(run->options.debug);
     assert_true(run->options.trace);
     options_free(&run->options);
   }
   for (size_t i = 0; i < sizeof on / sizeof on[0]; i++) {
-    struct run *run = PARSE("-D=false", on[i]);
+    struct options_run *run = PARSE("-D=false", on[i]);
     assert_int_equal(run->verdict, OPTIONS_RUN);
     assert_true(run->options.debug);
     options_free(&run->options);
   }
-  struct run *run = PARSE("-DVV", "-DV=false", "-T=false");
+  struct options_run *run = PARSE("-DVV", "-DV=false", "-T=false");
   assert_int_equal(run->verdict, OPTIONS_RUN);
   assert_false(run->options.debug);
   assert_false(run->options.trace);
@@ -215,7 +162,7 @@ static void switches_can_be_turned_off(void **unused) {
 
 static void defaults_are_nats_servers(void **unused) {
   (void)unused;
-  struct run *run = PARSE(NULL);
+  struct options_run *run = PARSE(NULL);
   assert_int_equal(run->verdict, OPTIONS_RUN);
   const struct options *o = &run->options;
   assert_string_equal(o->host, "0.0.0.0");
@@ -242,7 +189,7 @@ static void defaults_are_nats_servers(void **unused) {
 
 static void zero_stands_for_the_default(void **unused) {
   (void)unused;
-  struct run *run = PARSE("-p", "0", "-max_connections", "0");
+  struct options_run *run = PARSE("-p", "0", "-max_connections", "0");
   assert_int_equal(run->verdict, OPTIONS_RUN);
   assert_int_equal(run->options.port, 4222);
   assert_int_equal(run->options.max_connections, 65536);
@@ -251,7 +198,7 @@ static void zero_stands_for_the_default(void **unused) {
 
 static void the_last_one_wins(void **unused) {
   (void)unused;
-  struct run *run = PARSE("-a", "1.1.1.1", "-addr=2.2.2.2", "--net", "3.3.3.3", "-p", "1", "-p", "2");
+  struct options_run *run = PARSE("-a", "1.1.1.1", "-addr=2.2.2.2", "--net", "3.3.3.3", "-p", "1", "-p", "2");
   assert_int_equal(run->verdict, OPTIONS_RUN);
   assert_string_equal(run->options.host, "3.3.3.3");
   assert_int_equal(run->options.port, 2);
@@ -260,7 +207,7 @@ static void the_last_one_wins(void **unused) {
 
 static void handlers_are_collected_in_order(void **unused) {
   (void)unused;
-  struct run *run = PARSE("-handler", "a.*=echo", "--handler=b.>=/x/y=z.so", "-handler=c=d");
+  struct options_run *run = PARSE("-handler", "a.*=echo", "--handler=b.>=/x/y=z.so", "-handler=c=d");
   assert_int_equal(run->verdict, OPTIONS_RUN);
   assert_int_equal(run->options.handler_count, 3);
   assert_string_equal(run->options.handlers[0].filter, "a.*");
@@ -314,7 +261,7 @@ static void sizes(void **unused) {
       {"--5", 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    struct run *run = PARSE("-max_payload=1", "-max_pending", cases[i].text);
+    struct options_run *run = PARSE("-max_payload=1", "-max_pending", cases[i].text);
     if (cases[i].want == 0) {
       assert_int_equal(run->verdict, OPTIONS_FAIL);
       assert_contains(run->err, "-max_pending");
@@ -368,7 +315,7 @@ static void durations(void **unused) {
       {"+1s", 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    struct run *run = PARSE("--ping_interval", cases[i].text);
+    struct options_run *run = PARSE("--ping_interval", cases[i].text);
     if (cases[i].want_ms == 0) {
       if (run->verdict != OPTIONS_FAIL) fail_msg("duration \"%s\" was accepted", cases[i].text);
       assert_contains(run->err, "--ping_interval");
@@ -439,8 +386,8 @@ static void every_error_says_what_is_wrong(void **unused) {
       {{"-max_payload=9MB"}, OPTIONS_RUN, "warning: max_payload is above 8MB"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    struct run *run =
-        parse((const char *const[WORDS_MAX + 1]){cases[i].words[0], cases[i].words[1], cases[i].words[2]});
+    struct options_run *run = options_run(
+        (const char *const[WORDS_MAX + 1]){cases[i].words[0], cases[i].words[1], cases[i].words[2]});
     if (run->verdict != cases[i].verdict)
       fail_msg("%s: verdict %d, not %d", cases[i].words[0], (int)run->verdict, (int)cases[i].verdict);
     assert_contains(run->err, cases[i].says);
@@ -457,13 +404,13 @@ static void an_advertised_address_must_be_one(void **unused) {
                                     "::1",    "a:b:1",  "[::1]x", "[::1",    "[::1]x:1",
                                     "[::1]:", "::1]:1", "h h",    "h\"x",    "h:-1"};
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-    struct run *run = PARSE("-client_advertise", good[i]);
+    struct options_run *run = PARSE("-client_advertise", good[i]);
     assert_string_equal(run->err, "");
     assert_int_equal(run->verdict, OPTIONS_RUN);
     options_free(&run->options);
   }
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-    struct run *run = PARSE("-client_advertise", bad[i]);
+    struct options_run *run = PARSE("-client_advertise", bad[i]);
     if (run->verdict != OPTIONS_FAIL) fail_msg("\"%s\" was accepted", bad[i]);
     assert_contains(run->err, "must be HOST or HOST:PORT");
     options_free(&run->options);
@@ -474,9 +421,6 @@ static void an_advertised_address_must_be_one(void **unused) {
 static void flags_of_nats_server_that_are_missing_are_refused(void **unused) {
   (void)unused;
   static const char *const missing[] = {
-      "c",
-      "config",
-      "t",
       "sl",
       "signal",
       "m",
@@ -515,7 +459,7 @@ static void flags_of_nats_server_that_are_missing_are_refused(void **unused) {
     char word[64], says[128];
     snprintf(word, sizeof word, "-%s=x", missing[i]);
     snprintf(says, sizeof says, "tern: -%s is not supported by this version of tern\n", missing[i]);
-    struct run *run = PARSE(word);
+    struct options_run *run = PARSE(word);
     assert_int_equal(run->verdict, OPTIONS_FAIL);
     assert_string_equal(run->err, says);
     options_free(&run->options);
@@ -528,7 +472,7 @@ static void version_is_readable_by_tools(void **unused) {
   (void)unused;
   static const char *const ways[] = {"-v", "--version", "version", "VERSION", "-v=true"};
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-    struct run *run = PARSE("-D", ways[i], "never read");
+    struct options_run *run = PARSE("-D", ways[i], "never read");
     assert_int_equal(run->verdict, OPTIONS_EXIT);
     assert_string_equal(run->out, "nats-server: v" TERN_NATS_VERSION " (tern " TERN_VERSION ")\n");
     assert_string_equal(run->err, "");
@@ -538,7 +482,7 @@ static void version_is_readable_by_tools(void **unused) {
     assert_true(major == 2 && minor >= 12);
     options_free(&run->options);
   }
-  struct run *run = PARSE("-v=false", "-h=false");
+  struct options_run *run = PARSE("-v=false", "-h=false");
   assert_int_equal(run->verdict, OPTIONS_RUN);
   assert_string_equal(run->out, "");
   options_free(&run->options);
@@ -560,15 +504,15 @@ static void help_lists_every_flag(void **unused) {
   (void)unused;
   static const char *const ways[] = {"-h", "--help", "help", "Help"};
   for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
-    struct run *run = PARSE(ways[w]);
+    struct options_run *run = PARSE(ways[w]);
     assert_int_equal(run->verdict, OPTIONS_EXIT);
     assert_string_equal(run->err, "");
     for (size_t i = 0; i < OPTIONS; i++)
       for (size_t s = 0; s < 4 && table[i].spellings[s] != NULL; s++)
         if (!is_listed(run->out, table[i].spellings[s]))
           fail_msg("-%s is not in the help", table[i].spellings[s]);
-    static const char *const others[] = {"handler", "v", "version", "h",
-                                         "help",    "c", "config",  "connect_retries"};
+    static const char *const others[] = {"handler", "v", "version",        "h", "help", "c",
+                                         "config",  "t", "connect_retries"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
       if (!is_listed(run->out, others[i])) fail_msg("-%s is not in the help", others[i]);
     assert_contains(run->out, "(default 4222)");

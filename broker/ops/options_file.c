@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the configuration file's tree to options. A key is looked for in the table of options (keys of tern's own
+ * in the block `tern`), then among the keys of nats-server that tern does not have, below; what is in neither is an
+ * error, unless it is there to be referred to ($name).
+ *
+ * What tern does not have is never passed over in silence. Where the server would be open to more people, or lose
+ * or not pass on messages, it does not start; where something is only not offered, it warns. A feature that the
+ * file switches off (`jetstream: false`) is no reason for either.
+ *
+ * Everything that is wrong is said, not only the first thing. Flags have checked values before and are set once more
+ * afterwards, see options.c.
+ */
+#include "options_file.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf.h"
+#include "options_table.h"
+#include "values.h"
+
+/** So many errors and warnings are shown. */
+#define MESSAGES_MAX 20
+
+struct reader {
+  struct options *options;
+  unsigned errors, warnings;
+};
+
+/* Keys of nats-server without an option. */
+static const struct missing {
+  const char *keys;
+  bool refuse;
+  const char *what; /* tern does not have it */
+} missing[] = {
+    {"authorization|no_auth_user", true, "authentication and permissions: it would let everyone in"},
+    {"accounts|system_account|system", true, "accounts: all clients would share one subject space"},
+    {"operator|operators|root|roots|root_operator|root_operators|trusted|trusted_keys", true,
+     "authentication by JWT: it would let everyone in"},
+    {"resolver|account_resolver|accounts_resolver|resolver_tls|resolver_preload|resolver_pinned_accounts",
+     true, "authentication by JWT: it would let everyone in"},
+    {"default_sentinel|proxies|proxy_protocol", true, "connections through trusted proxies"},
+    {"tls|allow_non_tls|ocsp|ocsp_cache", true, "TLS: what clients send could be read on the way"},
+    {"mappings|maps", true, "subject mappings: messages would go elsewhere"},
+    {"jetstream", true, "JetStream: nothing would be stored"},
+    {"cluster|gateway|gateways", true, "clustering: messages would not reach the other servers"},
+    {"leafnodes|leaf", false, "leaf nodes"},
+    {"websocket|ws", false, "WebSocket"},
+    {"mqtt", false, "MQTT"},
+    {"http|https|http_port|monitor_port|https_port|http_base_path", false, "monitoring over HTTP"},
+    {"lame_duck_duration|lame_duck_grace_period", false, "lame duck mode"},
+    {"syslog|remote_syslog", false, "logging to syslog"},
+    {"log_size_limit|logfile_size_limit|log_max_num|logfile_max_num", false, "log rotation by size"},
+    {"max_traced_msg_len|trace_headers", false, "shortened traces"},
+    {"store_dir|storedir|default_js_domain", false, "JetStream"},
+    {"no_header_support|disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", false,
+     "this setting"},
+    {"max_closed_clients|connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", false,
+     "this setting"},
+    {"server_tags|server_metadata|no_sys_acc|no_system_account|no_system", false, "this setting"},
+};
+
+/* ---- what is said ---- */
+
+static void say(struct reader *reader, const struct conf_node *node, bool warning, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void say(struct reader *reader, const struct conf_node *node, bool warning, const char *format, ...) {
+  ++*(warning ? &reader->warnings : &reader->errors);
+  unsigned count = reader->errors + reader->warnings;
+  if (count == MESSAGES_MAX + 1) fprintf(stderr, "tern: there is more, which is not shown\n");
+  if (count > MESSAGES_MAX) return;
+  fprintf(stderr, "tern: %s:%u:%u: %s", node->place.file, node->place.line, node->place.column,
+          warning ? "warning: " : "");
+  va_list arguments;
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fputc('\n', stderr);
+}
+
+static void refuse_type(struct reader *reader, const struct conf_node *node, const char *key,
+                        const char *wanted) {
+  say(reader, node, false, "%s is %s; it must be %s", key, conf_type_name(node->type), wanted);
+}
+
+/* The first line of the value is enough. */
+static void report(struct reader *reader, const struct conf_node *node, const char *key,
+                   const char *problem) {
+  const char *text = node->text;
+  if (problem != NULL)
+    say(reader, node, false, "invalid value \"%.*s\" for %s: %s", (int)strcspn(text, "\r\n"), text, key,
+        problem);
+}
+
+/* ---- options ---- */
+
+static void read_number(struct reader *reader, const struct option *option, const struct conf_node *node) {
+  char reason[OPTION_REASON_BYTES];
+  if (node->type == CONF_INT)
+    report(reader, node, node->key, option_set_number(reader->options, option, node->integer, reason));
+  else
+    refuse_type(reader, node, node->key,
+                option->kind == OPTION_SIZE ? "a size without quotes, like 64KB" : "a number without quotes");
+}
+
+/* A string with units; or a number, which is seconds as in nats-server, and seldom what was meant. */
+static void read_duration(struct reader *reader, const struct option *option, const struct conf_node *node) {
+  char reason[OPTION_REASON_BYTES];
+  const char *problem = NULL;
+  int64_t ms;
+  if (node->type == CONF_INT) {
+    say(reader, node, true,
+        "%s: %s without quotes is a number of seconds, %" PRId64 "; write a duration, like \"2m\"", node->key,
+        node->text, node->integer);
+    if (__builtin_mul_overflow(node->integer, 1000, &ms)) ms = INT64_MAX;
+  } else if (node->type == CONF_STRING) {
+    const size_t len = strlen(node->text);
+    bool no_unit = len > 0 && strchr("0123456789.", node->text[len - 1]) != NULL;
+    problem =
+        no_unit ? "it has no unit; durations are like 500ms, 2s, 1m30s" : value_duration(node->text, &ms);
+  } else {
+    refuse_type(reader, node, node->key, "a duration in quotes, like \"2m\"");
+    return;
+  }
+  if (problem == NULL) problem = option_set_number(reader->options, option, ms, reason);
+  report(reader, node, node->key, problem);
+}
+
+static void read_handlers(struct reader *reader, const struct option *option, const struct conf_node *node) {
+  const bool list = node->type == CONF_ARRAY;
+  for (const struct conf_node *at = list ? node->first : node; at != NULL; at = list ? at->next : NULL) {
+    if (at->type == CONF_STRING)
+      report(reader, at, node->key, option_set_string(reader->options, option, at->text));
+    else
+      refuse_type(reader, at, node->key, "a string, FILTER=MODULE, or a list of them");
+  }
+}
+
+static void read_option(struct reader *reader, const struct option *option, const struct conf_node *node) {
+  switch (option->kind) {
+    case OPTION_BOOL:
+      if (node->type == CONF_BOOL)
+        option_set_bool(reader->options, option, node->truth);
+      else
+        refuse_type(reader, node, node->key, "true or false, without quotes");
+      break;
+    case OPTION_DURATION:
+      read_duration(reader, option, node);
+      break;
+    case OPTION_HANDLER:
+      read_handlers(reader, option, node);
+      break;
+    case OPTION_STRING:
+      if (node->type == CONF_STRING)
+        report(reader, node, node->key, option_set_string(reader->options, option, node->text));
+      else
+        refuse_type(reader, node, node->key, "a string in quotes");
+      break;
+    case OPTION_LISTEN:
+      if (node->type == CONF_STRING)
+        report(reader, node, node->key, option_set_string(reader->options, option, node->text));
+      else
+        read_number(reader, option, node);
+      break;
+    default:
+      read_number(reader, option, node);
+      break;
+  }
+}
+
+/* ---- keys that are no options ---- */
+
+/* false, "disabled", and 0 of ports and limits. */
+static bool is_off(const struct conf_node *node) {
+  if (node->type == CONF_STRING)
+    return strcasecmp(node->text, "disabled") == 0 || strcasecmp(node->text, "disable") == 0;
+  return node->type == CONF_BOOL ? !node->truth : node->type == CONF_INT && node->integer == 0;
+}
+
+static bool has_key(const struct conf_node *map, const char *key) {
+  for (const struct conf_node *node = map->type == CONF_MAP ? map->first : NULL; node != NULL;
+       node = node->next)
+    if (strcasecmp(node->key, key) == 0) return true;
+  return false;
+}
+
+static void read_missing(struct reader *reader, const struct missing *about, const struct conf_node *node) {
+  if (is_off(node)) return;
+  bool refuse = about->refuse || has_key(node, "remotes"); /* leaf nodes that connect to other servers */
+  if (refuse)
+    say(reader, node, false, "%s: tern does not have %s; remove this, or keep nats-server", node->key,
+        about->what);
+  else
+    say(reader, node, true, "%s: tern does not have %s; ignored", node->key, about->what);
+}
+
+static const struct missing *find_missing(const char *key) {
+  for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++)
+    if (option_has_name(missing[i].keys, key)) return &missing[i];
+  return NULL;
+}
+
+/* ---- all keys ---- */
+
+static void read_own(struct reader *reader, const struct conf_node *block) {
+  if (block->type != CONF_MAP) {
+    refuse_type(reader, block, block->key, "a block: tern { ... }");
+    return;
+  }
+  for (const struct conf_node *node = block->first; node != NULL; node = node->next) {
+    const struct option *option = option_by_key(OPTION_OWN_BLOCK, node->key);
+    if (option != NULL)
+      read_option(reader, option, node);
+    else if (!node->is_variable)
+      say(reader, node, false, "unknown field \"%.64s\" in the block tern", node->key);
+  }
+}
+
+static void read_all(struct reader *reader, const struct conf_node *root) {
+  for (const struct conf_node *node = root->first; node != NULL; node = node->next) {
+    const struct option *option = option_by_key("", node->key);
+    const struct missing *about = find_missing(node->key);
+    if (option != NULL)
+      read_option(reader, option, node);
+    else if (strcasecmp(node->key, "tern") == 0)
+      read_own(reader, node);
+    else if (about != NULL)
+      read_missing(reader, about, node);
+    else if (!node->is_variable)
+      say(reader, node, false, "unknown field \"%.64s\"", node->key);
+  }
+}
+
+int options_read_file(struct options *options, const char *path, unsigned *warnings) {
+  struct reader reader = {.options = options};
+  struct conf_error error;
+  struct conf *conf;
+  if (conf_load(path, &conf, &error) < 0) {
+    fprintf(stderr, "tern: %s\n", error.text);
+    return -1;
+  }
+  if (conf_root(conf)->first == NULL) {
+    fprintf(stderr, "tern: %s: warning: config has no values or is empty\n", path);
+    reader.warnings++;
+  }
+  read_all(&reader, conf_root(conf));
+  conf_free(conf);
+  *warnings += reader.warnings;
+  return reader.errors == 0 ? 0 : -1;
+}

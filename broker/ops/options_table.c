@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of options, and what is done with one row of it: finding it by a spelling, checking a value against its
+ * bounds, storing the value in struct options.
+ *
+ *     flag or key --find--> row --kind--> value --bounds--> member of struct options
+ *
+ * A flag and a key of the configuration file that set the same thing are one row, so that they cannot come to
+ * differ. Rows of kind OPTION_UNSUPPORTED are nats-server's flags that tern does not have: they are refused by
+ * name, because a server that ignores what it was told is worse than one that does not start. Keys that tern does
+ * not have are in options_file.c.
+ */
+#include "options_table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/limits.h>
+
+#include "values.h"
+
+#define CONTROL_LINE_MAX_BYTES 16384
+#define PORT_MAX               65535
+#define MS_PER_DAY             (24 * 3600 * 1000LL)
+
+const char option_no_memory[] = "out of memory";
+
+static const char *check_name(const char *text);
+static const char *check_address(const char *text);
+
+#define FIELD(member) \
+  .offset = offsetof(struct options, member), .size = sizeof(((struct options *)0)->member)
+#define BETWEEN(low, high) .min = (low), .max = (high)
+#define SAME(names)        names, names
+#define OWN(name)          name, OPTION_OWN_BLOCK name
+
+const struct option option_table[] = {
+    {.kind = OPTION_HEADING, .help = "Server"},
+    {"c|config", NULL, OPTION_STRING, FIELD(config_file), .value = "file",
+     .help = "Read this configuration file; flags override it"},
+    {"t", NULL, OPTION_BOOL, FIELD(check_only), .help = "Check the configuration and end"},
+    {"a|addr|net", "host|net", OPTION_STRING, FIELD(host), .value = "host", .help = "Address to listen on"},
+    {"p|port", "port", OPTION_INT, FIELD(port), BETWEEN(-1, PORT_MAX), "port",
+     "Port to listen on; -1: any free one, 0: 4222"},
+    {NULL, "listen", OPTION_LISTEN, .value = "host:port", .help = "Both at once; or only the port"},
+    {"n|name|server_name", "server_name", OPTION_STRING, FIELD(server_name), .value = "name",
+     .help = "Name shown to clients; without it, the server's id", .check = check_name},
+    {SAME("client_advertise"), OPTION_STRING, FIELD(client_advertise), .value = "host[:port]",
+     .help = "Address told to clients instead of the own one", .check = check_address},
+    {OWN("unix_socket"), OPTION_STRING, FIELD(unix_socket), .value = "path",
+     .help = "Listen on this Unix-domain socket as well"},
+    {OWN("workers"), OPTION_INT, FIELD(workers), BETWEEN(0, TERN_WORKERS_MAX), "n",
+     "Worker threads; 0: one for each available processor"},
+    {OWN("ring_size"), OPTION_SIZE, FIELD(ring_size), BETWEEN(65536, 16777216), "size",
+     "Queue between two workers, a power of two, at least 16 times max_control_line; a full one holds up its "
+     "sources"},
+    {"handler", OPTION_OWN_BLOCK "handlers", OPTION_HANDLER, .value = "filter=module",
+     .help =
+         "Answer subjects matching filter inside the server, by a module: a file if there is a '/' in it, "
+         "else <module>.so in $TERN_MODULE_PATH, in ../lib/tern beside the program, or where tern was "
+         "installed. May be repeated; SIGHUP loads changed files"},
+    {"P|pid", "pid_file|pidfile", OPTION_STRING, FIELD(pid_file), .value = "file",
+     .help = "Write the process id to this file"},
+    {SAME("ports_file_dir"), OPTION_STRING, FIELD(ports_file_dir), .value = "dir",
+     .help = "Write the ports in use to <program>_<pid>.ports in this directory"},
+
+    {.kind = OPTION_HEADING, .help = "Limits and times"},
+    {SAME("max_payload"), OPTION_SIZE, FIELD(max_payload), BETWEEN(1, INT32_MAX), "size",
+     "Largest message, headers included; at most max_pending"},
+    {SAME("max_control_line"), OPTION_SIZE, FIELD(max_control_line), BETWEEN(1, CONTROL_LINE_MAX_BYTES),
+     "size", "Longest protocol line"},
+    {SAME("max_pending"), OPTION_SIZE, FIELD(max_pending), BETWEEN(1, INT64_MAX), "size",
+     "Unsent bytes at which a connection is dropped as slow"},
+    {"max_connections", "max_connections|max_conn", OPTION_INT, FIELD(max_connections),
+     BETWEEN(-1, INT32_MAX), "n", "Open client connections; 0: 65536, -1: no limit"},
+    {SAME("max_subscriptions|max_subs"), OPTION_INT, FIELD(max_subscriptions), BETWEEN(0, UINT32_MAX), "n",
+     "Subscriptions of one connection; 0: no limit"},
+    {SAME("max_subscription_tokens|max_sub_tokens"), OPTION_INT, FIELD(max_subscription_tokens),
+     BETWEEN(0, 255), "n", "Tokens in a subscription's subject; 0: no limit"},
+    {SAME("ping_interval"), OPTION_DURATION, FIELD(ping_interval_ms), BETWEEN(1, 30 * MS_PER_DAY), "time",
+     "Time between PINGs to an idle client"},
+    {SAME("ping_max"), OPTION_INT, FIELD(ping_max), BETWEEN(1, 1000000), "n",
+     "Unanswered PINGs at which a connection is closed"},
+    {SAME("write_deadline"), OPTION_DURATION, FIELD(write_deadline_ms), BETWEEN(1, 30 * MS_PER_DAY), "time",
+     "Time a client may take none of its data before it is dropped"},
+
+    {.kind = OPTION_HEADING, .help = "Logging"},
+    {"l|log", "log_file|logfile", OPTION_STRING, FIELD(log_file), .value = "file",
+     .help = "Log to this file instead of standard error"},
+    {"T|logtime", "logtime", OPTION_BOOL, FIELD(logtime),
+     .help = "Put the time in front of each line; -T=false: do not"},
+    {SAME("logtime_utc"), OPTION_BOOL, FIELD(logtime_utc), .help = "Log times in UTC"},
+    {"D|debug", "debug", OPTION_BOOL, FIELD(debug), .help = "Log what helps to find faults"},
+    {"V|trace|VV", "trace|trace_verbose", OPTION_BOOL, FIELD(trace), .help = "Log the protocol traffic"},
+    {"DV|DVV", NULL, OPTION_DEBUG_TRACE, FIELD(debug), .help = "Both of these"},
+
+    {.kind = OPTION_HEADING, .help = "Information"},
+    {"v|version", NULL, OPTION_VERSION,
+     .help = "Print the version and end. The first number is that of the nats-server "
+             "whose behaviour this is, for tools that ask"},
+    {"h|help", NULL, OPTION_HELP, .help = "Print this text and end"},
+
+    {.flags = "sl|signal|m|http_port|ms|https_port|profile|s|syslog|r|remote_syslog",
+     .kind = OPTION_UNSUPPORTED},
+    {.flags = "log_size_limit|max_traced_msg_len|user|pass|auth|tls|tlscert|tlskey",
+     .kind = OPTION_UNSUPPORTED},
+    {.flags = "tlsverify|tlscacert|help_tls|js|jetstream|sd|store_dir|routes|cluster",
+     .kind = OPTION_UNSUPPORTED},
+    {.flags = "cluster_listen|cluster_name|cluster_advertise|no_advertise|connect_retries",
+     .kind = OPTION_UNSUPPORTED},
+};
+const size_t option_count = sizeof option_table / sizeof option_table[0];
+
+/* ---- spellings ---- */
+
+const char *option_next_name(const char **list, size_t *len) {
+  const char *name = *list;
+  if (name == NULL || *name == '\0') return NULL;
+  *len = strcspn(name, "|");
+  *list = name + *len + (name[*len] == '|');
+  return name;
+}
+
+const struct option *option_by_flag(const char *text, size_t text_len) {
+  for (size_t i = 0; i < option_count; i++) {
+    const char *list = option_table[i].flags, *name;
+    size_t len;
+    while ((name = option_next_name(&list, &len)) != NULL)
+      if (len == text_len && memcmp(name, text, len) == 0) return &option_table[i];
+  }
+  return NULL;
+}
+
+bool option_has_name(const char *list, const char *text) {
+  const char *name;
+  size_t len;
+  while ((name = option_next_name(&list, &len)) != NULL)
+    if (len == strlen(text) && strncasecmp(name, text, len) == 0) return true;
+  return false;
+}
+
+const struct option *option_by_key(const char *block, const char *text) {
+  const size_t block_len = strlen(block), own_len = strlen(OPTION_OWN_BLOCK);
+  for (size_t i = 0; i < option_count; i++) {
+    const char *keys = option_table[i].keys;
+    if (keys == NULL) continue;
+    bool own = strncmp(keys, OPTION_OWN_BLOCK, own_len) == 0;
+    if (own == (block_len > 0) && option_has_name(keys + block_len, text)) return &option_table[i];
+  }
+  return NULL;
+}
+
+/* ---- values ---- */
+
+void *option_member(struct options *options, const struct option *option) {
+  return (char *)options + option->offset;
+}
+
+int64_t option_number(struct options *options, const struct option *option) {
+  uint32_t narrow = 0;
+  int64_t value = 0;
+  if (option->size == sizeof value) {
+    memcpy(&value, option_member(options, option), sizeof value);
+    return value;
+  }
+  memcpy(&narrow, option_member(options, option), sizeof narrow);
+  return option->min < 0 ? (int32_t)narrow : (int64_t)narrow;
+}
+
+static void store_number(struct options *options, const struct option *option, int64_t value) {
+  uint32_t narrow = (uint32_t)value; /* the bounds in the table keep it inside the member's type */
+  memcpy(option_member(options, option), option->size == sizeof narrow ? (void *)&narrow : (void *)&value,
+         option->size);
+}
+
+void option_set_bool(struct options *options, const struct option *option, bool on) {
+  if (option->kind == OPTION_DEBUG_TRACE)
+    options->debug = options->trace = on;
+  else
+    *(bool *)option_member(options, option) = on;
+}
+
+static const char *replace(char **string, const char *text, size_t len) {
+  char *copy = strndup(text, len);
+  if (copy == NULL) return option_no_memory;
+  free(*string);
+  *string = copy;
+  return NULL;
+}
+
+static const char *add_handler(struct options *options, const char *text) {
+  const char *equals = strchr(text, '=');
+  if (equals == NULL || equals == text || equals[1] == '\0') return "must be FILTER=MODULE";
+  struct options_handler *handlers =
+      realloc(options->handlers, (options->handler_count + 1) * sizeof *handlers);
+  if (handlers == NULL) return option_no_memory;
+  options->handlers = handlers;
+  struct options_handler *handler = &handlers[options->handler_count];
+  handler->filter = strndup(text, (size_t)(equals - text));
+  handler->module = strdup(equals + 1);
+  if (handler->filter == NULL || handler->module == NULL) {
+    free(handler->filter);
+    free(handler->module);
+    return option_no_memory;
+  }
+  options->handler_count++;
+  return NULL;
+}
+
+/* "host:port", "[v6]:port", ":port". */
+static const char *set_listen(struct options *options, const char *text) {
+  static const char wrong[] = "must be HOST:PORT, an IPv6 address in brackets, or only a port as a number";
+  const char *colon = strrchr(text, ':');
+  bool bracket = text[0] == '[';
+  int64_t port;
+  if (colon == NULL || value_int(colon + 1, &port) != NULL || port < -1 || port > PORT_MAX) return wrong;
+  if (bracket ? colon < text + 3 || colon[-1] != ']' : strchr(text, ':') != colon) return wrong;
+  const char *host = text + bracket;
+  size_t len = (size_t)(colon - host) - bracket;
+  const char *problem = len == 0 ? replace(&options->host, "0.0.0.0", 7) : replace(&options->host, host, len);
+  if (problem == NULL) options->port = (int)port;
+  return problem;
+}
+
+const char *option_set_string(struct options *options, const struct option *option, const char *text) {
+  if (*text == '\0') return "must not be empty";
+  if (option->kind == OPTION_HANDLER) return add_handler(options, text);
+  if (option->kind == OPTION_LISTEN) return set_listen(options, text);
+  const char *problem = option->check != NULL ? option->check(text) : NULL;
+  return problem != NULL ? problem : replace(option_member(options, option), text, strlen(text));
+}
+
+const char *option_set_number(struct options *options, const struct option *option, int64_t value,
+                              char *reason) {
+  if (option->kind == OPTION_LISTEN) option = option_by_key("", "port");
+  if (value >= option->min && value <= option->max) {
+    store_number(options, option, value);
+    return NULL;
+  }
+  char min[32], max[32];
+  if (option->kind == OPTION_DURATION) {
+    value_format_duration(option->min, min, sizeof min);
+    value_format_duration(option->max, max, sizeof max);
+  } else if (option->kind == OPTION_SIZE) {
+    value_format_size(option->min, min, sizeof min);
+    value_format_size(option->max, max, sizeof max);
+  } else {
+    snprintf(min, sizeof min, "%" PRId64, option->min);
+    snprintf(max, sizeof max, "%" PRId64, option->max);
+  }
+  snprintf(reason, OPTION_REASON_BYTES, "must be between %s and %s", min, max);
+  return reason;
+}
+
+const char *option_set_text(struct options *options, const struct option *option, const char *text,
+                            char *reason) {
+  int64_t value = 0;
+  const char *problem = NULL;
+  switch (option->kind) {
+    case OPTION_INT:
+      problem = value_int(text, &value);
+      break;
+    case OPTION_SIZE:
+      problem = value_size(text, &value);
+      break;
+    case OPTION_DURATION:
+      problem = value_duration(text, &value);
+      break;
+    default:
+      return option_set_string(options, option, text);
+  }
+  return problem != NULL ? problem : option_set_number(options, option, value, reason);
+}
+
+void option_clear_handlers(struct options *options) {
+  for (size_t i = 0; i < options->handler_count; i++) {
+    free(options->handlers[i].filter);
+    free(options->handlers[i].module);
+  }
+  free(options->handlers);
+  options->handlers = NULL;
+  options->handler_count = 0;
+}
+
+/* ---- checks of single strings ---- */
+
+static const char *check_name(const char *text) {
+  return strpbrk(text, " \t\r\n") != NULL ? "must not contain spaces" : NULL;
+}
+
+/* host, host:port, and the same with an IPv6 address in brackets. */
+static const char *check_address(const char *text) {
+  static const char wrong[] = "must be HOST or HOST:PORT, an IPv6 address in brackets";
+  const char *colon = strrchr(text, ':'), *bracket = strchr(text, ']');
+  if ((text[0] == '[') != (bracket != NULL) || strpbrk(text, " \t\r\n\"") != NULL) return wrong;
+  if (bracket != NULL && (colon == NULL || colon < bracket)) return bracket[1] == '\0' ? NULL : wrong;
+  if (colon == NULL) return NULL;
+  int64_t port;
+  bool one_colon = bracket != NULL ? colon == bracket + 1 : strchr(text, ':') == colon;
+  if (!one_colon || colon == text || value_int(colon + 1, &port) != NULL) return wrong;
+  return port >= 1 && port <= PORT_MAX ? NULL : wrong;
+}
