@@ -241,6 +241,7 @@ test("reconnect after a restart on the same port", async () => {
     assert.equal(await exit, 0);
     server = await broker(directory, server.port);
     await back;
+    await connection.flush(); // the client has sent its subscription again; now the broker has it
     const other = await client({ servers: `127.0.0.1:${server.port}` });
     other.publish("re.1");
     await other.flush();
