@@ -58,7 +58,7 @@ struct comparison {
 static const char usage[] =
     "usage: tern-bench compare SCENARIO [options of the scenario] SERVERS [options]\n"
     "       tern-bench SCENARIO [options of the scenario] SERVERS [options]\n"
-    "       tern-bench compare --plan FILE [options of all scenarios] SERVERS [options]\n"
+    "       tern-bench compare --plan FILE [options where the plan has none] SERVERS [options]\n"
     "servers, in the order in which ratios are told (the first is what they are to):\n"
     "      --compare [LABEL=]URL            runs already\n"
     "      --start \"[LABEL=]URL COMMAND\"    is started anew for each measurement; {port} is replaced in "
@@ -92,33 +92,43 @@ static json_t *failed_row(const struct rival *rival, const char *of_case, const 
                    true, "error", error);
 }
 
+/* A measurement's command line. Its texts are the comparison's, the rival's, or in `words` and `pid`. */
+struct command_line {
+  const char *argv[2 * WORDS_MAX + 16];
+  unsigned argc;
+  char words[RIVAL_TEXT_MAX], pid[16];
+};
+
+static void add_words(struct command_line *line, const char *first, const char *second) {
+  line->argv[line->argc++] = first;
+  if (second != NULL) line->argv[line->argc++] = second;
+}
+
+/* The options for all scenarios come before the case's own, which therefore win. */
+static void fill_command_line(struct command_line *line, const struct comparison *c,
+                              const struct rival *rival, const char *of_case) {
+  char *rest = NULL;
+  snprintf(line->words, sizeof line->words, "%s", of_case);
+  char *word = strtok_r(line->words, " ", &rest);
+  add_words(line, "/proc/self/exe", word);
+  for (unsigned i = 0; i < c->extras; i++)
+    add_words(line, c->extra[i], NULL);
+  while ((word = strtok_r(NULL, " ", &rest)) != NULL && line->argc < 2 * WORDS_MAX)
+    add_words(line, word, NULL);
+  add_words(line, "-s", rival->address);
+  if (*rival->label != '\0') add_words(line, "--label", rival->label);
+  snprintf(line->pid, sizeof line->pid, "%ld", (long)rival->child.pid);
+  if (rival->child.pid != 0) add_words(line, "--pid", line->pid);
+  add_words(line, "--json", "--quiet");
+}
+
 /* Runs the scenario against a server that is there. */
 static json_t *run_case(struct comparison *c, const struct rival *rival, const char *of_case) {
-  const char *argv[2 * WORDS_MAX + 16] = {"/proc/self/exe"};
-  char words[RIVAL_TEXT_MAX], pid[16], error[400], complaint[300];
-  unsigned n = 1;
-  snprintf(words, sizeof words, "%s", of_case);
-  char *rest = NULL;
-  for (char *word = strtok_r(words, " ", &rest); word != NULL && n < WORDS_MAX;
-       word = strtok_r(NULL, " ", &rest))
-    argv[n++] = word;
-  for (unsigned i = 0; i < c->extras; i++)
-    argv[n++] = c->extra[i];
-  argv[n++] = "-s";
-  argv[n++] = rival->address;
-  if (*rival->label != '\0') {
-    argv[n++] = "--label";
-    argv[n++] = rival->label;
-  }
-  if (rival->child.pid != 0) {
-    snprintf(pid, sizeof pid, "%ld", (long)rival->child.pid);
-    argv[n++] = "--pid";
-    argv[n++] = pid;
-  }
-  argv[n++] = "--json";
-  argv[n++] = "--quiet";
+  struct command_line line = {.argc = 0};
+  char error[400], complaint[300];
+  fill_command_line(&line, c, rival, of_case);
   struct child child;
-  int started = child_start(&child, argv);
+  int started = child_start(&child, line.argv);
   bool ended = started == 0 && child_wait(&child, MEASURE_MAX_S, &stopping);
   json_t *row = ended ? printed_row(&child) : NULL;
   if (row == NULL) {

@@ -127,13 +127,14 @@ class Compare(unittest.TestCase):
     def test_two_brokers_and_a_plan(self):
         plan = os.path.join(self.directory, "plan")
         with open(plan, "w", encoding="utf-8") as file:
-            file.write("# two sizes\npubsub --size 16\n\npubsub --size 128\n")
+            file.write("# two sizes\npubsub --size 16\n\npubsub --size 128 --msgs 3k\n")
         nats = f"--start=nats-server=nats://127.0.0.1:{{port}} {NATS} -a 127.0.0.1 -p {{port}}"
         done, rows = self.compare("compare", "--plan", plan, "--msgs", "5k", nats, start_tern(), "--rounds=1")
         self.assertEqual(done.returncode, 0, done.stderr)
         turn = ["nats-server", "tern", "forwarder"]
         self.assertEqual([row["label"] for row in rows], (turn + turn[::-1]) * 2)
-        self.assertEqual([row["case"] for row in rows], ["pubsub --size 16"] * 6 + ["pubsub --size 128"] * 6)
+        self.assertEqual([row["case"] for row in rows], ["pubsub --size 16"] * 6 + ["pubsub --size 128 --msgs 3k"] * 6)
+        self.assertEqual([row["received"] for row in rows], [5000] * 6 + [3000] * 6)
         self.assertEqual({row["server"]["name"] for row in rows}, set(turn))
         self.assertIn("| to nats-server |", done.stdout.replace("  ", ""))
         self.assert_gone(rows)
