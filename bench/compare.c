@@ -3,13 +3,13 @@
  * tern-bench compare: every scenario against every server, in alternating order, for some rounds.
  *
  *     for each round, for each scenario:  A B C limit | limit C B A
- *     each of these: [start the server] -> tern-bench SCENARIO -s URL --json, as a process of its own -> row -> [stop it]
+ *     each: [start the server] -> tern-bench SCENARIO -s URL --json, a process of its own -> row -> [stop it]
  *
- * Whatever changes on the machine meanwhile changes for all alike; a measurement leaves nothing behind that the next
- * one could feel. The row gets the case, the round, and what was seen when the server was started. A measurement that
- * fails is kept with its error, shown, and counts for nothing; a server that has no such thing is asked once. Rows are
- * written as they come, so that an end in mid-run loses nothing. The figures are made from the rows (rows.c,
- * report_table.c). One thread; SIGINT and SIGTERM end it after stopping what runs.
+ * Whatever changes on the machine meanwhile changes for all alike; a measurement leaves nothing behind that the
+ * next one could feel. The row gets the case, the round, and what was seen when the server was started. A
+ * measurement that fails is kept with its error, shown, and counts for nothing; what a server does not have, or not
+ * in time, is tried once. Rows are written as they come, so that an end in mid-run loses nothing. The figures are
+ * made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it after stopping what runs.
  */
 #include "compare.h"
 
@@ -27,9 +27,9 @@
 #include "row.h"
 #include "rows.h"
 
-#define RIVALS_MAX    16
-#define WORDS_MAX     64
-#define MEASURE_MAX_S 300 /* then it is taken to hang */
+#define RIVALS_MAX 16
+#define WORDS_MAX  64
+#define GIVE_UP_S  10 /* for a measurement that is asked to end */
 
 static volatile sig_atomic_t stopping;
 
@@ -46,7 +46,8 @@ struct comparison {
   const char *extra[WORDS_MAX];
   unsigned extras; /* options for all of them, which are not part of the case */
   unsigned rounds;
-  double minutes; /* 0: as long as it takes */
+  double minutes;  /* 0: as long as it takes */
+  double patience; /* seconds for one measurement */
   bool quiet, limit;
   FILE *kept; /* where the rows go; NULL: nowhere */
   json_t *rows;
@@ -65,7 +66,9 @@ static const char usage[] =
     "both\n"
     "options:\n"
     "      --rounds N      rounds; each measures everything twice (default 3)\n"
-    "      --minutes M     begin no scenario after so long, whatever --rounds says\n"
+    "      --minutes M     begin no scenario after so long, whatever --rounds says; of the first round after "
+    "twice that\n"
+    "      --patience S    cut a measurement off after so long, and do not try it again (default 120)\n"
     "      --rows FILE     keep every measurement (for tern-bench report)\n"
     "      --no-limit      leave out the byte forwarder\n"
     "      --plan FILE     scenarios with their options, one in a line\n"
@@ -122,25 +125,39 @@ static void fill_command_line(struct command_line *line, const struct comparison
   add_words(line, "--json", "--quiet");
 }
 
+/* Why a measurement printed no row. */
+static void reason_of(struct child *child, int started, char *text, size_t size) {
+  child_complaint(child, text, size);
+  if (stopping)
+    snprintf(text, size, "interrupted");
+  else if (started < 0)
+    snprintf(text, size, "%s", strerror(-started));
+  else if (*text == '\0')
+    snprintf(text, size, "it ended without a result");
+}
+
 /* Runs the scenario against a server that is there. */
 static json_t *run_case(struct comparison *c, const struct rival *rival, const char *of_case) {
   struct command_line line = {.argc = 0};
-  char error[400], complaint[300];
-  fill_command_line(&line, c, rival, of_case);
   struct child child;
+  char error[400];
+  fill_command_line(&line, c, rival, of_case);
   int started = child_start(&child, line.argv);
-  bool ended = started == 0 && child_wait(&child, MEASURE_MAX_S, &stopping);
-  json_t *row = ended ? printed_row(&child) : NULL;
+  bool in_time = started < 0 || child_wait(&child, c->patience, &stopping);
+  if (!in_time && !stopping) {
+    kill(child.pid, SIGTERM); /* it prints what it has */
+    child_wait(&child, GIVE_UP_S, &stopping);
+  }
+  json_t *row = started == 0 && child_ended(&child) ? printed_row(&child) : NULL;
   if (row == NULL) {
-    child_complaint(&child, complaint, sizeof complaint);
-    snprintf(error, sizeof error, "%s",
-             stopping             ? "interrupted"
-             : started < 0        ? strerror(-started)
-             : !ended             ? "it did not end in time"
-             : *complaint != '\0' ? complaint
-                                  : "it ended without a result");
+    reason_of(&child, started, error, sizeof error);
     row = failed_row(rival, of_case, error);
-    if (ended && child.exit_code == EXIT_CANNOT) json_object_set_new(row, "cannot", json_true());
+    if (started == 0 && child.exit_code == EXIT_CANNOT) json_object_set_new(row, "cannot", json_true());
+  }
+  if (!in_time && !stopping) {
+    json_object_set_new(row, "cut_off", json_true());
+    json_object_set_new(row, "partial", json_true());
+    json_object_set_new(row, "error", json_sprintf("cut off after %g s", c->patience));
   }
   child_stop(&child);
   return row;
@@ -165,12 +182,13 @@ static json_t *measure(struct comparison *c, struct rival *rival, const char *of
   return row;
 }
 
-/* Whether a former measurement showed that the server has no such thing. */
-static bool known_to_lack(const struct comparison *c, const struct rival *rival, const char *of_case) {
+/* Whether a former measurement showed that it is of no use: there is no such thing, or it takes too long. */
+static bool known_to_fail(const struct comparison *c, const struct rival *rival, const char *of_case) {
   size_t i;
   json_t *row;
   json_array_foreach(c->rows, i, row) {
-    if (row_cannot(row) && strcmp(row_case(row), of_case) == 0 && strcmp(row_label(row), rival->label) == 0)
+    bool hopeless = row_cannot(row) || json_is_true(json_object_get(row, "cut_off"));
+    if (hopeless && strcmp(row_case(row), of_case) == 0 && strcmp(row_label(row), rival->label) == 0)
       return true;
   }
   return false;
@@ -181,7 +199,10 @@ static double elapsed_s(const struct comparison *c) { return (double)(now_ns() -
 /* "about 5 min left", from how long it took so far. */
 static void write_left(const struct comparison *c) {
   double left = elapsed_s(c) / c->done * (c->planned - c->done);
-  if (c->minutes > 0 && left > c->minutes * 60 - elapsed_s(c)) left = c->minutes * 60 - elapsed_s(c);
+  double first = elapsed_s(c) / c->done * ((double)c->planned / c->rounds - c->done);
+  double bound = c->minutes * 60 - elapsed_s(c);
+  if (bound < first) bound = first;
+  if (c->minutes > 0 && left > bound) left = bound;
   if (left < 0) left = 0;
   if (left >= 90)
     fprintf(stderr, "about %.0f min left\n", left / 60);
@@ -205,7 +226,7 @@ static void show(const struct comparison *c, const json_t *row, const char *of_c
 /* Measures, shows, and keeps the row. */
 static void take_turn(struct comparison *c, struct rival *rival, const char *of_case, unsigned round) {
   c->done++;
-  if (stopping || known_to_lack(c, rival, of_case)) return;
+  if (stopping || known_to_fail(c, rival, of_case)) return;
   json_t *row = measure(c, rival, of_case, round);
   if (stopping) {
     json_decref(row);
@@ -234,7 +255,8 @@ static void measure_all(struct comparison *c) {
   for (unsigned round = 1; round <= c->rounds && !stopping; round++) {
     json_array_foreach(c->cases, i, of_case) {
       const char *text = json_string_value(of_case);
-      if (c->minutes > 0 && elapsed_s(c) > c->minutes * 60) return;
+      double factor = round == 1 ? 2 : 1; /* one round is worth waiting for */
+      if (c->minutes > 0 && elapsed_s(c) > c->minutes * 60 * factor) return;
       for (unsigned k = 0; k < c->count; k++)
         take_turn(c, &c->rivals[k], text, round);
       for (unsigned k = c->count; k-- > 0;)
@@ -284,6 +306,10 @@ static bool take_option(struct comparison *c, const char *name, const char *valu
   if (strcmp(name, "--minutes") == 0) {
     c->minutes = strtod(value, &end);
     return *end == '\0' && c->minutes > 0;
+  }
+  if (strcmp(name, "--patience") == 0) {
+    c->patience = strtod(value, &end);
+    return *end == '\0' && c->patience > 0;
   }
   if (strcmp(name, "--rows") == 0) {
     c->kept = fopen(value, "w");
@@ -343,7 +369,8 @@ bool compare_wanted(int argc, char **argv) {
 int compare_main(int argc, char **argv) {
   static struct comparison c;
   unsigned skip = strcmp(argv[0], "compare") == 0;
-  c = (struct comparison){.rounds = 3, .limit = true, .cases = json_array(), .rows = json_array()};
+  c = (struct comparison){
+      .rounds = 3, .patience = 120, .limit = true, .cases = json_array(), .rows = json_array()};
   if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
     fputs(usage, stdout);
     return EXIT_FINE;

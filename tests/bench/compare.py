@@ -183,10 +183,18 @@ class Compare(unittest.TestCase):
         self.assertLess(len(rows), 1800)
         self.assertEqual(len(rows) % 2, 0)
 
+    def test_what_takes_too_long_is_cut_off_and_not_tried_again(self):
+        done, rows = self.compare("compare", "pubsub", "--seconds", "60", "--rounds", "2", "--patience", "0.3", start_tern(),
+                                  "--no-limit")
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual([(row["error"], row["partial"]) for row in rows], [("cut off after 0.3 s", True)])
+        self.assertRegex(done.stdout, r"\| tern +\| +- \|.* 1 of 1 FAILED: cut off after 0.3 s")
+        self.assert_gone(rows)
+
     def test_wrong_options(self):
         for wrong in ([], ["pubsub"], ["pubsub", "--compare", "nonsense"], [start_tern()], ["pubsub", "--start", "nats://x:1"],
                       ["pubsub", "--start", "nats://127.0.0.1:1 tern"], ["pubsub", start_tern(), "--rounds", "0"],
-                      ["pubsub", start_tern(), "--minutes", "x"], ["--plan", "/nonexistent", start_tern()],
+                      ["pubsub", start_tern(), "--minutes", "x"], ["--plan", "/nonexistent", start_tern()], ["pubsub", start_tern(), "--patience", "0"],
                       ["pubsub", start_tern(), "--rows", "/nonexistent/x"]):
             done = subprocess.run([BENCH, "compare", *wrong], capture_output=True, timeout=WAIT_S, check=False)
             self.assertEqual((done.returncode, done.stdout), (2, b""), wrong)
