@@ -2,25 +2,24 @@
 /*
  * Numbered messages, encoded once and checked cheaply, so that the client is not what is measured.
  *
- * A payload of n bytes, n >= 8, all in printable characters:
+ * A payload of n bytes, n >= 8, all in printable characters; s is the smallest size of the run:
  *
- *     | publisher, 3 | number, min(n, 16) - 4 | check, 1 | filler, n - 16 |      hexadecimal digits, then
- * letters
+ *     | publisher, 3 | number, min(s, 16) - 4 | check, 1 | filler |      hexadecimal digits, then letters
  *
- * The check digit makes any single changed digit visible. Numbers start again at 0 when the digits are used
- * up.
+ * The check digit makes any single changed digit visible. Numbers start again at 0 when the digits are used up.
  *
- * Publisher: a batch holds 16^k frames, so that the last k digits of each stay what they are; before a batch
- * is sent again only the upper digits and the check digit are written.
+ * Publisher: a batch holds 16^k frames, so that the last k digits of each stay what they are; before a batch is sent
+ * again only the upper digits and the check digit are written. Frames of different kinds (subjects, sizes) take turns
+ * in it, so that the number says which kind a message is.
  *
- * Subscriber: for each publisher the digits expected next are kept as text. A message costs three comparisons
- * (line, digits, filler); only when one of them fails is anything decoded. What does not start with the
- * expected line at all (PING, PONG, -ERR, a message of another size) goes through the library's parser, which
- * is also what decides where the next message begins.
+ * Subscriber: for each publisher the digits expected next are kept as text. A message costs three comparisons (line,
+ * digits, filler); only when one of them fails is anything decoded. What does not start with the expected line at all
+ * (PING, -ERR, a message of another kind) goes through the dialect's reader, which also says where the next begins.
  *
  * Faults: a number ahead of the expected one opens a gap of lost messages; one that falls into a gap later is
- * reordered and no longer lost; one that was there before is doubled. Only the latest 64 gaps of a publisher
- * are remembered; what comes late out of an older one counts as doubled, and as lost.
+ * reordered and no longer lost; one that was there before is doubled. Only the latest 64 gaps of a publisher are
+ * remembered; what comes late out of an older one counts as doubled, and as lost. Where subscribers share the
+ * messages, a gap is not a fault: each marks what it saw, and checkers_merge lays the marks over one another.
  *
  * Thread: one per batch or checker. Does not do any I/O.
  */
@@ -30,24 +29,54 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PUBLISHER_DIGITS 3
-#define SID              "1"
+/* More numbers than this are not marked one by one: 128 MiB of marks. */
+#define SEEN_MAX (UINT64_C(1) << 30)
 
 static const char hex[] = "0123456789abcdef";
 
-bool shape_init(struct shape *shape, const char *subject, unsigned size) {
-  size_t len = strlen(subject);
-  if (len == 0 || len > SUBJECT_MAX_BYTES || strpbrk(subject, " \t\r\n") != NULL) return false;
-  if (size < PAYLOAD_MIN_BYTES || size > PAYLOAD_MAX_BYTES) return false;
-  memcpy(shape->subject, subject, len + 1);
-  shape->size = size;
-  shape->digits = (size < 16 ? size : 16) - PUBLISHER_DIGITS - 1;
-  return true;
+int shape_init(struct shape *shape, const struct dialect *dialect, unsigned kinds, unsigned size_min) {
+  assert(kinds > 0 && kinds <= KINDS_MAX && size_min >= PAYLOAD_MIN_BYTES);
+  *shape = (struct shape){.dialect = dialect, .cycle = 1};
+  while (shape->cycle < kinds)
+    shape->cycle *= 16;
+  shape->digits = (size_min < 16 ? size_min : 16) - PUBLISHER_DIGITS - 1;
+  shape->kind = calloc(kinds, sizeof *shape->kind);
+  return shape->kind != NULL ? 0 : -ENOMEM;
+}
+
+void shape_free(struct shape *shape) {
+  for (unsigned i = 0; i < shape->kinds; i++) {
+    free(shape->kind[i].publish);
+    free(shape->kind[i].delivery);
+  }
+  free(shape->kind);
+  *shape = (struct shape){.kinds = 0};
 }
 
 /* Bytes of a payload before the filler. */
 static size_t head_bytes(const struct shape *shape) { return PUBLISHER_DIGITS + shape->digits + 1; }
+
+int shape_add(struct shape *shape, const struct frame *frame) {
+  char publish[LINE_MAX_BYTES], delivery[LINE_MAX_BYTES];
+  int publish_len = shape->dialect->put_publish(publish, sizeof publish, frame);
+  int delivery_len = shape->dialect->put_delivery(delivery, sizeof delivery, frame);
+  if (publish_len >= LINE_MAX_BYTES || delivery_len >= LINE_MAX_BYTES || frame->size < head_bytes(shape))
+    return -EINVAL;
+  struct kind *kind = &shape->kind[shape->kinds];
+  *kind = (struct kind){.publish = strdup(publish),
+                        .delivery = strdup(delivery),
+                        .publish_len = (unsigned)publish_len,
+                        .delivery_len = (unsigned)delivery_len,
+                        .size = frame->size};
+  shape->size_mean += (frame->size - shape->size_mean) / ++shape->kinds;
+  if (kind->publish == NULL || kind->delivery == NULL) return -ENOMEM;
+  shape->delivery_mean += (kind->delivery_len + frame->size + 2.0 - shape->delivery_mean) / shape->kinds;
+  if (frame->size > shape->size_max) shape->size_max = frame->size;
+  return 0;
+}
 
 /* How many numbers there are before they start again. */
 static uint64_t numbers(const struct shape *shape) {
@@ -95,31 +124,62 @@ static void put_filler(char *to, size_t len) {
     to[i] = (char)('A' + i % 26);
 }
 
-int batch_init(struct batch *batch, const struct shape *shape, unsigned publisher, size_t target_bytes,
-               bool raw) {
-  char line[SUBJECT_MAX_BYTES + 32];
-  int line_len = raw ? snprintf(line, sizeof line, "MSG %s %s %u\r\n", shape->subject, SID, shape->size)
-                     : snprintf(line, sizeof line, "PUB %s %u\r\n", shape->subject, shape->size);
-  *batch = (struct batch){.shape = shape, .publisher = publisher, .frames = 1};
-  batch->payload_at = (size_t)line_len;
-  batch->frame_bytes = batch->payload_at + shape->size + 2;
-  while (batch->low + 1 < shape->digits && batch->frames * 16 * batch->frame_bytes <= target_bytes) {
+/* Bytes of the frames 0 to count - 1. */
+static size_t frames_bytes(const struct shape *shape, unsigned count, bool delivered) {
+  size_t sum = 0;
+  for (unsigned i = 0; i < count; i++) {
+    const struct kind *kind = shape_kind(shape, i);
+    sum += (delivered ? kind->delivery_len : kind->publish_len) + (size_t)kind->size + 2;
+  }
+  return sum;
+}
+
+/* How many frames make about target_bytes. */
+static void choose_frames(struct batch *batch, size_t target_bytes, bool delivered) {
+  const struct shape *shape = batch->shape;
+  for (batch->frames = 1; batch->frames < shape->cycle; batch->frames *= 16)
+    batch->low++;
+  while (batch->low + 1 < shape->digits &&
+         frames_bytes(shape, batch->frames, delivered) <= target_bytes / 16) {
     batch->frames *= 16;
     batch->low++;
   }
-  batch->bytes = malloc(batch->frames * batch->frame_bytes);
-  if (batch->bytes == NULL) return -ENOMEM;
+}
+
+int batch_init(struct batch *batch, const struct shape *shape, unsigned publisher, size_t target_bytes,
+               bool delivered) {
+  *batch = (struct batch){.shape = shape, .publisher = publisher};
+  choose_frames(batch, target_bytes, delivered);
+  batch->bytes = malloc(frames_bytes(shape, batch->frames, delivered));
+  batch->end = calloc(batch->frames, sizeof *batch->end);
+  batch->payload = calloc(batch->frames, sizeof *batch->payload);
+  if (batch->bytes == NULL || batch->end == NULL || batch->payload == NULL) {
+    batch_free(batch);
+    return -ENOMEM;
+  }
+  size_t at = 0;
   for (unsigned i = 0; i < batch->frames; i++) {
-    char *frame = batch->bytes + i * batch->frame_bytes, *payload = frame + batch->payload_at;
-    memcpy(frame, line, batch->payload_at);
-    put_head(payload, shape, publisher, i);
-    put_filler(payload + head_bytes(shape), shape->size - head_bytes(shape));
-    memcpy(payload + shape->size, "\r\n", 2);
+    const struct kind *kind = shape_kind(shape, i);
+    size_t line_len = delivered ? kind->delivery_len : kind->publish_len;
+    memcpy(batch->bytes + at, delivered ? kind->delivery : kind->publish, line_len);
+    at += line_len;
+    batch->payload[i] = (uint32_t)at;
+    put_head(batch->bytes + at, shape, publisher, i);
+    put_filler(batch->bytes + at + head_bytes(shape), kind->size - head_bytes(shape));
+    at += kind->size;
+    memcpy(batch->bytes + at, "\r\n", 2);
+    at += 2;
+    batch->end[i] = (uint32_t)at;
   }
   return 0;
 }
 
-void batch_free(struct batch *batch) { free(batch->bytes); }
+void batch_free(struct batch *batch) {
+  free(batch->bytes);
+  free(batch->end);
+  free(batch->payload);
+  *batch = (struct batch){.shape = NULL};
+}
 
 void batch_number(struct batch *batch, uint64_t first) {
   const struct shape *shape = batch->shape;
@@ -128,12 +188,20 @@ void batch_number(struct batch *batch, uint64_t first) {
   put_hex(digits, upper, first >> (4 * batch->low));
   for (unsigned i = 0; i < 16; i++)
     checks[i] = check_digit(batch->publisher, cut(shape, first) ^ i);
-  char *at = batch->bytes + batch->payload_at + PUBLISHER_DIGITS;
-  for (unsigned i = 0; i < batch->frames; i++, at += batch->frame_bytes) {
+  for (unsigned i = 0; i < batch->frames; i++) {
     unsigned folded = (i ^ (i >> 4) ^ (i >> 8) ^ (i >> 12)) & 15; /* digits of i, as check_digit sees them */
+    char *at = batch->bytes + batch->payload[i] + PUBLISHER_DIGITS;
     memcpy(at, digits, upper);
     at[shape->digits] = checks[folded];
   }
+}
+
+void findings_add(struct findings *sum, const struct findings *add) {
+  sum->received += add->received;
+  sum->lost += add->lost;
+  sum->doubled += add->doubled;
+  sum->reordered += add->reordered;
+  sum->altered += add->altered;
 }
 
 static void expect(struct checker *checker, struct stream *stream, uint64_t next) {
@@ -156,34 +224,29 @@ static void expect_following(struct checker *checker, struct stream *stream) {
   stream->expected[last + 1] = check_digit((uint64_t)(stream - checker->streams), cut(shape, next));
 }
 
-int checker_init(struct checker *checker, const struct shape *shape, unsigned publishers,
-                 struct tern_pool *pool) {
-  *checker = (struct checker){.shape = shape, .publishers = publishers};
-  size_t filler = shape->size - head_bytes(shape);
+int checker_init(struct checker *checker, const struct shape *shape, unsigned publishers, enum share share) {
+  *checker = (struct checker){.shape = shape, .publishers = publishers, .share = share};
+  size_t filler = shape->size_max - head_bytes(shape);
   checker->streams = calloc(publishers, sizeof *checker->streams);
-  checker->filler = malloc(filler + 2);
+  checker->filler = malloc(filler + 1);
   if (checker->streams == NULL || checker->filler == NULL) {
     checker_free(checker);
     return -ENOMEM;
   }
   put_filler(checker->filler, filler);
-  memcpy(checker->filler + filler, "\r\n", 2);
   for (unsigned i = 0; i < publishers; i++)
     expect(checker, &checker->streams[i], 0);
-  checker->line_len = (size_t)snprintf(checker->line, sizeof checker->line, "MSG %s %s %u\r\n",
-                                       shape->subject, SID, shape->size);
-  checker->frame_bytes = checker->line_len + shape->size + 2;
-  tern_nats_init(&checker->parser, TERN_NATS_FROM_SERVER, pool);
-  tern_nats_set_limits(&checker->parser, 65536, PAYLOAD_MAX_BYTES);
   return 0;
 }
 
 void checker_free(struct checker *checker) {
-  if (checker->parser.pool != NULL) tern_nats_reset(&checker->parser);
-  for (unsigned i = 0; checker->streams != NULL && i < checker->publishers; i++)
+  for (unsigned i = 0; checker->streams != NULL && i < checker->publishers; i++) {
     free(checker->streams[i].gap);
+    free(checker->streams[i].seen);
+  }
   free(checker->streams);
   free(checker->filler);
+  *checker = (struct checker){.publishers = 0};
 }
 
 /* Remembers a gap, forgetting the oldest when there are too many. */
@@ -211,117 +274,167 @@ static bool fill_gap(struct stream *stream, uint64_t number) {
   return false;
 }
 
-/* A message whose digits are not the expected ones. */
-static void classify(struct checker *checker, const char *payload) {
+/* Marks a number. Returns false when it was marked before. */
+static bool mark(struct checker *checker, struct stream *stream, uint64_t number) {
+  size_t word = number / 64;
+  if (word >= stream->seen_words) {
+    size_t words = stream->seen_words != 0 ? stream->seen_words : 1024;
+    while (words <= word)
+      words *= 2;
+    uint64_t *more = number < SEEN_MAX ? realloc(stream->seen, words * sizeof *more) : NULL;
+    if (more == NULL) {
+      snprintf(checker->error, sizeof checker->error, "this client has no memory to note that many messages");
+      return true;
+    }
+    memset(more + stream->seen_words, 0, (words - stream->seen_words) * sizeof *more);
+    stream->seen = more;
+    stream->seen_words = words;
+  }
+  uint64_t bit = UINT64_C(1) << (number % 64);
+  bool first = (stream->seen[word] & bit) == 0;
+  stream->seen[word] |= bit;
+  return first;
+}
+
+/* A message that is as sent. */
+static void accept_message(struct checker *checker, struct stream *stream, uint64_t number) {
+  if (checker->share != SHARE_ALL && !mark(checker, stream, number)) checker->found.doubled++;
+  if (checker->seen != NULL) checker->seen(checker->context, (unsigned)(stream - checker->streams), number);
+}
+
+/* A message whose number is not the expected one. */
+static void out_of_turn(struct checker *checker, struct stream *stream, uint64_t digits) {
   const struct shape *shape = checker->shape;
   struct findings *found = &checker->found;
-  assert(checker->streams != NULL);
-  int64_t publisher = get_hex(payload, PUBLISHER_DIGITS);
-  int64_t digits = get_hex(payload + PUBLISHER_DIGITS, shape->digits);
-  bool valid =
-      publisher >= 0 && publisher < (int64_t)checker->publishers && digits >= 0 &&
-      payload[PUBLISHER_DIGITS + shape->digits] == check_digit((uint64_t)publisher, (uint64_t)digits);
-  if (!valid) {
-    found->altered++;
-    /* With one publisher it is clear which message this must have been. */
-    if (checker->publishers == 1) expect_following(checker, &checker->streams[0]);
+  uint64_t ahead = cut(shape, digits - stream->next);
+  if (ahead < numbers(shape) / 2) {
+    uint64_t number = stream->next + ahead;
+    if (checker->share == SHARE_ALL) {
+      found->lost += ahead;
+      add_gap(stream, stream->next, number);
+    }
+    accept_message(checker, stream, number);
+    expect(checker, stream, number + 1);
     return;
   }
-  struct stream *stream = &checker->streams[publisher];
-  uint64_t ahead = cut(shape, (uint64_t)digits - stream->next);
-  uint64_t half = numbers(shape) / 2;
-  if (ahead < half) {
-    found->lost += ahead;
-    add_gap(stream, stream->next, stream->next + ahead);
-    expect(checker, stream, stream->next + ahead + 1);
-  } else if (fill_gap(stream, stream->next - cut(shape, stream->next - (uint64_t)digits))) {
+  uint64_t number = stream->next - cut(shape, stream->next - digits);
+  if (checker->share != SHARE_ALL) {
+    uint64_t doubled = found->doubled;
+    accept_message(checker, stream, number);
+    if (checker->share == SHARE_SOME && found->doubled == doubled) found->reordered++;
+  } else if (fill_gap(stream, number)) {
     found->lost--;
     found->reordered++;
+    accept_message(checker, stream, number);
   } else {
     found->doubled++;
   }
 }
 
-/* The payload of a message with the expected line, and its CRLF. */
-static void check_payload(struct checker *checker, const char *payload) {
-  size_t head = head_bytes(checker->shape);
+/* The stream a payload says it belongs to, or NULL. */
+static struct stream *stream_of(const struct checker *checker, const char *payload) {
   int64_t publisher = checker->publishers == 1 ? 0 : get_hex(payload, PUBLISHER_DIGITS);
-  checker->found.received++;
-  struct stream *stream =
-      publisher >= 0 && publisher < (int64_t)checker->publishers ? &checker->streams[publisher] : NULL;
-  bool as_expected = stream != NULL && memcmp(payload, stream->expected, head) == 0;
-  if (as_expected)
-    expect_following(checker, stream);
-  else
-    classify(checker, payload);
-  if (memcmp(payload + head, checker->filler, checker->shape->size - head + 2) != 0) checker->found.altered++;
+  return publisher >= 0 && publisher < (int64_t)checker->publishers ? &checker->streams[publisher] : NULL;
 }
 
-/* An operation that came by way of the parser. */
-static void take(struct checker *checker, const struct tern_nats_op *op) {
-  switch (op->verb) {
-    case TERN_NATS_MSG:
-    case TERN_NATS_HMSG: /* not one of ours: they have the expected line */
-      checker->found.received++;
-      checker->found.altered++;
+/* Decodes a payload's digits; -1 when they are not valid. */
+static int64_t number_in(const struct checker *checker, const char *payload) {
+  unsigned digits = checker->shape->digits;
+  int64_t publisher = get_hex(payload, PUBLISHER_DIGITS),
+          number = get_hex(payload + PUBLISHER_DIGITS, digits);
+  bool valid = publisher >= 0 && publisher < (int64_t)checker->publishers && number >= 0 &&
+               payload[PUBLISHER_DIGITS + digits] == check_digit((uint64_t)publisher, (uint64_t)number);
+  return valid ? number : -1;
+}
+
+static bool filler_is_right(const struct checker *checker, const char *payload, size_t size) {
+  size_t head = head_bytes(checker->shape);
+  return memcmp(payload + head, checker->filler, size - head) == 0;
+}
+
+/* A message that cannot be one of ours; with one publisher it is clear which it must have been. */
+static void altered(struct checker *checker, bool counts) {
+  checker->found.altered++;
+  if (counts && checker->publishers == 1 && checker->share == SHARE_ALL)
+    expect_following(checker, &checker->streams[0]);
+}
+
+/* The payload behind an expected line; the size is the line's. */
+static void check_payload(struct checker *checker, const char *payload, size_t size) {
+  struct stream *stream = stream_of(checker, payload);
+  checker->found.received++;
+  if (!filler_is_right(checker, payload, size)) checker->found.altered++;
+  if (stream != NULL && memcmp(payload, stream->expected, head_bytes(checker->shape)) == 0) {
+    accept_message(checker, stream, stream->next);
+    expect_following(checker, stream);
+    return;
+  }
+  int64_t digits = number_in(checker, payload);
+  if (digits < 0)
+    altered(checker, true);
+  else
+    out_of_turn(checker, &checker->streams[get_hex(payload, PUBLISHER_DIGITS)], (uint64_t)digits);
+}
+
+/* A message whose line is not the expected one: fine when it is the line that its number asks for. */
+static void check_other(struct checker *checker, const char *data, const struct tern_slice *payload) {
+  const struct shape *shape = checker->shape;
+  size_t line_len = (size_t)(payload->ptr - data);
+  int64_t digits = payload->len >= head_bytes(shape) ? number_in(checker, payload->ptr) : -1;
+  const struct kind *kind = shape_kind(shape, digits >= 0 ? (uint64_t)digits : 0);
+  bool ours = digits >= 0 && payload->len == kind->size && line_len == kind->delivery_len &&
+              memcmp(data, kind->delivery, line_len) == 0;
+  if (ours) {
+    check_payload(checker, payload->ptr, payload->len);
+  } else {
+    checker->found.received++;
+    altered(checker, false);
+  }
+}
+
+/* Takes one operation that does not begin as expected. Returns bytes used, 0 or negative. */
+static int64_t take_operation(struct checker *checker, const char *data, size_t len) {
+  struct event event;
+  int64_t used = checker->shape->dialect->next(data, len, &event);
+  if (used <= 0) return used;
+  switch (event.kind) {
+    case EVENT_MESSAGE:
+      check_other(checker, data, &event.payload);
       break;
-    case TERN_NATS_PING:
+    case EVENT_PING:
       checker->pings++;
       break;
-    case TERN_NATS_PONG:
+    case EVENT_PONG:
       checker->pongs++;
       break;
-    case TERN_NATS_ERR:
-      snprintf(checker->error, sizeof checker->error, "%.*s", (int)op->arg.len, op->arg.ptr);
+    case EVENT_ERROR:
+      snprintf(checker->error, sizeof checker->error, "the server answered -ERR %.*s", (int)event.text.len,
+               event.text.ptr);
       break;
     default:
       break;
   }
-}
-
-/* True when the bytes are, or can become, a message with the expected line. */
-static bool starts_as_expected(const struct checker *checker, const char *data, size_t len) {
-  size_t n = len < checker->line_len ? len : checker->line_len;
-  return memcmp(data, checker->line, n) == 0;
-}
-
-/* Gives bytes to the parser until it has used them or stands before a message with the expected line. Returns
- * bytes used or an error. */
-static int64_t parse(struct checker *checker, const char *data, size_t len) {
-  struct tern_nats_op op;
-  struct tern_chunk chunk = {.data = data, .len = len};
-  tern_nats_feed(&checker->parser, &chunk);
-  int result;
-  while ((result = tern_nats_next(&checker->parser, &op)) > 0) {
-    take(checker, &op);
-    size_t left = tern_nats_unused(&checker->parser);
-    if (left > 0 && left <= len && starts_as_expected(checker, data + len - left, left)) {
-      struct tern_pool *pool = checker->parser.pool;
-      tern_nats_reset(&checker->parser);
-      tern_nats_init(&checker->parser, TERN_NATS_FROM_SERVER, pool);
-      tern_nats_set_limits(&checker->parser, 65536, PAYLOAD_MAX_BYTES);
-      checker->parsing = false;
-      return (int64_t)(len - left);
-    }
-  }
-  if (result == 0) result = tern_nats_keep(&checker->parser);
-  if (result < 0) return result;
-  checker->parsing = tern_nats_unused(&checker->parser) > 0;
-  return (int64_t)len;
+  return used;
 }
 
 int64_t checker_feed(struct checker *checker, const char *data, size_t len) {
+  const struct shape *shape = checker->shape;
   size_t at = 0;
   while (at < len) {
-    if (checker->parsing || !starts_as_expected(checker, data + at, len - at)) {
-      int64_t used = parse(checker, data + at, len - at);
-      if (used < 0) return used;
-      at += (size_t)used;
+    const struct kind *kind = shape_kind(shape, checker->streams[0].next);
+    size_t known = len - at < kind->delivery_len ? len - at : kind->delivery_len;
+    if (memcmp(data + at, kind->delivery, known) == 0) {
+      size_t whole = kind->delivery_len + (size_t)kind->size + 2;
+      if (len - at < whole) break;
+      if (memcmp(data + at + whole - 2, "\r\n", 2) != 0) return -1;
+      check_payload(checker, data + at + kind->delivery_len, kind->size);
+      at += whole;
       continue;
     }
-    if (len - at < checker->frame_bytes) break;
-    check_payload(checker, data + at + checker->line_len);
-    at += checker->frame_bytes;
+    int64_t used = take_operation(checker, data + at, len - at);
+    if (used < 0) return used;
+    if (used == 0) break;
+    at += (size_t)used;
   }
   return (int64_t)at;
 }
@@ -329,4 +442,19 @@ int64_t checker_feed(struct checker *checker, const char *data, size_t len) {
 void checker_finish(struct checker *checker, unsigned publisher, uint64_t sent) {
   const struct stream *stream = &checker->streams[publisher];
   if (sent > stream->next) checker->found.lost += sent - stream->next;
+}
+
+void checkers_merge(struct checker *const *checkers, unsigned count, unsigned publisher, uint64_t sent) {
+  struct findings *found = &checkers[0]->found;
+  for (uint64_t word = 0; word * 64 < sent; word++) {
+    uint64_t once = 0;
+    for (unsigned i = 0; i < count; i++) {
+      const struct stream *stream = &checkers[i]->streams[publisher];
+      uint64_t marks = word < stream->seen_words ? stream->seen[word] : 0;
+      found->doubled += (uint64_t)__builtin_popcountll(once & marks);
+      once |= marks;
+    }
+    uint64_t wanted = sent - word * 64 >= 64 ? UINT64_MAX : (UINT64_C(1) << (sent % 64)) - 1;
+    found->lost += (uint64_t)__builtin_popcountll(wanted & ~once);
+  }
 }

@@ -8,41 +8,65 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <tern/codec_nats.h>
+
+#include "dialect.h"
 
 /** Smallest payload: publisher, four digits of number, check digit. */
 #define PAYLOAD_MIN_BYTES 8
-#define PAYLOAD_MAX_BYTES (1024 * 1024)
+/** Smallest payload whose numbers never start again. */
+#define PAYLOAD_UNIQUE_BYTES 16
+#define PAYLOAD_MAX_BYTES    (64 * 1024 * 1024)
 /** Publishers: three hexadecimal digits. */
 #define PUBLISHERS_MAX 4096
 /** Longest subject. */
 #define SUBJECT_MAX_BYTES 128
+/** Most kinds of message in one run: the batch holds each at least once. */
+#define KINDS_MAX 65536
 
-/** What all messages of a run have in common. */
-struct shape {
-  char subject[SUBJECT_MAX_BYTES + 1];
-  unsigned size;   /* payload bytes */
-  unsigned digits; /* of the message number */
+/** One kind of message: what is before the payload, and the payload's size. */
+struct kind {
+  char *publish, *delivery; /* lines */
+  unsigned publish_len, delivery_len;
+  unsigned size;
 };
 
-/** Fills in a shape. Returns false when size or subject are out of bounds. */
-bool shape_init(struct shape *shape, const char *subject, unsigned size);
+/** What all messages of a run have in common. A message's kind follows from its number: kind[number % cycle % kinds].
+ */
+struct shape {
+  const struct dialect *dialect;
+  struct kind *kind;
+  unsigned kinds;
+  unsigned cycle;  /* a power of 16, at least kinds */
+  unsigned digits; /* of the message number */
+  unsigned size_max;
+  double size_mean, delivery_mean; /* bytes of payload, and of a frame that a subscriber gets */
+};
+
+/** Prepares a shape for that many kinds of messages, of at least size_min bytes of payload. Returns 0 or -ENOMEM. */
+int shape_init(struct shape *shape, const struct dialect *dialect, unsigned kinds, unsigned size_min);
+/** Adds the next kind. Returns 0, -EINVAL (line too long, or payload too small) or -ENOMEM. */
+int shape_add(struct shape *shape, const struct frame *frame);
+void shape_free(struct shape *shape);
+/** Which kind a message is. */
+static inline const struct kind *shape_kind(const struct shape *shape, uint64_t number) {
+  return &shape->kind[shape->kinds == 1 ? 0 : (unsigned)(number & (shape->cycle - 1)) % shape->kinds];
+}
 
 /** A batch of frames encoded once and sent again and again: between two sendings only digits change. */
 struct batch {
   const struct shape *shape;
   char *bytes;
-  size_t frame_bytes; /* each frame is as long as the others */
-  size_t payload_at;  /* offset of the payload in a frame */
-  unsigned frames;    /* a power of 16, so that the low digits of a frame's number never change */
-  unsigned low;       /* how many digits that are */
+  uint32_t *end;     /* of each frame */
+  uint32_t *payload; /* where each frame's begins */
+  unsigned frames;   /* a power of 16, so that the low digits of a frame's number never change */
+  unsigned low;      /* how many digits that are */
   unsigned publisher;
 };
 
-/** Encodes a batch of about target_bytes. raw: MSG frames, as a subscriber gets them, in place of PUB frames.
- * Returns 0 or -ENOMEM. */
+/** Encodes a batch of about target_bytes: frames as a publisher sends them, or as a subscriber gets them. Returns 0 or
+ * -ENOMEM. */
 int batch_init(struct batch *batch, const struct shape *shape, unsigned publisher, size_t target_bytes,
-               bool raw);
+               bool delivered);
 /** Frees it. */
 void batch_free(struct batch *batch);
 /** Numbers the frames first, first + 1, ...; first must be a multiple of batch->frames. */
@@ -57,6 +81,9 @@ struct findings {
   uint64_t altered;   /* content, subject or subscription not as sent */
 };
 
+/** Adds findings up. */
+void findings_add(struct findings *sum, const struct findings *add);
+
 /** Numbers [from, to) that were skipped and may still come late. */
 struct gap {
   uint64_t from, to;
@@ -69,35 +96,45 @@ struct stream {
   char expected[16]; /* its digits, as they must stand at the start of the payload */
   unsigned gaps;     /* entries in gap */
   struct gap *gap;   /* GAPS_MAX of them, allocated with the first loss */
+  uint64_t *seen;    /* a bit for each number, when the subscriber gets a share only */
+  size_t seen_words;
+};
+
+/** Which of the publishers' messages a subscriber is to get. */
+enum share {
+  SHARE_ALL,    /* each, in order */
+  SHARE_SOME,   /* any of them, in order; together the subscribers get each once (checkers_merge) */
+  SHARE_ANYHOW, /* each, in any order */
 };
 
 /** A checker: one per subscriber connection. */
 struct checker {
   const struct shape *shape;
+  enum share share;
   struct stream *streams; /* one per publisher */
   unsigned publishers;
   struct findings found;
-  struct tern_nats_parser parser; /* for everything that does not look like a message expected */
-  bool parsing;                   /* it holds part of an operation */
-  size_t line_len;
-  size_t frame_bytes;
-  char line[SUBJECT_MAX_BYTES + 32]; /* the line each message is expected to start with */
-  char *filler;                      /* payload after the digits, and CRLF */
-  unsigned pings, pongs;             /* PING and PONG received; the caller answers the former */
-  char error[256];                   /* of the server's -ERR; empty: none */
+  char *filler;          /* payload after the digits */
+  unsigned pings, pongs; /* PING and PONG received; the caller answers the former */
+  char error[256];       /* what the server said is wrong; empty: nothing */
+  /** Told of each message that was as sent; NULL: nobody is. */
+  void (*seen)(void *context, unsigned publisher, uint64_t number);
+  void *context;
 };
 
 /** Returns 0 or -ENOMEM. */
-int checker_init(struct checker *checker, const struct shape *shape, unsigned publishers,
-                 struct tern_pool *pool);
+int checker_init(struct checker *checker, const struct shape *shape, unsigned publishers, enum share share);
 void checker_free(struct checker *checker);
 /**
  * Checks what a subscriber received.
- * @return how many bytes were used: fewer than len when the rest is an incomplete message that must be given
- * again with what follows; or a tern_nats_error
+ * @return how many bytes were used: fewer than len when the rest is an incomplete operation that must be given
+ * again with what follows; or negative: not the protocol
  */
 int64_t checker_feed(struct checker *checker, const char *data, size_t len);
 /** At the end: counts as lost what publisher sent and did not come. */
 void checker_finish(struct checker *checker, unsigned publisher, uint64_t sent);
+/** The same for checkers that have a share each: what none has seen is lost, what several have seen is doubled; counted
+ * with the first of them. */
+void checkers_merge(struct checker *const *checkers, unsigned count, unsigned publisher, uint64_t sent);
 
 #endif

@@ -3,8 +3,8 @@
  * What the machine says about CPU use: clocks, and /proc for the broker's process.
  *
  * The broker is found as Linux shows it: /proc/net/tcp names the inode of the socket that listens on a port,
- * and /proc/PID/fd has a link to it. Only asked when both ends of a connection have the same address, so that
- * a process of this machine is not taken for one of another. Reads only; not exact below a clock tick (10
+ * and /proc/PID/fd has a link to it. Only asked when the address is one of this machine, so that a process of this
+ * machine is not taken for one of another. Reads only; not exact below a clock tick (10
  * ms). Thread: any.
  */
 #include "cpu.h"
@@ -31,11 +31,11 @@ uint64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 uint64_t thread_cpu_ns(void) { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
-uint64_t process_cpu_ns(pid_t pid) {
-  char path[64], text[1024];
-  snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+/* CPU time in a file of the form of /proc/PID/stat; false when there is none. */
+static bool read_stat(const char *path, uint64_t *cpu_ns) {
+  char text[1024];
   FILE *file = fopen(path, "re");
-  if (file == NULL) return CPU_UNKNOWN;
+  if (file == NULL) return false;
   size_t len = fread(text, 1, sizeof text - 1, file);
   fclose(file);
   text[len] = '\0';
@@ -43,22 +43,57 @@ uint64_t process_cpu_ns(pid_t pid) {
   unsigned long user, kernel;
   if (after_name == NULL ||
       sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
-    return CPU_UNKNOWN;
-  return (uint64_t)(user + kernel) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+    return false;
+  *cpu_ns = (uint64_t)(user + kernel) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+  return true;
 }
 
-struct memory process_memory(pid_t pid) {
+static void read_memory(struct process *process) {
   char path[64], line[256];
-  struct memory memory = {0};
   unsigned long kib;
-  snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+  snprintf(path, sizeof path, "/proc/%ld/status", (long)process->pid);
   FILE *file = fopen(path, "re");
   while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-    if (sscanf(line, "VmRSS: %lu", &kib) == 1) memory.resident = (uint64_t)kib * 1024;
-    if (sscanf(line, "VmHWM: %lu", &kib) == 1) memory.peak = (uint64_t)kib * 1024;
+    if (sscanf(line, "VmRSS: %lu", &kib) == 1) process->resident = (uint64_t)kib * 1024;
+    if (sscanf(line, "VmHWM: %lu", &kib) == 1) process->peak = (uint64_t)kib * 1024;
   }
   if (file != NULL) fclose(file);
-  return memory;
+}
+
+static void read_threads(struct process *process) {
+  char path[300];
+  snprintf(path, sizeof path, "/proc/%ld/task", (long)process->pid);
+  DIR *dir = opendir(path);
+  if (dir == NULL) return;
+  for (struct dirent *entry; process->threads < PROCESS_THREADS_MAX && (entry = readdir(dir)) != NULL;) {
+    snprintf(path, sizeof path, "/proc/%ld/task/%s/stat", (long)process->pid, entry->d_name);
+    if (!isdigit((unsigned char)entry->d_name[0])) continue;
+    process->thread[process->threads].id = (pid_t)strtol(entry->d_name, NULL, 10);
+    if (read_stat(path, &process->thread[process->threads].cpu_ns)) process->threads++;
+  }
+  closedir(dir);
+}
+
+struct process process_look(pid_t pid) {
+  struct process process = {.pid = pid};
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+  if (pid <= 0 || !read_stat(path, &process.cpu_ns)) return (struct process){.pid = 0};
+  read_memory(&process);
+  read_threads(&process);
+  return process;
+}
+
+uint64_t process_busiest_ns(const struct process *before, const struct process *after) {
+  uint64_t most = 0;
+  for (unsigned i = 0; i < after->threads; i++) {
+    uint64_t spent = after->thread[i].cpu_ns;
+    for (unsigned j = 0; j < before->threads; j++) {
+      if (before->thread[j].id == after->thread[i].id) spent -= before->thread[j].cpu_ns;
+    }
+    if (spent > most) most = spent;
+  }
+  return most;
 }
 
 /* Inode of the socket that listens on the port, or 0. */
@@ -108,6 +143,21 @@ static pid_t process_with_socket(unsigned long inode) {
   return pid;
 }
 
+/* Inode of the Unix socket that listens at a path, or 0. */
+static unsigned long listening_unix_inode(const char *wanted) {
+  FILE *file = fopen("/proc/net/unix", "re");
+  if (file == NULL) return 0;
+  char line[512], path[256];
+  unsigned long inode = 0, candidate;
+  unsigned flags;
+  while (inode == 0 && fgets(line, sizeof line, file) != NULL) {
+    int fields = sscanf(line, "%*x: %*x %*x %x %*x %*x %lu %255s", &flags, &candidate, path);
+    if (fields == 3 && (flags & 0x10000) != 0 && strcmp(path, wanted) == 0) inode = candidate; /* listening */
+  }
+  fclose(file);
+  return inode;
+}
+
 /* Reads address bytes and port of a socket address. */
 static unsigned address_of(const struct sockaddr_storage *from, char address[16]) {
   struct sockaddr_in6 in6 = {0};
@@ -123,17 +173,30 @@ static unsigned address_of(const struct sockaddr_storage *from, char address[16]
   return ntohs(in.sin_port);
 }
 
-pid_t peer_process(int fd) {
-  struct sockaddr_storage own = {0}, peer = {0};
-  socklen_t own_len = sizeof own, peer_len = sizeof peer;
-  if (getsockname(fd, (struct sockaddr *)&own, &own_len) < 0 ||
-      getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0)
-    return 0;
-  char own_address[16], peer_address[16];
+/* True when the address is one of this machine: then packets for it would come from it. Sends none. */
+static bool is_local(const struct target *target) {
+  struct sockaddr_storage own = {0};
+  socklen_t len = sizeof own;
+  char own_address[16], address[16];
+  int fd = socket(target->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  bool known = connect(fd, (const struct sockaddr *)&target->address, target->address_len) == 0 &&
+               getsockname(fd, (struct sockaddr *)&own, &len) == 0;
+  close(fd);
+  address_of(&target->address, address);
   address_of(&own, own_address);
-  unsigned port = address_of(&peer, peer_address);
-  if (memcmp(own_address, peer_address, sizeof own_address) != 0) return 0;
-  unsigned long inode = listening_inode("/proc/net/tcp", port);
-  if (inode == 0) inode = listening_inode("/proc/net/tcp6", port);
+  return known && (target->loopback || memcmp(own_address, address, sizeof address) == 0);
+}
+
+pid_t process_listening(const struct target *target) {
+  unsigned long inode = 0;
+  char address[16];
+  if (target->path[0] != '\0') {
+    inode = listening_unix_inode(target->path);
+  } else if (is_local(target)) {
+    unsigned port = address_of(&target->address, address);
+    inode = listening_inode("/proc/net/tcp", port);
+    if (inode == 0) inode = listening_inode("/proc/net/tcp6", port);
+  }
   return inode != 0 ? process_with_socket(inode) : 0;
 }

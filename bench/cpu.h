@@ -6,23 +6,30 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CPU_UNKNOWN UINT64_MAX
+#include "target.h"
+
+#define PROCESS_THREADS_MAX 64 /* more are not looked at */
 
 /** Nanoseconds since some fixed point. */
 uint64_t now_ns(void);
 /** CPU time of the calling thread, in nanoseconds. */
 uint64_t thread_cpu_ns(void);
-/** CPU time (user and system) of a process so far in nanoseconds, in steps of the clock tick; CPU_UNKNOWN when
- * there is no such process. */
-uint64_t process_cpu_ns(pid_t pid);
-/** Memory of a process in bytes. */
-struct memory {
-  uint64_t resident, peak; /* 0: no such process */
+/** A process at one moment. CPU times are user and system time so far in nanoseconds, in steps of the clock tick. */
+struct process {
+  pid_t pid; /* 0: there is none, or it cannot be seen */
+  uint64_t cpu_ns;
+  uint64_t resident, peak; /* memory in bytes: now, and at most */
+  struct {
+    pid_t id;
+    uint64_t cpu_ns;
+  } thread[PROCESS_THREADS_MAX];
+  unsigned threads;
 };
-/** What a process uses now and has used at most. */
-struct memory process_memory(pid_t pid);
-/** The process that listens on the port a connected socket leads to, or 0: not on this machine, or not
- * visible. */
-pid_t peer_process(int fd);
+/** Looks at a process. */
+struct process process_look(pid_t pid);
+/** CPU time of the thread that used most between two looks. */
+uint64_t process_busiest_ns(const struct process *before, const struct process *after);
+/** The process that listens there, or 0: not on this machine, or not visible. */
+pid_t process_listening(const struct target *target);
 
 #endif

@@ -5,6 +5,7 @@
  *
  *     subscribers:  connect, say "S\n", get "+"   ...   then the bytes
  *     publisher:    connect, say "P\n", get "+"   ...   bytes, until it ends its stream
+ *     requester:    the same with "E\n": gets the bytes of the first subscriber as well
  *
  * When the publisher has ended, the subscribers' streams are ended too and everything begins anew. One
  * thread, blocking calls, one group at a time: the least a process in the middle can do. A connection that
@@ -14,18 +15,21 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "commands.h"
+#include "row.h"
 
 #define COPY_BYTES      (64 * 1024)
-#define SUBSCRIBERS_MAX 256
+#define SUBSCRIBERS_MAX 4096
 
 static volatile sig_atomic_t stopping;
 
@@ -56,13 +60,25 @@ static void copy(int publisher, const int *subscribers, unsigned count) {
   }
 }
 
-/* Reads a connection's first two bytes. Returns 'S', 'P' or 0. */
+/* Copies both ways between two, until one of them ends. */
+static void copy_both_ways(int requester, int responder) {
+  static char bytes[COPY_BYTES];
+  struct pollfd ends[2] = {{.fd = requester, .events = POLLIN}, {.fd = responder, .events = POLLIN}};
+  while (poll(ends, 2, -1) > 0) {
+    for (unsigned i = 0; i < 2; i++) {
+      ssize_t n = ends[i].revents != 0 ? recv(ends[i].fd, bytes, sizeof bytes, MSG_DONTWAIT) : -1;
+      if (ends[i].revents != 0 && (n <= 0 || !send_all(ends[1 - i].fd, bytes, (size_t)n))) return;
+    }
+  }
+}
+
+/* Reads a connection's first two bytes. Returns 'S', 'P', 'E' or 0. */
 static char role_of(int fd) {
   char hello[2];
   struct timeval bound = {.tv_sec = 2};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
   if (recv(fd, hello, sizeof hello, MSG_WAITALL) != sizeof hello || hello[1] != '\n') return 0;
-  if (hello[0] != 'S' && hello[0] != 'P') return 0;
+  if (hello[0] != 'S' && hello[0] != 'P' && hello[0] != 'E') return 0;
   bound.tv_sec = 0;
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
   return send_all(fd, "+", 1) ? hello[0] : 0;
@@ -70,7 +86,7 @@ static char role_of(int fd) {
 
 /* Collects subscribers until a publisher comes, then copies. */
 static void serve_group(int listener) {
-  int subscribers[SUBSCRIBERS_MAX];
+  static int subscribers[SUBSCRIBERS_MAX];
   unsigned count = 0;
   for (bool copied = false; !copied && !stopping;) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -83,7 +99,8 @@ static void serve_group(int listener) {
       continue;
     }
     if (role == 'P') copy(fd, subscribers, count);
-    copied = role == 'P';
+    if (role == 'E' && count > 0) copy_both_ways(fd, subscribers[0]);
+    copied = role == 'P' || role == 'E';
     close(fd);
   }
   while (count > 0)
@@ -98,7 +115,7 @@ static int listen_on(unsigned port) {
   int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, 64) < 0 ||
+  if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, 1024) < 0 ||
       getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
     close(fd);
     return -1;
@@ -114,6 +131,11 @@ int forward_main(int argc, char **argv) {
   if (argc > 2 || (argc == 2 && (*end != '\0' || port > 65535))) {
     fputs("usage: tern-bench forward [PORT]\n", stderr);
     return EXIT_INCOMPLETE;
+  }
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
   }
   /* Without SA_RESTART, so that a blocking call returns. */
   struct sigaction action = {.sa_handler = on_signal};

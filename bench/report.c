@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "row.h"
 #include "rows.h"
-#include "run.h"
 
 #define FORMATS_MAX 16
 

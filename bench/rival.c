@@ -121,7 +121,7 @@ bool rival_start(struct rival *rival, char *error, size_t size) {
   }
   rival->ready_ms = (double)(now_ns() - started) / 1e6;
   nanosleep(&(struct timespec){.tv_nsec = IDLE_NS}, NULL);
-  rival->resident_bytes = process_memory(rival->child.pid).resident;
+  rival->resident_bytes = process_look(rival->child.pid).resident;
   return true;
 }
 

@@ -5,17 +5,19 @@
  */
 #include "check.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
+#include <tern/codec_nats.h>
 
 /* Bytes as a subscriber receives them, and the checker they are for. */
 struct scene {
   struct shape shape;
-  struct tern_pool *pool;
   struct checker checker;
   struct batch single[3]; /* one frame, for each of the publishers */
   char *bytes;
@@ -24,21 +26,32 @@ struct scene {
 
 #define SCENE_BYTES (4 * 1024 * 1024)
 
-static void open_scene(struct scene *s, unsigned size, unsigned publishers) {
-  *s = (struct scene){.pool = tern_pool_new(), .bytes = malloc(SCENE_BYTES)};
-  assert_non_null(s->pool);
+/* As subscribers of dialect_raw and of NATS get them. */
+static void add_kind(struct shape *shape, const char *subject, unsigned size) {
+  struct frame frame = {.subject = subject, .filter = subject, .sid = "1", .size = size};
+  assert_int_equal(shape_add(shape, &frame), 0);
+}
+
+static void open_checker(struct scene *s, unsigned publishers, enum share share) {
+  s->bytes = malloc(SCENE_BYTES);
   assert_non_null(s->bytes);
-  assert_true(shape_init(&s->shape, "bench.subject", size));
-  assert_int_equal(checker_init(&s->checker, &s->shape, publishers, s->pool), 0);
+  assert_int_equal(checker_init(&s->checker, &s->shape, publishers, share), 0);
   for (unsigned i = 0; i < 3; i++)
     assert_int_equal(batch_init(&s->single[i], &s->shape, i, 1, true), 0);
+}
+
+static void open_scene(struct scene *s, unsigned size, unsigned publishers) {
+  *s = (struct scene){.len = 0};
+  assert_int_equal(shape_init(&s->shape, &dialect_nats, 1, size), 0);
+  add_kind(&s->shape, "bench.subject", size);
+  open_checker(s, publishers, SHARE_ALL);
 }
 
 static void close_scene(struct scene *s) {
   checker_free(&s->checker);
   for (unsigned i = 0; i < 3; i++)
     batch_free(&s->single[i]);
-  tern_pool_free(s->pool);
+  shape_free(&s->shape);
   free(s->bytes);
 }
 
@@ -48,13 +61,16 @@ static void add_bytes(struct scene *s, const char *bytes, size_t len) {
   s->len += len;
 }
 
+static void add_text(struct scene *s, const char *text) { add_bytes(s, text, strlen(text)); }
+
 /* Adds a message; returns its first byte of payload. */
 static char *add(struct scene *s, unsigned publisher, uint64_t number) {
-  struct batch *frame = &s->single[publisher];
-  assert_int_equal(frame->frames, 1);
-  batch_number(frame, number);
-  add_bytes(s, frame->bytes, frame->frame_bytes);
-  return s->bytes + s->len - frame->frame_bytes + frame->payload_at;
+  struct batch *batch = &s->single[publisher];
+  unsigned frame = (unsigned)(number % batch->frames);
+  uint32_t from = frame > 0 ? batch->end[frame - 1] : 0;
+  batch_number(batch, number - frame);
+  add_bytes(s, batch->bytes + from, batch->end[frame] - from);
+  return s->bytes + s->len - (batch->end[frame] - batch->payload[frame]);
 }
 
 static void add_range(struct scene *s, uint64_t from, uint64_t to) {
@@ -118,7 +134,7 @@ static void whole_batches_are_numbered_as_single_messages_are(void **state) {
     assert_int_equal(batch_init(&batch, &s.shape, 0, 100000, true), 0);
     for (uint64_t first = 0; first < 5 * batch.frames; first += batch.frames) {
       batch_number(&batch, first);
-      add_bytes(&s, batch.bytes, batch.frames * batch.frame_bytes);
+      add_bytes(&s, batch.bytes, batch.end[batch.frames - 1]);
       feed(&s, 4096);
     }
     expect_found(&s, (struct findings){.received = 5 * batch.frames});
@@ -136,8 +152,8 @@ static void published_frames_are_what_a_server_understands(void **state) {
   open_scene(&s, 20, 1);
   assert_int_equal(batch_init(&batch, &s.shape, 0, 10000, false), 0);
   assert_true(batch.frames > 1);
-  tern_nats_init(&parser, TERN_NATS_FROM_CLIENT, s.pool);
-  tern_nats_feed(&parser, &(struct tern_chunk){.data = batch.bytes, .len = batch.frames * batch.frame_bytes});
+  tern_nats_init(&parser, TERN_NATS_FROM_CLIENT, NULL);
+  tern_nats_feed(&parser, &(struct tern_chunk){.data = batch.bytes, .len = batch.end[batch.frames - 1]});
   for (unsigned i = 0; i < batch.frames; i++) {
     assert_int_equal(tern_nats_next(&parser, &op), 1);
     assert_int_equal(op.verb, TERN_NATS_PUB);
@@ -287,7 +303,7 @@ static void a_message_of_another_size_or_subject_is_found(void **state) {
       struct scene s;
       open_scene(&s, 16, 1);
       add_range(&s, 0, 5);
-      add_bytes(&s, strangers[i], strlen(strangers[i]));
+      add_text(&s, strangers[i]);
       add_range(&s, 5, 10);
       feed(&s, piece);
       expect_found(&s, (struct findings){.received = 11, .altered = 1});
@@ -301,19 +317,19 @@ static void other_operations_may_come_in_between(void **state) {
   for (size_t piece = 1; piece < 60; piece++) {
     struct scene s;
     open_scene(&s, 16, 1);
-    add_bytes(&s, "PING\r\n", 6);
+    add_text(&s, "PING\r\n");
     add_range(&s, 0, 3);
-    add_bytes(&s, "PING\r\nPONG\r\n", 12);
+    add_text(&s, "PING\r\nPONG\r\n");
     add_range(&s, 3, 6);
     add_bytes(&s, "INFO {\"ldm\":true}\r\n", 19);
-    add_bytes(&s, "-ERR 'Slow Consumer'\r\n", 22);
+    add_text(&s, "-ERR 'Slow Consumer'\r\n");
     add_range(&s, 6, 9);
-    add_bytes(&s, "PONG\r\n", 6);
+    add_text(&s, "PONG\r\n");
     feed(&s, piece);
     expect_found(&s, (struct findings){.received = 9});
     assert_int_equal(s.checker.pings, 2);
     assert_int_equal(s.checker.pongs, 2);
-    assert_string_equal(s.checker.error, "'Slow Consumer'");
+    assert_string_equal(s.checker.error, "the server answered -ERR 'Slow Consumer'");
     close_scene(&s);
   }
 }
@@ -326,19 +342,155 @@ static void what_is_not_the_protocol_is_an_error(void **state) {
   close_scene(&s);
 }
 
-static void sizes_and_subjects_out_of_bounds_are_refused(void **state) {
+static void kinds_may_take_turns(void **state) {
+  (void)state;
+  for (unsigned publishers = 1; publishers <= 3; publishers += 2) {
+    for (size_t piece = 1; piece < 100000; piece *= 11) {
+      struct scene s = {.len = 0};
+      uint64_t next[3] = {0};
+      unsigned random = 1;
+      assert_int_equal(shape_init(&s.shape, &dialect_nats, 3, 16), 0);
+      add_kind(&s.shape, "bench.0", 16);
+      add_kind(&s.shape, "bench.1", 1000);
+      add_kind(&s.shape, "bench.two", 20);
+      open_checker(&s, publishers, SHARE_ALL);
+      for (unsigned i = 0; i < 300; i++) {
+        random = random * 1103515245 + 12345;
+        unsigned publisher = (random >> 16) % publishers;
+        add(&s, publisher, next[publisher]++);
+      }
+      feed(&s, piece);
+      expect_found(&s, (struct findings){.received = 300});
+      add(&s, 0, next[0] + 1); /* what comes after a loss is still recognised */
+      add(&s, 0, next[0] + 2);
+      feed(&s, piece);
+      expect_found(&s, (struct findings){.received = 302, .lost = 1});
+      close_scene(&s);
+    }
+  }
+}
+
+static void a_message_of_another_kind_than_its_number_says_is_found(void **state) {
+  (void)state;
+  struct scene s = {.len = 0};
+  assert_int_equal(shape_init(&s.shape, &dialect_nats, 2, 16), 0);
+  add_kind(&s.shape, "bench.0", 16);
+  add_kind(&s.shape, "bench.1", 16);
+  open_checker(&s, 1, SHARE_ALL);
+  add_range(&s, 0, 4);
+  add(&s, 0, 4)[-8] = '1'; /* bench.0 1 16CRLF becomes bench.1 */
+  add_range(&s, 5, 8);
+  feed(&s, 64);
+  assert_int_equal(s.checker.found.received, 8);
+  assert_int_equal(s.checker.found.altered, 1);
+  close_scene(&s);
+}
+
+/* Two subscribers that share: which of them gets what, 0, 1, or 2 for both. */
+static struct findings shared(const char *who) {
+  struct scene s[2];
+  struct checker *checkers[2];
+  struct findings sum = {0};
+  for (unsigned i = 0; i < 2; i++) {
+    open_scene(&s[i], 16, 1);
+    s[i].checker.share = SHARE_SOME;
+    checkers[i] = &s[i].checker;
+    for (unsigned number = 0; who[number] != '\0'; number++) {
+      if (who[number] == (char)('0' + i) || who[number] == '2') add(&s[i], 0, number);
+    }
+    feed(&s[i], 100);
+  }
+  checkers_merge(checkers, 2, 0, strlen(who));
+  for (unsigned i = 0; i < 2; i++) {
+    findings_add(&sum, &s[i].checker.found);
+    close_scene(&s[i]);
+  }
+  return sum;
+}
+
+static void who_shares_gets_each_once(void **state) {
+  (void)state;
+  static const char many[] = "0110100110010110100101100110100110010110011010010110100110010110";
+  struct findings found = shared("0011010001");
+  assert_int_equal(found.received, 10);
+  assert_int_equal(found.lost + found.doubled + found.reordered + found.altered, 0);
+  found = shared(many);
+  assert_int_equal(found.received, 64);
+  assert_int_equal(found.lost + found.doubled, 0);
+  found = shared("001-01-02-1");
+  assert_int_equal(found.lost, 3);
+  assert_int_equal(found.doubled, 1);
+}
+
+static void who_shares_gets_it_in_order_and_once(void **state) {
+  (void)state;
+  struct scene s;
+  struct checker *checker = &s.checker;
+  open_scene(&s, 16, 1);
+  s.checker.share = SHARE_SOME;
+  add(&s, 0, 3);
+  add(&s, 0, 7);
+  add(&s, 0, 5); /* reordered */
+  add(&s, 0, 7); /* doubled */
+  add(&s, 0, 9);
+  feed(&s, 64);
+  expect_found(&s, (struct findings){.received = 5, .reordered = 1, .doubled = 1});
+  checkers_merge(&checker, 1, 0, 10);
+  expect_found(&s, (struct findings){.received = 5, .reordered = 1, .doubled = 1, .lost = 6});
+  close_scene(&s);
+}
+
+static void where_order_does_not_count_the_rest_does(void **state) {
+  (void)state;
+  struct scene s;
+  struct checker *checker = &s.checker;
+  open_scene(&s, 16, 1);
+  s.checker.share = SHARE_ANYHOW;
+  add(&s, 0, 2);
+  add(&s, 0, 1);
+  add(&s, 0, 4);
+  add(&s, 0, 1);
+  feed(&s, 64);
+  checkers_merge(&checker, 1, 0, 5);
+  expect_found(&s, (struct findings){.received = 4, .doubled = 1, .lost = 2});
+  close_scene(&s);
+}
+
+static void redis_messages_are_checked_too(void **state) {
+  (void)state;
+  static const char *const filters[] = {"bench.subject", "bench.>"};
+  for (size_t f = 0; f < 2; f++) {
+    for (size_t piece = 1; piece < 200; piece += 37) {
+      struct scene s = {.len = 0};
+      struct frame frame = {.subject = "bench.subject", .filter = filters[f], .size = 16};
+      assert_int_equal(shape_init(&s.shape, &dialect_redis, 1, 16), 0);
+      assert_int_equal(shape_add(&s.shape, &frame), 0);
+      open_checker(&s, 1, SHARE_ALL);
+      add_text(&s, "*3\r\n$9\r\nsubscribe\r\n$5\r\nbench\r\n:1\r\n");
+      add_range(&s, 0, 5);
+      add_text(&s, "*2\r\n$4\r\npong\r\n$0\r\n\r\n+PONG\r\n:17\r\n");
+      add_range(&s, 6, 9);
+      add_text(&s, "-ERR no\r\n");
+      feed(&s, piece);
+      expect_found(&s, (struct findings){.received = 8, .lost = 1});
+      assert_int_equal(s.checker.pongs, 2);
+      assert_string_equal(s.checker.error, "the server answered -ERR ERR no");
+      close_scene(&s);
+    }
+  }
+}
+
+static void lines_and_payloads_out_of_bounds_are_refused(void **state) {
   (void)state;
   struct shape shape;
-  char long_subject[SUBJECT_MAX_BYTES + 2];
-  memset(long_subject, 'x', sizeof long_subject - 1);
-  long_subject[sizeof long_subject - 1] = '\0';
-  assert_false(shape_init(&shape, "s", PAYLOAD_MIN_BYTES - 1));
-  assert_false(shape_init(&shape, "s", PAYLOAD_MAX_BYTES + 1));
-  assert_false(shape_init(&shape, "", 16));
-  assert_false(shape_init(&shape, "a b", 16));
-  assert_false(shape_init(&shape, "a\r\nPUB", 16));
-  assert_false(shape_init(&shape, long_subject, 16));
-  assert_true(shape_init(&shape, long_subject + 1, PAYLOAD_MAX_BYTES));
+  char subject[LINE_MAX_BYTES];
+  memset(subject, 'x', sizeof subject - 1);
+  subject[sizeof subject - 1] = '\0';
+  assert_int_equal(shape_init(&shape, &dialect_nats, 2, 16), 0);
+  assert_int_equal(shape_add(&shape, &(struct frame){.subject = subject, .sid = "1", .size = 16}), -EINVAL);
+  assert_int_equal(shape_add(&shape, &(struct frame){.subject = "s", .sid = "1", .size = 15}), -EINVAL);
+  assert_int_equal(shape_add(&shape, &(struct frame){.subject = "s", .sid = "1", .size = 16}), 0);
+  shape_free(&shape);
 }
 
 int main(void) {
@@ -357,7 +509,13 @@ int main(void) {
       cmocka_unit_test(a_message_of_another_size_or_subject_is_found),
       cmocka_unit_test(other_operations_may_come_in_between),
       cmocka_unit_test(what_is_not_the_protocol_is_an_error),
-      cmocka_unit_test(sizes_and_subjects_out_of_bounds_are_refused),
+      cmocka_unit_test(kinds_may_take_turns),
+      cmocka_unit_test(a_message_of_another_kind_than_its_number_says_is_found),
+      cmocka_unit_test(who_shares_gets_each_once),
+      cmocka_unit_test(who_shares_gets_it_in_order_and_once),
+      cmocka_unit_test(where_order_does_not_count_the_rest_does),
+      cmocka_unit_test(redis_messages_are_checked_too),
+      cmocka_unit_test(lines_and_payloads_out_of_bounds_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

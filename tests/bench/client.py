@@ -118,7 +118,7 @@ class Forwarder(unittest.TestCase):
         with forwarder() as url:
             done = pubsub(url, "--seconds", "2.5")
             self.assertEqual(done.returncode, 0, done.errors)
-            self.assertRegex(done.errors, r"(?m)^ +\d+\.\d s  sent \d+  received \d+  \d+ msg/s$")
+            self.assertRegex(done.errors, r"(?m)^ +\d+\.\d s  sent \d+  received \d+  \d+ msg/s  \d+ s left$")
             self.assertNotIn("\r", done.errors)
 
     def test_interrupted_is_partial(self):
@@ -245,6 +245,7 @@ class Failures(unittest.TestCase):
         def serve(server):
             connection = server.accept()
             seen.append(greet(connection))
+            connection.close()
         with Server(serve) as server:
             pubsub(f"nats://anna:secret@127.0.0.1:{server.port}", "--quiet")
         self.assertRegex(seen[0], rb'^CONNECT \{.*"user":"anna","pass":"secret".*\}\r\nSUB bench 1\r\nPING\r\n$')
@@ -300,7 +301,7 @@ class Failures(unittest.TestCase):
             subscriber.sendall(b"PING\r\n")
             answers.append(read_until(subscriber, b"PONG\r\n"))
             data = read_until(publisher, b"\r\nPING\r\n")
-            data += read_until(publisher, b"PONG\r\n") if b"\r\nPONG\r\n" not in data else b""
+            data += read_until(publisher, b"PONG\r\n") if b"PONG\r\n" not in data else b""
             answers.append(data)
             publisher.sendall(b"PONG\r\n")
             subscriber.sendall(b"MSG bench 1 16\r\n" + data.split(b"PUB bench 16\r\n")[1][:18])
@@ -321,7 +322,7 @@ class Failures(unittest.TestCase):
             done = run("pubsub", *wrong)
             self.assertEqual((done.returncode, done.stdout), (2, b""), wrong)
             self.assertIn(b"usage: tern-bench pubsub", done.stderr)
-        self.assertEqual(pubsub("raw://127.0.0.1:1", "--pubs", "2").returncode, 2)
+        self.assertEqual(pubsub("raw://127.0.0.1:1", "--pubs", "2").returncode, 3)
         self.assertEqual(run().returncode, 2)
         self.assertEqual(run("pubsub", "--help").returncode, 0)
 

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One non-blocking connection.
+ *
+ *     IDLE --conn_dial--> DIALLING --writable--> GREETING --PONG--> READY --conn_close--> IDLE
+ *
+ *     nats:  <- INFO   -> CONNECT [SUB] PING   <- PONG
+ *     redis:           -> INFO [SUBSCRIBE] PING   <- PONG
+ *     raw:             -> P, S or E and LF     <- +
+ *
+ * Input is read into the thread's buffer, which stays in the cache, and given to the role; what the role leaves (an
+ * incomplete operation) is kept by the connection. Only when that is large the connection reads into memory of its own.
+ *
+ * Output is sent by the role itself, from batches encoded before. What has to be said in between (PING, PONG,
+ * subscriptions) waits while a batch is under way (streaming), so that it never lands inside a frame.
+ *
+ * A send that fails is reported after what the server still had to say has been read: it often says why.
+ *
+ * Thread: the connection's. Does not reconnect: a server that goes away is a result.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cpu.h"
+#include "engine.h"
+
+#define REST_SMALL_BYTES  (64 * 1024)
+#define GREETING_NS       UINT64_C(5000000000)
+#define DIALLING_MAX      64
+#define CONTROL_MAX_BYTES (64 * 1024 * 1024)
+
+static_assert(SCRATCH_BYTES == REST_SMALL_BYTES + RECEIVE_BYTES, "what is left and what comes");
+
+static const struct dialect *dialect_of(const struct conn *conn) {
+  return conn->thread->engine->target->dialect;
+}
+
+static void set_error(struct conn *conn, bool from_server, const char *format, va_list args) {
+  struct engine *engine = conn->thread->engine;
+  pthread_mutex_lock(&engine->lock);
+  if (engine->error[0] == '\0' || (from_server && !engine->error_from_server)) {
+    vsnprintf(engine->error, sizeof engine->error, format, args);
+    engine->error_from_server = from_server;
+  }
+  pthread_mutex_unlock(&engine->lock);
+  /* release: pairs with engine_failed's acquire; whoever sees it finds the error */
+  atomic_store_explicit(&engine->failed, true, memory_order_release);
+  conn_close(conn);
+}
+
+void conn_fail(struct conn *conn, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  set_error(conn, false, format, args);
+  va_end(args);
+}
+
+void conn_refused(struct conn *conn, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  set_error(conn, true, format, args);
+  va_end(args);
+}
+
+void conn_done(struct conn *conn, enum phase phase) { tern_counter_add(&conn->thread->done[phase], 1); }
+
+/* ---- Opening and closing ---- */
+
+void conn_dial(struct conn *conn) {
+  struct thread *thread = conn->thread;
+  conn->next = NULL;
+  if (thread->dial_first == NULL)
+    thread->dial_first = conn;
+  else
+    thread->dial_last->next = conn;
+  thread->dial_last = conn;
+}
+
+static void cannot_connect(struct conn *conn, int error) {
+  const struct target *target = conn->thread->engine->target;
+  const char *advice = error == EADDRNOTAVAIL ? " (all ports of this address are in use: wait a minute)"
+                       : error == EMFILE      ? " (raise the limit: ulimit -n)"
+                                              : "";
+  if (target->path[0] != '\0')
+    conn_fail(conn, "cannot connect to %s: %s%s", target->path, strerror(error), advice);
+  else
+    conn_fail(conn, "cannot connect to %s:%s: %s%s", target->host, target->port, strerror(error), advice);
+}
+
+/* Watches for what the connection waits for. */
+static void watch(struct conn *conn) {
+  bool output = conn->state == CONN_DIALLING || conn->control_len > 0 || conn->wants_output;
+  uint32_t wanted = (conn->deaf ? 0 : (uint32_t)EPOLLIN) | (output ? (uint32_t)EPOLLOUT : 0);
+  if (conn->fd < 0 || wanted == conn->interest) return;
+  struct epoll_event event = {.events = wanted, .data.ptr = conn};
+  conn->interest = wanted;
+  epoll_ctl(conn->thread->epoll, EPOLL_CTL_MOD, conn->fd, &event);
+}
+
+static void dial_now(struct conn *conn) {
+  struct thread *thread = conn->thread;
+  conn->dialled_ns = now_ns();
+  conn->fd = target_connect(thread->engine->target, conn->number);
+  if (conn->fd < 0 && errno == EAGAIN) { /* a Unix socket's queue is full */
+    conn_dial(conn);
+    thread->retry = true;
+    return;
+  }
+  if (conn->fd < 0) {
+    cannot_connect(conn, errno);
+    return;
+  }
+  conn->state = CONN_DIALLING;
+  conn->interest = EPOLLIN | EPOLLOUT;
+  thread->dialling++;
+  struct epoll_event event = {.events = conn->interest, .data.ptr = conn};
+  if (epoll_ctl(thread->epoll, EPOLL_CTL_ADD, conn->fd, &event) < 0)
+    conn_fail(conn, "epoll: %s", strerror(errno));
+}
+
+void conn_dial_some(struct thread *thread) {
+  thread->retry = false;
+  while (thread->dial_first != NULL && thread->dialling < DIALLING_MAX && !thread->retry) {
+    struct conn *conn = thread->dial_first;
+    thread->dial_first = conn->next;
+    dial_now(conn);
+  }
+}
+
+void conn_close(struct conn *conn) {
+  if (conn->state == CONN_DIALLING || conn->state == CONN_GREETING) conn->thread->dialling--;
+  if (conn->fd >= 0) close(conn->fd);
+  conn->fd = -1;
+  conn->state = CONN_IDLE;
+  conn->said_hello = conn->deaf = conn->streaming = conn->wants_output = false;
+  conn->broken = 0;
+  conn->rest_len = conn->control_len = 0;
+  conn->due_ns = UINT64_MAX;
+}
+
+void conn_free(struct conn *conn) {
+  if (conn->fd >= 0) close(conn->fd);
+  free(conn->rest);
+  free(conn->control);
+  free(conn);
+}
+
+/* ---- Output ---- */
+
+size_t conn_send(struct conn *conn, const char *data, size_t len) {
+  if (conn->fd < 0 || conn->broken != 0) return 0;
+  ssize_t n = send(conn->fd, data, len, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN && errno != EINTR) conn->broken = errno;
+  return n > 0 ? (size_t)n : 0;
+}
+
+static void flush_control(struct conn *conn) {
+  if (conn->control_len == 0 || conn->streaming) return;
+  size_t sent = conn_send(conn, conn->control, conn->control_len);
+  conn->control_len -= sent;
+  memmove(conn->control, conn->control + sent, conn->control_len);
+}
+
+void conn_say(struct conn *conn, const char *text, size_t len) {
+  size_t wanted = conn->control_len + len;
+  if (conn->control_len == 0 && !conn->streaming) { /* mostly there is no need to copy */
+    size_t sent = conn_send(conn, text, len);
+    text += sent;
+    len -= sent;
+    wanted = len;
+  }
+  if (len == 0 || conn->fd < 0) return;
+  if (wanted > conn->control_size) {
+    size_t size = wanted * 2 + 256;
+    char *more = size <= CONTROL_MAX_BYTES ? realloc(conn->control, size) : NULL;
+    if (more == NULL) {
+      conn_fail(conn, "the server does not read");
+      return;
+    }
+    conn->control = more;
+    conn->control_size = size;
+  }
+  memcpy(conn->control + conn->control_len, text, len);
+  conn->control_len += len;
+  watch(conn);
+}
+
+void conn_turn(struct conn *conn) {
+  flush_control(conn);
+  if (conn->state == CONN_READY && conn->role->output != NULL &&
+      (conn->control_len == 0 || conn->streaming)) {
+    conn->due_ns = conn->role->output(conn);
+    conn->wants_output = conn->due_ns == OUTPUT_WHEN_POSSIBLE;
+    if (!conn->wants_output && conn->due_ns < conn->thread->next_ns) conn->thread->next_ns = conn->due_ns;
+    if (conn->fd < 0) return;
+    flush_control(conn);
+  }
+  watch(conn);
+}
+
+/* ---- Greeting ---- */
+
+static void say_hello(struct conn *conn) {
+  const struct dialect *dialect = dialect_of(conn);
+  char subscription[LINE_MAX_BYTES] = "";
+  int len = conn->role->greet != NULL ? conn->role->greet(conn, subscription, sizeof subscription) : 0;
+  char *hello = dialect->hello(conn->thread->engine->target, conn->role->purpose), *text = NULL;
+  int whole = -1;
+  if (hello != NULL && len < LINE_MAX_BYTES)
+    whole = asprintf(&text, "%s%s%s", hello, subscription, dialect->ping);
+  free(hello);
+  conn->said_hello = true;
+  if (whole < 0) {
+    conn_fail(conn, "out of memory");
+    return;
+  }
+  conn_say(conn, text, (size_t)whole);
+  free(text);
+}
+
+/* Bytes that come before everything else. */
+static int64_t greet(struct conn *conn, const char *data, size_t len) {
+  struct event event;
+  struct engine *engine = conn->thread->engine;
+  int64_t used = conn_take(conn, data, len, &event);
+  if (used <= 0 || conn->fd < 0) return used;
+  if (event.kind == EVENT_HELLO) {
+    if (conn->number == 0) dialect_of(conn)->identify(event.text, engine->server, engine->version);
+    if (!conn->said_hello) say_hello(conn);
+  }
+  if (event.kind != EVENT_PONG || !conn->said_hello) return used;
+  conn->state = CONN_READY;
+  conn->thread->dialling--;
+  if (!conn->role->late)
+    conn_done(conn, conn->role->purpose == PURPOSE_RECEIVE ? PHASE_RECEIVERS : PHASE_SENDERS);
+  if (conn->role->ready != NULL) conn->role->ready(conn);
+  return used;
+}
+
+static void connected(struct conn *conn) {
+  int error = 0;
+  socklen_t len = sizeof error;
+  getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+  if (error != 0) {
+    cannot_connect(conn, error);
+    return;
+  }
+  conn->state = CONN_GREETING;
+  if (!dialect_of(conn)->greets) say_hello(conn);
+  watch(conn);
+}
+
+void conn_check(struct conn *conn, uint64_t now) {
+  if (conn->state != CONN_DIALLING && conn->state != CONN_GREETING) return;
+  if (now - conn->dialled_ns < GREETING_NS) return;
+  if (conn->state == CONN_DIALLING)
+    cannot_connect(conn, ETIMEDOUT);
+  else
+    conn_fail(conn, "the server did not answer in time");
+}
+
+/* ---- Input ---- */
+
+int64_t conn_take(struct conn *conn, const char *data, size_t len, struct event *event) {
+  const struct dialect *dialect = dialect_of(conn);
+  int64_t used = dialect->next(data, len, event);
+  if (used <= 0) return used;
+  if (event->kind == EVENT_PING) conn_say(conn, dialect->pong, strlen(dialect->pong));
+  if (event->kind == EVENT_ERROR)
+    conn_refused(conn, "the server answered -ERR %.*s", (int)event->text.len, event->text.ptr);
+  return used;
+}
+
+/* Keeps what was not used. */
+static bool keep(struct conn *conn, const char *data, size_t len) {
+  if (len > conn->rest_size) {
+    size_t size = len + len / 2 + 256;
+    char *more = realloc(conn->rest, size); /* data is not in there: it would not be longer */
+    if (more == NULL) {
+      conn_fail(conn, "out of memory");
+      return false;
+    }
+    conn->rest = more;
+    conn->rest_size = size;
+  }
+  memmove(conn->rest, data, len);
+  conn->rest_len = len;
+  return true;
+}
+
+/* Where to read the next bytes: behind what is left. NULL: out of memory. */
+static char *room(struct conn *conn) {
+  if (conn->rest_len <= REST_SMALL_BYTES) {
+    if (conn->rest_len > 0) memcpy(conn->thread->scratch, conn->rest, conn->rest_len);
+    return conn->thread->scratch;
+  }
+  size_t size = conn->rest_len + RECEIVE_BYTES;
+  if (size > conn->rest_size) {
+    char *more = realloc(conn->rest, size * 2);
+    if (more == NULL) return NULL;
+    conn->rest = more;
+    conn->rest_size = size * 2;
+  }
+  return conn->rest;
+}
+
+/* Gives bytes to whoever they are for; what is left is kept. */
+static void give(struct conn *conn, const char *data, size_t len) {
+  size_t at = 0;
+  while (at < len) {
+    int fd = conn->fd;
+    int64_t used = conn->state == CONN_READY ? conn->role->input(conn, data + at, len - at)
+                                             : greet(conn, data + at, len - at);
+    if (conn->fd != fd || conn->state == CONN_IDLE) return; /* closed meanwhile */
+    if (used < 0) {
+      conn_fail(conn,
+                conn->state == CONN_READY ? "the server sent something that is not the %s protocol"
+                                          : "the server does not speak the %s protocol",
+                dialect_of(conn)->protocol);
+      return;
+    }
+    if (used == 0) break;
+    at += (size_t)used;
+  }
+  keep(conn, data + at, len - at);
+}
+
+/* Reads once. Returns false when there is nothing to read (any more). */
+static bool receive(struct conn *conn) {
+  size_t have = conn->rest_len;
+  char *buffer = room(conn);
+  if (buffer == NULL) {
+    conn_fail(conn, "out of memory");
+    return false;
+  }
+  ssize_t n = recv(conn->fd, buffer + have, RECEIVE_BYTES, 0);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (n <= 0) {
+    int error = errno;
+    bool fine = conn->role->eof != NULL && conn->state == CONN_READY && conn->role->eof(conn);
+    if (fine)
+      conn_close(conn);
+    else if (n == 0)
+      conn_fail(conn, "the server closed the connection");
+    else
+      conn_fail(conn, "receiving: %s", strerror(error));
+    return false;
+  }
+  conn->thread->now_ns = now_ns();
+  give(conn, buffer, have + (size_t)n);
+  return conn->fd >= 0;
+}
+
+void conn_event(struct conn *conn, uint32_t events) {
+  if (conn->fd < 0) return;
+  if (conn->state == CONN_DIALLING) {
+    if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) connected(conn);
+    return;
+  }
+  bool broken = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  if (conn->deaf && broken) {
+    (void)conn->role->eof(conn);
+    conn_close(conn);
+    return;
+  }
+  if ((events & EPOLLIN) != 0 || broken) receive(conn);
+  if (conn->fd >= 0) conn_turn(conn);
+  if (conn->fd < 0 || conn->broken == 0) return;
+  int error = conn->broken;
+  while (receive(conn))
+    ;
+  if (conn->fd >= 0) conn_fail(conn, "sending: %s", strerror(error));
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options: one table says of each its name, where its value goes, what is possible and what it means. All scenarios
+ * have the same; one that a scenario has no use for is read and ignored.
+ *
+ * Thread: main.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+#define SECONDS_DEFAULT 5
+#define WINDOW_DEFAULT  16000000
+#define PEERS_MAX       65536
+
+enum value { VALUE_COUNT, VALUE_BIG, VALUE_REAL, VALUE_TEXT, VALUE_FLAG };
+
+static const struct spec {
+  const char *name;
+  const char *argument; /* NULL: a flag */
+  const char *meaning;
+  enum value value;
+  size_t at;
+  double min, max;
+  bool local; /* where, and how it is shown: not part of the command to repeat */
+} specs[] = {
+#define AT(field) offsetof(struct options, field)
+    {"server", "URL",
+     "nats://[USER:PASSWORD@]HOST:PORT, unix:///PATH, redis://HOST:PORT, or\n"
+     "raw://HOST:PORT for tern-bench forward (default nats://127.0.0.1:4222)",
+     VALUE_TEXT, AT(url), 0, 0, true},
+    {"user", "NAME", "", VALUE_TEXT, AT(user), 0, 0, true},
+    {"password", "TEXT", "", VALUE_TEXT, AT(password), 0, 0, true},
+    {"token", "TEXT", "", VALUE_TEXT, AT(token), 0, 0, true},
+    {"size", "BYTES", "payload, from 8", VALUE_COUNT, AT(size), PAYLOAD_MIN_BYTES, PAYLOAD_MAX_BYTES, false},
+    {"msgs", "N", "messages (requests) of each publisher; k and m allowed", VALUE_BIG, AT(messages), 1, 1e15,
+     false},
+    {"seconds", "S", "how long (default 5, unless --msgs is given)", VALUE_REAL, AT(seconds), 0.001, 86400,
+     false},
+    {"rate", "N", "messages per second of all publishers together (default: as fast as possible)", VALUE_REAL,
+     AT(rate), 0.001, 1e9, false},
+    {"pubs", "N", "publishers (requesters)", VALUE_COUNT, AT(publishers), 1, PUBLISHERS_MAX, false},
+    {"subs", "N", "subscribers (responders)", VALUE_COUNT, AT(subscribers), 0, PEERS_MAX, false},
+    {"subject", "NAME", "(default bench)", VALUE_TEXT, AT(subject), 0, 0, false},
+    {"subjects", "N", "wildcard: subjects; subscribe: subscriptions", VALUE_COUNT, AT(subjects), 1, 1e8,
+     false},
+    {"in-flight", "N", "request: requests of each requester at a time", VALUE_COUNT, AT(in_flight), 1, 65536,
+     false},
+    {"connections", "N", "idle: how many; storm: how many at a time", VALUE_COUNT, AT(connections), 1, 1e7,
+     false},
+    {"churn-rate", "N", "churn: pairs of SUB and UNSUB per second", VALUE_REAL, AT(churn_rate), 1, 1e8,
+     false},
+    {"window", "BYTES", "under way to each subscriber when unpaced; 0: any number (default 16m)", VALUE_BIG,
+     AT(window), 0, 1e15, false},
+    {"threads", "N", "client threads (default: processors, up to 16)", VALUE_COUNT, AT(threads), 1, 256,
+     false},
+    {"pid", "PID", "the broker's process, to report its CPU time (default: found when local)", VALUE_COUNT,
+     AT(pid), 1, INT32_MAX, true},
+    {"label", "TEXT", "name of the measurement (default: the server's)", VALUE_TEXT, AT(label), 0, 0, true},
+    {"json", NULL, "print the result as one line of JSON", VALUE_FLAG, AT(json), 0, 0, true},
+    {"json-file", "FILE", "write it there as well", VALUE_TEXT, AT(json_file), 0, 0, true},
+    {"csv", "FILE", "", VALUE_TEXT, AT(csv), 0, 0, true},
+    {"html", "FILE", "", VALUE_TEXT, AT(html), 0, 0, true},
+    {"quiet", NULL, "no progress", VALUE_FLAG, AT(quiet), 0, 0, true},
+    {"help", NULL, "", VALUE_FLAG, AT(help), 0, 0, true},
+#undef AT
+};
+#define SPECS (sizeof specs / sizeof specs[0])
+
+bool parse_number(const char *text, double min, double max, double *out) {
+  char *end;
+  errno = 0;
+  if ((*text < '0' || *text > '9') && *text != '.') return false;
+  double value = strtod(text, &end);
+  double unit = *end == 'k' ? 1e3 : *end == 'm' ? 1e6 : 1;
+  if (unit > 1) end++;
+  if (errno != 0 || *end != '\0') return false;
+  *out = value * unit;
+  return *out >= min && *out <= max;
+}
+
+/* Puts a value where it belongs. */
+static bool set(struct options *options, const struct spec *spec, const char *value) {
+  char *to = (char *)options + spec->at;
+  double number = 0;
+  bool flag = true;
+  if (spec->value == VALUE_TEXT) {
+    memcpy(to, &value, sizeof value);
+    return true;
+  }
+  if (spec->value == VALUE_FLAG) {
+    memcpy(to, &flag, sizeof flag);
+    return true;
+  }
+  if (!parse_number(value, spec->min, spec->max, &number)) return false;
+  uint64_t big = (uint64_t)number;
+  unsigned count = (unsigned)big;
+  if (spec->value == VALUE_REAL) memcpy(to, &number, sizeof number);
+  if (spec->value == VALUE_REAL) return true;
+  if ((double)big != number) return false;
+  if (spec->value == VALUE_BIG) memcpy(to, &big, sizeof big);
+  if (spec->value == VALUE_COUNT) memcpy(to, &count, sizeof count);
+  return true;
+}
+
+/* Adds an option to the command that repeats the measurement. */
+static void note(struct options *options, const struct spec *spec, const char *value) {
+  size_t len = strlen(options->command), room = sizeof options->command - len;
+  if (spec->local) return;
+  snprintf(options->command + len, room, " --%s %s", spec->name, value);
+}
+
+/* The server, and as whom. */
+static bool find_target(struct options *options, char *error, size_t size) {
+  struct target *target = &options->target;
+  const char *wrong = target_parse(target, options->url);
+  if (wrong != NULL) {
+    snprintf(error, size, "%s: %s", options->url, wrong);
+    return false;
+  }
+  int user = options->user != NULL ? snprintf(target->user, sizeof target->user, "%s", options->user) : 0;
+  int password = options->password != NULL
+                     ? snprintf(target->password, sizeof target->password, "%s", options->password)
+                     : 0;
+  int token =
+      options->token != NULL ? snprintf(target->token, sizeof target->token, "%s", options->token) : 0;
+  bool fits = (size_t)user < sizeof target->user && (size_t)password < sizeof target->password &&
+              (size_t)token < sizeof target->token;
+  if (!fits) snprintf(error, size, "the user, password or token is too long");
+  return fits;
+}
+
+bool options_parse(struct options *options, int argc, char **argv, char *error, size_t size) {
+  struct option names[SPECS + 1] = {{NULL, 0, NULL, 0}};
+  for (size_t i = 0; i < SPECS; i++)
+    names[i] = (struct option){specs[i].name, specs[i].argument != NULL, NULL, (int)i + 256};
+  snprintf(options->command, sizeof options->command, "%s", argv[0]);
+  double seconds_default = options->seconds > 0 ? options->seconds : SECONDS_DEFAULT;
+  options->messages = UINT64_MAX;
+  options->window = WINDOW_DEFAULT;
+  options->seconds = 0;
+  optind = 0; /* getopt begins anew: a suite reads several command lines */
+  opterr = 0;
+  for (int option; (option = getopt_long(argc, argv, ":hs:", names, NULL)) != -1;) {
+    if (option == '?' || option == ':') {
+      snprintf(error, size, "%s: %s", argv[optind - 1],
+               option == '?' ? "no such option" : "a value is missing");
+      return false;
+    }
+    if (option == 'h') options->help = true;
+    if (option == 's') options->url = optarg;
+    if (option < 256) continue;
+    const struct spec *spec = &specs[option - 256];
+    if (!set(options, spec, optarg)) {
+      snprintf(error, size, "--%s: '%s' is not a possible value", spec->name, optarg);
+      return false;
+    }
+    note(options, spec, optarg);
+  }
+  if (options->help) return true;
+  if (optind < argc) {
+    snprintf(error, size, "%s: options begin with --", argv[optind]);
+    return false;
+  }
+  size_t len = strlen(options->subject);
+  if (len == 0 || len > SUBJECT_MAX_BYTES || strpbrk(options->subject, " \t\r\n*>") != NULL) {
+    snprintf(error, size, "--subject: '%s' is not a subject", options->subject);
+    return false;
+  }
+  if (options->seconds <= 0 && options->messages == UINT64_MAX) options->seconds = seconds_default;
+  return find_target(options, error, size);
+}
+
+void options_usage(const char *scenario, const char *about, bool help) {
+  FILE *to = help ? stdout : stderr;
+  fprintf(to, "usage: tern-bench %s [options]   %s\n", scenario, about);
+  for (size_t i = 0; i < SPECS; i++) {
+    const struct spec *spec = &specs[i];
+    const char *meaning = spec->meaning, *lf;
+    char left[64];
+    snprintf(left, sizeof left, "%s--%s %s", i == 0 ? "-s, " : "    ", spec->name,
+             spec->argument != NULL ? spec->argument : "");
+    fprintf(to, "  %-22s ", left);
+    for (; (lf = strchr(meaning, '\n')) != NULL; meaning = lf + 1)
+      fprintf(to, "%.*s\n%25s", (int)(lf - meaning), meaning, "");
+    fprintf(to, "%s\n", meaning);
+  }
+  fputs(
+      "exit code: 0 all delivered as sent, 1 lost, doubled, reordered or altered, 2 not run or not "
+      "complete\n",
+      to);
+}

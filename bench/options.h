@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The command line of a scenario. See options.c. */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "target.h"
+
+/** What was asked for. Scenarios set their defaults, then options_parse what the user wants. */
+struct options {
+  struct target target;
+  const char *url, *label, *subject;
+  const char *user, *password, *token;
+  const char *json_file, *csv, *html; /* NULL: none */
+  unsigned size, publishers, subscribers, subjects, in_flight, connections;
+  unsigned threads; /* 0: as many as there are processors, and no more than connections */
+  double rate;      /* messages per second of all publishers; 0: as fast as possible */
+  double churn_rate;
+  uint64_t messages; /* of each publisher; UINT64_MAX: until the time is over */
+  uint64_t window;   /* bytes sent to a subscriber and not received yet, at most; 0: no limit */
+  double seconds;    /* 0: until the messages are sent */
+  pid_t pid;         /* the broker's; 0: look for it */
+  bool json, quiet, help;
+  char command[512]; /* to repeat it, without where and how it is shown */
+};
+
+/** Reads the command line; argv[0] is the scenario's name. Returns false with the reason written. */
+bool options_parse(struct options *options, int argc, char **argv, char *error, size_t size);
+/** All options, for people. */
+void options_usage(const char *scenario, const char *about, bool help);
+/** Reads a number of at least min and at most max, with k or m behind it. */
+bool parse_number(const char *text, double min, double max, double *out);
+
+#endif

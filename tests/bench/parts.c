@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The load-test client's pacing, command line and URLs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dialect.h"
+#include "options.h"
+#include "pace.h"
+
+static void what_is_due_is_what_has_its_time(void **state) {
+  (void)state;
+  static const double rates[] = {0.5, 3, 1000, 33333, 1e6, 7e6};
+  for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+    struct pace pace = pace_of(1000000, rates[i], 1, 0);
+    assert_int_equal(pace_due(&pace, 0), 0);
+    assert_int_equal(pace_due(&pace, 999999), 0);
+    assert_int_equal(pace_due(&pace, 1000000), 1);
+    for (uint64_t n = 1; n < 4000000000; n = n * 3 + 1) {
+      assert_int_equal(pace_due(&pace, pace_time(&pace, n)), n + 1);
+      assert_int_equal(pace_due(&pace, pace_time(&pace, n) - 1), n);
+    }
+  }
+}
+
+static void a_rate_is_kept_for_days(void **state) {
+  (void)state;
+  struct pace pace = pace_of(5, 1e6 / 3, 1, 0);
+  assert_int_equal(pace_due(&pace, 5 + UINT64_C(86400) * 3 * 1000000000 - 1), UINT64_C(86400) * 1000000);
+}
+
+static void who_was_late_has_everything_to_send(void **state) {
+  (void)state;
+  struct pace pace = pace_of(0, 1000, 1, 0);
+  assert_int_equal(pace_due(&pace, 10 * 1000000), 11);
+  assert_int_equal(pace_due(&pace, 2000 * 1000000ull), 2001); /* and nothing is left out in between */
+}
+
+static void several_take_turns(void **state) {
+  (void)state;
+  uint64_t last = 0;
+  for (uint64_t n = 0; n < 100; n++) {
+    for (unsigned i = 0; i < 4; i++) {
+      struct pace pace = pace_of(1000, 1e6, 4, i);
+      uint64_t time = pace_time(&pace, n);
+      assert_int_equal(time, 1000 + (n * 4 + i) * 1000);
+      assert_true(time > last);
+      last = time;
+    }
+  }
+}
+
+static void without_a_rate_everything_is_due(void **state) {
+  (void)state;
+  struct pace pace = pace_of(1000, 0, 3, 2);
+  assert_int_equal(pace_due(&pace, 1000), UINT64_MAX);
+}
+
+/* ---- The command line ---- */
+
+#define WORDS_MAX 16
+
+/* Parses `scenario` and the words after it, cut at blanks. */
+static bool parse(struct options *options, const char *line) {
+  static char text[256];
+  static char error[256];
+  char *words[WORDS_MAX] = {NULL}, *at = text, *word;
+  int n = 0;
+  snprintf(text, sizeof text, "%s", line);
+  while ((word = strsep(&at, " ")) != NULL && n < WORDS_MAX - 1)
+    words[n++] = word;
+  *options =
+      (struct options){.url = "nats://127.0.0.1:4222", .subject = "bench", .size = 16, .publishers = 1};
+  error[0] = '\0';
+  bool ok = options_parse(options, n, words, error, sizeof error);
+  assert_int_equal(ok, error[0] == '\0');
+  return ok;
+}
+
+static void options_are_read(void **state) {
+  (void)state;
+  struct options o;
+  assert_true(parse(&o, "pubsub"));
+  assert_int_equal(o.messages, UINT64_MAX);
+  assert_true(o.seconds > 0);
+  assert_true(parse(&o, "pubsub --msgs 3m --size 128 --pubs 4 --rate 1.5k --quiet --label=x"));
+  assert_int_equal(o.messages, 3000000);
+  assert_true(o.seconds == 0);
+  assert_int_equal(o.size, 128);
+  assert_int_equal(o.publishers, 4);
+  assert_true(o.rate == 1500);
+  assert_true(o.quiet);
+  assert_false(o.json);
+  assert_string_equal(o.label, "x");
+  assert_true(parse(&o, "pubsub --msgs 5 --seconds 0.25"));
+  assert_true(o.messages == 5 && o.seconds == 0.25);
+  assert_true(parse(&o, "pubsub --help --nothing-else-matters") == false);
+  assert_true(parse(&o, "pubsub -h"));
+  assert_true(o.help);
+}
+
+static void the_command_repeats_the_measurement_and_keeps_secrets(void **state) {
+  (void)state;
+  struct options o;
+  assert_true(parse(&o, "pubsub -s nats://a:b@h:1 --size 20 --label l --json --token t --pid 7 --msgs 5k"));
+  assert_string_equal(o.command, "pubsub --size 20 --msgs 5k");
+  assert_string_equal(o.target.shown, "nats://h:1");
+  assert_string_equal(o.target.user, "a");
+  assert_string_equal(o.target.password, "b");
+  assert_string_equal(o.target.token, "t");
+}
+
+static void what_is_not_possible_is_refused(void **state) {
+  (void)state;
+  static const char *const wrong[] = {
+      "--size 7",    "--size x",    "--size 1e99",  "--msgs 0",      "--msgs 1.5",     "--pubs 0",
+      "--pubs 5000", "--seconds 0", "--seconds -1", "--rate 0",      "--subject a*",   "--subject ",
+      "--nosuch",    "extra",       "--size",       "-s http://x",   "-s nats://[::1", "--pid 0",
+      "-s tls://x",  "--msgs 1kk",  "-s unix://x",  "-s nats://h:x", "-s nats://"};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    struct options o;
+    char line[128];
+    snprintf(line, sizeof line, "pubsub %s", wrong[i]);
+    if (parse(&o, line)) fail_msg("%s is accepted", line);
+  }
+}
+
+static void urls_are_taken_apart(void **state) {
+  (void)state;
+  struct target t;
+  assert_null(target_parse(&t, "127.0.0.1"));
+  assert_ptr_equal(t.dialect, &dialect_nats);
+  assert_string_equal(t.port, "4222");
+  assert_null(target_parse(&t, "nats://[::1]:5"));
+  assert_string_equal(t.host, "::1");
+  assert_string_equal(t.port, "5");
+  assert_null(target_parse(&t, "nats://sesame@localhost:5"));
+  assert_string_equal(t.token, "sesame");
+  assert_null(target_parse(&t, "nats://u:p@x@localhost"));
+  assert_string_equal(t.password, "p@x");
+  assert_null(target_parse(&t, "redis://:secret@localhost"));
+  assert_ptr_equal(t.dialect, &dialect_redis);
+  assert_string_equal(t.port, "6379");
+  assert_string_equal(t.password, "secret");
+  assert_null(target_parse(&t, "unix:///run/x.sock"));
+  assert_string_equal(t.path, "/run/x.sock");
+  assert_null(target_parse(&t, "raw://127.0.0.1:9"));
+  assert_ptr_equal(t.dialect, &dialect_raw);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_is_due_is_what_has_its_time),
+      cmocka_unit_test(a_rate_is_kept_for_days),
+      cmocka_unit_test(who_was_late_has_everything_to_send),
+      cmocka_unit_test(several_take_turns),
+      cmocka_unit_test(without_a_rate_everything_is_due),
+      cmocka_unit_test(options_are_read),
+      cmocka_unit_test(the_command_repeats_the_measurement_and_keeps_secrets),
+      cmocka_unit_test(what_is_not_possible_is_refused),
+      cmocka_unit_test(urls_are_taken_apart),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
