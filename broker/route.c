@@ -333,7 +333,7 @@ static uint32_t deliver_plain(struct route *route, const struct tern_match *matc
   uint32_t taken = 0, each = 0;
   if (take_run(route, match)) {
     taken = deliver_once(match, m, epoch, &each);
-    *cost += each * (m->more + 1);
+    *cost += each + (uint32_t)((uint64_t)each * m->more / ROUTE_RUN_SHARE);
     return taken;
   }
   for (uint32_t i = 0; i <= m->more; i++) {
@@ -439,16 +439,15 @@ static void call_handlers(struct route *route, const struct tern_match *match, c
   route->inside = outer;
 }
 
-static struct route_result publish(struct route *route, const struct tern_match *match,
-                                   struct tern_message *m, unsigned flags) {
-  struct route_result result = {0};
-  uint32_t taken = deliver_plain(route, match, m, UINT64_MAX, &result.cost);
+static void publish(struct route *route, const struct tern_match *match, struct tern_message *m,
+                    unsigned flags, struct route_result *result) {
+  uint32_t taken = deliver_plain(route, match, m, UINT64_MAX, &result->cost);
   uint64_t remote = match->remote;
   uint64_t epoch = match->epoch; /* a handler's publish may raise it */
   bool groups = match->group_count > 0 && picks_ready(route, match->group_count);
-  if (groups) taken += deliver_groups(route, match, m, &remote, &result.cost);
-  result.receivers = taken + match->handler_count;
-  bool single = result.receivers == 0 && (remote & (remote - 1)) == 0;
+  if (groups) taken += deliver_groups(route, match, m, &remote, &result->cost);
+  result->receivers = taken + match->handler_count;
+  bool single = result->receivers == 0 && (remote & (remote - 1)) == 0;
   for (uint64_t left = remote; left != 0; left &= left - 1) {
     uint32_t to = (uint32_t)__builtin_ctzll(left);
     struct sending how = {.epoch = epoch,
@@ -456,32 +455,31 @@ static struct route_result publish(struct route *route, const struct tern_match 
                           .plain = (match->remote & bit(to)) != 0,
                           .tell_untaken = single && (flags & ROUTE_TELL_UNTAKEN)};
     if (!send_message(route, groups ? match : NULL, m, to, how)) continue;
-    result.workers |= bit(to);
-    result.receivers++;
-    result.cost += m->more + 1;
+    result->workers |= bit(to);
+    result->receivers++;
+    result->cost += 1 + m->more / ROUTE_RUN_SHARE;
   }
-  call_handlers(route, match, m, &result);
-  return result;
-}
-
-static struct route_result add_up(struct route_result a, struct route_result b) {
-  return (struct route_result){a.receivers + b.receivers, a.cost + b.cost, a.workers | b.workers};
+  call_handlers(route, match, m, result);
 }
 
 struct route_result route_publish(struct route *route, struct tern_message *m, unsigned flags) {
+  struct route_result result = {0};
   uint64_t visited = tern_index_visited(route->index);
   const struct tern_match *match = tern_index_match(route->index, m->subject, m->hash);
   if (match == NULL) {
     tern_counter_add(&route->stats.no_memory, 1);
-    return (struct route_result){0};
+    return result;
   }
-  struct route_result result = {.cost = (uint32_t)(tern_index_visited(route->index) - visited)};
+  result.cost = (uint32_t)(tern_index_visited(route->index) - visited);
   if (m->more == 0 || match->group_count + match->handler_count == 0) {
-    result = add_up(result, publish(route, match, m, flags));
+    publish(route, match, m, flags, &result);
   } else {
     for (uint32_t i = 0; i <= m->more; i++) {
       struct tern_message one = message_of_run(m, i);
-      result = add_up(result, route_publish(route, &one, flags));
+      struct route_result each = route_publish(route, &one, flags);
+      result.receivers += each.receivers;
+      result.cost += each.cost;
+      result.workers |= each.workers;
     }
   }
   tern_index_done(route->index, match);

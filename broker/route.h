@@ -59,6 +59,9 @@ struct route {
   uint64_t heard[TERN_WORKERS_MAX]; /* the epoch last received from each */
 };
 
+/** Messages of a run that cost as much as one for itself, about. */
+#define ROUTE_RUN_SHARE 5
+
 /** Flags of route_publish. */
 enum { ROUTE_TELL_UNTAKEN = 1 /* the source wants to know when nobody took it (no responders) */ };
 

@@ -156,20 +156,28 @@ static bool may_run(const struct nats_client *client, const struct tern_nats_op 
          !client->options.pedantic && !client->worker->trace;
 }
 
-/* What follows with the same line as op goes as one run, as far as the turn reaches: one such message costs `cost`. */
+/*
+ * What follows with the same line as op, which was m and had this cost, goes as runs: as many messages at a time as the
+ * turn has room for, judged by what the last ones have cost.
+ */
 static void publish_repeats(struct nats_client *client, const struct tern_nats_op *op, struct tern_message *m,
-                            uint32_t cost) {
+                            uint64_t cost) {
   struct nats_worker *worker = client->worker;
-  uint32_t left = client->turn_cost < NATS_TURN_COST_MAX ? NATS_TURN_COST_MAX - client->turn_cost : 0;
-  uint32_t count = tern_nats_take_repeats(&client->parser, op, left / (cost > 0 ? cost : 1) + 1, &m->stride);
-  if (count == 0) return;
-  tern_counter_add(&worker->stats.in_msgs, count);
-  tern_counter_add(&worker->stats.in_bytes, count * op->body.len);
-  m->body.ptr += m->stride;
-  m->more = count - 1;
-  m->prepared = 0;
-  struct route_result result = route_publish(worker->route, m, 0);
-  charge(client, &result);
+  uint32_t count = 1, last;
+  while (client->flow == NATS_OPEN && client->turn_cost <= NATS_TURN_COST_MAX) {
+    uint64_t room = (NATS_TURN_COST_MAX - client->turn_cost) * count / (cost > 0 ? cost : 1) + 1;
+    last = count;
+    count = tern_nats_take_repeats(&client->parser, op, (uint32_t)room, &m->stride);
+    if (count == 0) return;
+    m->body.ptr += (size_t)m->stride * last;
+    tern_counter_add(&worker->stats.in_msgs, count);
+    tern_counter_add(&worker->stats.in_bytes, count * op->body.len);
+    m->more = count - 1;
+    m->prepared = 0;
+    struct route_result result = route_publish(worker->route, m, 0);
+    charge(client, &result);
+    cost = result.cost;
+  }
 }
 
 /* PUB and HPUB. The first bytes of a subject decide almost always that it is not a reserved one. */
@@ -198,7 +206,7 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   struct route_result result = route_publish(worker->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
   if (tell && result.receivers == 0) nats_no_responders(client, op->subject, op->reply);
   charge(client, &result);
-  if (client->flow == NATS_OPEN && may_run(client, op)) publish_repeats(client, op, &m, result.cost);
+  if (may_run(client, op)) publish_repeats(client, op, &m, result.cost);
 }
 
 static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {

@@ -9,8 +9,9 @@
  *     +--------+----+----+----+-----+
  *       free -> ob -> ob    ^bump: never used beyond here, so untouched pages cost nothing
  *
- * An arena that becomes empty goes back to the system, except for one per class that is kept against flapping
- * until tern_pool_trim. Requests above the largest class go to malloc. Everything is owner-thread only: no
+ * An arena that becomes empty is kept for what comes next: output that swells and ebbs with every tick of a loop would
+ * otherwise pay for new pages each time. tern_pool_age, called every second or so, gives those back to the system that
+ * were not needed since the call before; tern_pool_trim gives back all. Requests above the largest class go to malloc. Everything is owner-thread only: no
  * atomics, no locks. Under AddressSanitizer free objects are poisoned.
  */
 #include "pool.h"
@@ -66,6 +67,8 @@ _Static_assert(sizeof(struct arena) <= HEADER_BYTES, "arena header");
 
 struct tern_pool {
   struct arena *open[CLASSES];
+  uint32_t empty[CLASSES];       /* of these, with nothing live */
+  uint32_t least_empty[CLASSES]; /* since the last tern_pool_age */
   struct tern_pool_stats stats;
 };
 
@@ -115,12 +118,14 @@ static struct arena *arena_new(struct tern_pool *pool, unsigned class) {
   a->class = (uint8_t) class;
   POISON(start + HEADER_BYTES, ARENA_BYTES - HEADER_BYTES);
   list_add(pool, a);
+  pool->empty[class]++;
   pool->stats.held_bytes += ARENA_BYTES;
   return a;
 }
 
 static void arena_free(struct tern_pool *pool, struct arena *a) {
   list_remove(pool, a);
+  pool->empty[a->class]--;
   UNPOISON(a, ARENA_BYTES);
   munmap(a, ARENA_BYTES);
   pool->stats.held_bytes -= ARENA_BYTES;
@@ -148,7 +153,8 @@ void *tern_pool_alloc(struct tern_pool *pool, size_t size) {
     UNPOISON(object, a->size);
     a->bump += a->size;
   }
-  a->live++;
+  if (a->live++ == 0 && --pool->empty[class] < pool->least_empty[class])
+    pool->least_empty[class] = pool->empty[class];
   if (a->free == NULL && a->bump + a->size > ARENA_BYTES) list_remove(pool, a);
   pool->stats.live_objects++;
   pool->stats.live_bytes += a->size;
@@ -172,17 +178,29 @@ void tern_pool_release(struct tern_pool *pool, void *memory, size_t size) {
   a->live--;
   pool->stats.live_bytes -= a->size;
   if (!a->open) list_add(pool, a);
-  bool only_one = pool->open[a->class] == a && a->next == NULL;
-  if (a->live == 0 && !only_one) arena_free(pool, a);
+  if (a->live == 0) pool->empty[a->class]++;
+}
+
+/* Gives empty arenas of a class back, at most so many. */
+static void give_back(struct tern_pool *pool, unsigned class, uint32_t count) {
+  struct arena *next;
+  for (struct arena *a = pool->open[class]; a != NULL && count > 0; a = next) {
+    next = a->next;
+    if (a->live > 0) continue;
+    arena_free(pool, a);
+    count--;
+  }
 }
 
 void tern_pool_trim(struct tern_pool *pool) {
+  for (unsigned c = 0; c < CLASSES; c++)
+    give_back(pool, c, pool->empty[c]);
+}
+
+void tern_pool_age(struct tern_pool *pool) {
   for (unsigned c = 0; c < CLASSES; c++) {
-    struct arena *next;
-    for (struct arena *a = pool->open[c]; a != NULL; a = next) {
-      next = a->next;
-      if (a->live == 0) arena_free(pool, a);
-    }
+    give_back(pool, c, pool->least_empty[c]);
+    pool->least_empty[c] = pool->empty[c];
   }
 }
 

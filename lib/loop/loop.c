@@ -189,8 +189,13 @@ static int sleep_ms(struct tern_loop *loop, int timeout_ms) {
   return bound > INT_MAX ? INT_MAX : (int)bound;
 }
 
-/* Gives back what an idle loop does not need, a while after the last activity. */
+/* Gives back what an idle loop does not need, a while after the last activity; and now and then what a busy one has had
+ * no need of. */
 static void trim(struct tern_loop *loop) {
+  if (loop->now_ms >= loop->age_ms) {
+    loop->age_ms = loop->now_ms + TRIM_AFTER_MS;
+    tern_pool_age(loop->pool);
+  }
   if (loop->active) {
     loop->trim_ms = loop->now_ms + TRIM_AFTER_MS;
   } else if (loop->trim_ms != 0 && loop->now_ms >= loop->trim_ms) {

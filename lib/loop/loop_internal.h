@@ -44,6 +44,7 @@ struct tern_loop {
   uint64_t now_ms;
   const uint64_t *simulated_ms; /* replaces the system's clock when not NULL */
   uint64_t trim_ms;             /* when to give memory back if nothing happens until then; 0: done */
+  uint64_t age_ms;              /* when to give back memory that was not needed lately */
   struct tern_pool *pool;
   struct tern_buf *read_buf;
   void *data;

@@ -120,7 +120,49 @@ static void memory_is_reused(void **unused) {
   tern_pool_free(pool);
 }
 
-/* After a peak at most one empty arena per class stays, and none after a trim; live objects survive it. */
+static void alloc_all(struct tern_pool *pool, void **at, int count) {
+  for (int i = 0; i < count; i++)
+    assert_non_null(at[i] = tern_pool_alloc(pool, 64));
+}
+
+static void release_all(struct tern_pool *pool, void **at, int count) {
+  for (int i = 0; i < count; i++)
+    tern_pool_release(pool, at[i], 64);
+}
+
+/* What swells and ebbs keeps its memory; what was a peak gives it back, as soon as a whole period has not needed it. */
+static void age_gives_back_what_is_not_needed(void **unused) {
+  (void)unused;
+  enum { PEAK = 40000, USUAL = 20000 };
+  struct tern_pool *pool = tern_pool_new();
+  void **at = calloc(PEAK, sizeof *at);
+  assert_non_null(pool);
+  assert_non_null(at);
+  alloc_all(pool, at, PEAK);
+  uint64_t peak = tern_pool_stats(pool).held_bytes;
+  assert_true(peak >= (uint64_t)PEAK * 64);
+  release_all(pool, at, PEAK);
+  tern_pool_age(pool);
+  assert_int_equal(tern_pool_stats(pool).held_bytes, peak); /* it was all needed lately */
+  uint64_t usual = 0;
+  for (int period = 0; period < 5; period++) {
+    for (int tick = 0; tick < 3; tick++) {
+      alloc_all(pool, at, USUAL);
+      release_all(pool, at, USUAL);
+    }
+    tern_pool_age(pool);
+    uint64_t held = tern_pool_stats(pool).held_bytes;
+    assert_true(held >= (uint64_t)USUAL * 64 && held <= (uint64_t)USUAL * 64 + 2 * ARENA_BYTES);
+    assert_true(period == 0 || held == usual);
+    usual = held;
+  }
+  tern_pool_age(pool);
+  assert_int_equal(tern_pool_stats(pool).held_bytes, 0);
+  tern_pool_free(pool);
+  free(at);
+}
+
+/* Nothing empty stays after a trim; live objects survive it. */
 static void trim_gives_back(void **unused) {
   (void)unused;
   enum { COUNT = 40000 };
@@ -128,15 +170,12 @@ static void trim_gives_back(void **unused) {
   void **at = calloc(COUNT, sizeof *at);
   assert_non_null(pool);
   assert_non_null(at);
-  for (int i = 0; i < COUNT; i++)
-    assert_non_null(at[i] = tern_pool_alloc(pool, 64));
+  alloc_all(pool, at, COUNT);
   assert_true(tern_pool_stats(pool).held_bytes >= (uint64_t)COUNT * 64);
   unsigned char *kept = tern_pool_alloc(pool, 1000);
   assert_non_null(kept);
   fill(kept, 1000, 1);
-  for (int i = 0; i < COUNT; i++)
-    tern_pool_release(pool, at[i], 64);
-  assert_int_equal(tern_pool_stats(pool).held_bytes, 2 * ARENA_BYTES);
+  release_all(pool, at, COUNT);
   tern_pool_trim(pool);
   assert_int_equal(tern_pool_stats(pool).held_bytes, ARENA_BYTES);
   assert_filled(kept, 1000, 1);
@@ -205,6 +244,7 @@ int main(void) {
       cmocka_unit_test(every_size_is_usable_and_aligned),
       cmocka_unit_test(objects_never_overlap),
       cmocka_unit_test(memory_is_reused),
+      cmocka_unit_test(age_gives_back_what_is_not_needed),
       cmocka_unit_test(trim_gives_back),
       cmocka_unit_test(a_refused_allocation_changes_nothing),
       cmocka_unit_test(freeing_a_pool_in_use_aborts),
