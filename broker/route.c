@@ -20,7 +20,8 @@
  * Queue groups (guarantee O5): the publisher's worker draws one of all members everywhere, so every member
  * has the same chance. The worker that has the draw offers the message to its members, starting at a random
  * one, until one takes it. When none can (they left meanwhile, or are the publisher itself with echo off),
- * the message is drawn again among the workers that have not been asked. `asked` makes that end. A re-drawn
+ * the message is drawn again among the workers that have not been asked. `asked` makes that end; it starts with the
+ * first record, so the publisher's own worker may be asked a second time. A re-drawn
  * message may overtake or be overtaken within its group; plain delivery keeps its order (O1) because it takes
  * one path only.
  *

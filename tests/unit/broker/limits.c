@@ -6,133 +6,12 @@
  *
  *     worker 1:  INBOX ............................. READY: sees the subscriber's end of stream   next INBOX: too late
  *     worker 0:          whole tick: publishes to 1                                               gets UNTAKEN back
- *
- * long file: one harness drives every bound, and the bounds share what they expect of it.
- *
- * Nothing reads from a client's socket but the test (sim_pull): a client that is not pulled is one that does not read.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fixture.h"
 
-#include <cmocka.h>
-
-#include "broker_sim.h"
-#include "client.h"
-
-#define TICKS_MAX   400
 #define BIG_BODY    8000
-#define RING_BYTES  32768
 #define FLOW        80 /* messages of 1000 bytes that a client's socket takes at once; a ring does not */
-#define QUIET       "\"verbose\":false,\"pedantic\":false"
-#define REQUESTS    QUIET ",\"headers\":true,\"no_responders\":true"
 #define NOBODY(sid) "HMSG in " sid " 39 39\r\nNATS/1.0 503\r\nNats-Subject: service\r\n\r\n\r\n"
-
-/* A counter of nats_stats over all workers. */
-#define SUM(sim, field) sum((sim), offsetof(struct nats_stats, field))
-
-static uint64_t sum(const struct sim *sim, size_t offset) {
-  uint64_t total = 0;
-  for (unsigned i = 0; i < sim->count; i++) {
-    const char *stats = (const char *)nats_worker_stats(sim->core.nats.workers[i]);
-    total += tern_counter_read((const struct tern_counter *)(const void *)(stats + offset));
-  }
-  return total;
-}
-
-static struct route_stats *route_stats_of(struct sim *sim, unsigned worker) {
-  return &sim->core.nats.workers[worker]->route->stats;
-}
-
-/* ---- driving ---- */
-
-static void start(struct sim *sim, unsigned workers, const struct nats_limits *limits) {
-  memset(sim, 0, sizeof *sim);
-  assert_int_equal(sim_open(sim, workers, RING_BYTES, limits), 0);
-}
-
-static void tick(struct sim *sim, unsigned worker) {
-  tern__worker_tick(tern_workers_at(sim->workers, worker));
-}
-
-static void ticks(struct sim *sim, unsigned rounds) {
-  for (; rounds > 0; rounds--) {
-    for (unsigned i = 0; i < sim->count; i++)
-      tick(sim, i);
-    tern__sim_grace_step(sim->workers);
-  }
-}
-
-static void later(struct sim *sim, uint64_t ms) {
-  tern__sim_advance(sim->workers, ms);
-  ticks(sim, 3);
-}
-
-static const char *unread(const struct sim_client *c) { return c->in + c->read_to; }
-
-/* The next that the client receives is this text. */
-static void expect(struct sim_client *c, const char *text) {
-  size_t len = strlen(text);
-  for (unsigned n = 0; n < TICKS_MAX && c->in_len - c->read_to < len; n++) {
-    ticks(c->sim, 1);
-    sim_pull(c);
-  }
-  if (strncmp(unread(c), text, len) != 0) fail_msg("received '%s', not '%s'", unread(c), text);
-  c->read_to += len;
-}
-
-/* The client receives nothing. */
-static void expect_silence(struct sim_client *c) {
-  ticks(c->sim, 10);
-  sim_pull(c);
-  if (c->in_len != c->read_to) fail_msg("received '%s', not nothing", unread(c));
-}
-
-/* The broker has ended the connection; nothing came after what was expected. */
-static void expect_end(struct sim_client *c) {
-  for (unsigned n = 0; n < TICKS_MAX && !c->lost; n++) {
-    ticks(c->sim, 1);
-    sim_pull(c);
-  }
-  assert_true(c->lost);
-  assert_string_equal(unread(c), "");
-}
-
-static void expect_info(struct sim_client *c) {
-  char *end = NULL;
-  for (unsigned n = 0; n < TICKS_MAX && end == NULL; n++) {
-    ticks(c->sim, 1);
-    sim_pull(c);
-    end = memchr(unread(c), '\n', c->in_len - c->read_to);
-  }
-  assert_non_null(end);
-  assert_int_equal(strncmp(unread(c), "INFO ", 5), 0);
-  c->read_to = (size_t)(end + 1 - c->in);
-}
-
-static void say_and_sync(struct sim_client *c, const char *text) {
-  sim_say(c, text);
-  sim_say(c, "PING\r\n");
-  expect(c, "PONG\r\n");
-}
-
-static void join(struct sim *sim, struct sim_client *c, unsigned worker, const char *fields) {
-  assert_int_equal(sim_connect(sim, c, worker, NULL), 0);
-  expect_info(c);
-  char line[512];
-  snprintf(line, sizeof line, "CONNECT {%s}\r\n", fields);
-  say_and_sync(c, line);
-}
-
-static void end(struct sim *sim, struct sim_client *clients, unsigned count) {
-  sim_close(sim); /* aborts when anything is left over */
-  for (unsigned i = 0; i < count; i++)
-    sim_client_free(&clients[i]);
-}
 
 /* Publishes BIG_BODY bytes to "big". */
 static void say_big(struct sim_client *c) {
@@ -141,13 +20,6 @@ static void say_big(struct sim_client *c) {
   memset(frame + head, 'B', BIG_BODY);
   memcpy(frame + head + BIG_BODY, "\r\n", 2);
   sim_send(c, frame, (size_t)head + BIG_BODY + 2);
-}
-
-static unsigned count_of(const char *in, const char *what) {
-  unsigned count = 0;
-  for (; (in = strstr(in, what)) != NULL; in++)
-    count++;
-  return count;
 }
 
 /* ---- subscriptions ---- */
@@ -361,118 +233,6 @@ static void write_deadline_also_ends_a_trickle(void **state) {
   assert_int_equal(SUM(&sim, slow_consumers), 1);
   assert_int_equal(SUM(&sim, connections), 1);
   end(&sim, c, 2);
-}
-
-/* ---- silence ---- */
-
-/* Moves the clock until the client gets a PING; returns how long that took, or most. */
-static uint64_t until_ping(struct sim_client *c, uint64_t step_ms, uint64_t most_ms) {
-  uint64_t elapsed = 0;
-  while (elapsed < most_ms) {
-    later(c->sim, step_ms);
-    elapsed += step_ms;
-    sim_pull(c);
-    if (c->in_len == c->read_to) continue;
-    expect(c, "PING\r\n");
-    break;
-  }
-  return elapsed;
-}
-
-static void answer_pings(struct sim_client *c) {
-  sim_pull(c);
-  for (; c->in_len > c->read_to; c->read_to += 6) {
-    assert_int_equal(strncmp(unread(c), "PING\r\n", 6), 0);
-    sim_say(c, "PONG\r\n");
-  }
-}
-
-static void the_first_ping_is_spread(void **state) {
-  (void)state;
-  struct sim sim;
-  struct sim_client c[12];
-  start(&sim, 1, NULL);
-  for (unsigned i = 0; i < 12; i++)
-    join(&sim, &c[i], 0, QUIET);
-  later(&sim, 1999);
-  for (unsigned i = 0; i < 12; i++)
-    expect_silence(&c[i]);
-  unsigned moments = 0, had = 0;
-  for (unsigned ms = 1999; ms < 2410; ms += 10) {
-    unsigned now = 0;
-    for (unsigned i = 0; i < 12; i++) {
-      sim_pull(&c[i]);
-      now += c[i].in_len != c[i].read_to;
-    }
-    moments += now > had;
-    had = now;
-    later(&sim, 10);
-  }
-  assert_int_equal(had, 12);
-  assert_true(moments > 2);
-  for (unsigned i = 0; i < 12; i++)
-    expect(&c[i], "PING\r\n");
-  end(&sim, c, 12);
-}
-
-static void who_does_not_answer_is_stale(void **state) {
-  (void)state;
-  struct sim sim;
-  struct sim_client c[2];
-  struct nats_limits limits = sim_limits();
-  limits.ping_interval_ms = 20000;
-  limits.ping_max = 2;
-  start(&sim, 2, &limits);
-  join(&sim, &c[0], 0, QUIET);
-  join(&sim, &c[1], 1, QUIET);
-  uint64_t elapsed = 0;
-  for (; !c[0].lost && elapsed < 60000; elapsed += 50) {
-    later(&sim, 50);
-    sim_pull(&c[0]);
-    answer_pings(&c[1]);
-  }
-  assert_string_equal(unread(&c[0]), "PING\r\nPING\r\n-ERR 'Stale Connection'\r\n");
-  assert_in_range(elapsed, 42000, 42700);
-  for (unsigned i = 0; i < 50; i++) { /* the one that answers stays */
-    later(&sim, 1000);
-    answer_pings(&c[1]);
-  }
-  assert_int_equal(SUM(&sim, stale_connections), 1);
-  assert_int_equal(SUM(&sim, connections), 1);
-  end(&sim, c, 2);
-}
-
-static void activity_makes_pings_needless(void **state) {
-  (void)state;
-  struct sim sim;
-  struct sim_client c[1];
-  struct nats_limits limits = sim_limits();
-  limits.ping_interval_ms = 20000;
-  start(&sim, 1, &limits);
-  join(&sim, &c[0], 0, QUIET);
-  assert_in_range(until_ping(&c[0], 50, 5000), 2000, 2450); /* this one comes whatever happens */
-  sim_say(&c[0], "PONG\r\n");
-  for (unsigned i = 0; i < 20; i++) {
-    sim_say(&c[0], "PUB a 1\r\nx\r\n");
-    ticks(&sim, 1);
-    later(&sim, 9000);
-    expect_silence(&c[0]);
-  }
-  assert_in_range(until_ping(&c[0], 100, 60000), 10000, 40000);
-  end(&sim, c, 1);
-}
-
-static void silence_before_connect_is_asked_about_too(void **state) {
-  (void)state;
-  struct sim sim;
-  struct sim_client c[1];
-  struct nats_limits limits = sim_limits();
-  limits.ping_interval_ms = 20000;
-  start(&sim, 1, &limits);
-  assert_int_equal(sim_connect(&sim, &c[0], 0, NULL), 0);
-  expect_info(&c[0]);
-  assert_in_range(until_ping(&c[0], 100, 30000), 19900, 20200);
-  end(&sim, c, 1);
 }
 
 /* ---- requests nobody answers ---- */
@@ -755,10 +515,6 @@ int main(void) {
       cmocka_unit_test(max_pending_drops_the_one_that_does_not_read),
       cmocka_unit_test(write_deadline_is_about_progress),
       cmocka_unit_test(write_deadline_also_ends_a_trickle),
-      cmocka_unit_test(the_first_ping_is_spread),
-      cmocka_unit_test(who_does_not_answer_is_stale),
-      cmocka_unit_test(activity_makes_pings_needless),
-      cmocka_unit_test(silence_before_connect_is_asked_about_too),
       cmocka_unit_test(nobody_at_all),
       cmocka_unit_test(the_last_leaves_in_flight),
       cmocka_unit_test(both_ends_leave_in_flight),

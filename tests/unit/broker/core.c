@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The core on simulated workers: made with memory that runs out at every allocation, and its figures, each of which
+ * has to come from all workers (malloc and calloc are wrapped by the linker, the pools have their hook).
+ */
+#include "fixture.h"
+
+#include <errno.h>
+
+#include "pool.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+static int allocations_left = -1; /* negative: no bound */
+
+static bool refused(void) {
+  return allocations_left == 0 || (allocations_left > 0 && allocations_left-- == 0);
+}
+
+void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
+void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
+static int pool_fault(size_t size) {
+  (void)size;
+  return refused();
+}
+
+/* Each worker in turn cannot make its part, and those that could give theirs back; the sanitizer sees leaks. */
+static void without_memory_nothing_is_left(void **state) {
+  (void)state;
+  unsigned failures = 0;
+  tern__pool_fault = pool_fault;
+  for (int error = -ENOMEM; error != 0; failures++) {
+    struct sim sim = {.random = 1};
+    allocations_left = (int)failures;
+    error = sim_open(&sim, 3, 0, NULL);
+    allocations_left = -1;
+    if (error != 0) assert_int_equal(error, -ENOMEM);
+    if (error == 0) sim_close(&sim);
+    assert_true(failures < 1000);
+  }
+  tern__pool_fault = NULL;
+  assert_true(failures > 3 * 4); /* several for each worker */
+}
+
+static void what_is_half_made_can_be_freed(void **state) {
+  (void)state;
+  struct core core;
+  struct nats_limits limits = sim_limits();
+  const struct nats_identity identity = {
+      .server_id = "N", .server_name = "n", .nats_version = "2", .tern_version = "0", .host = "h"};
+  assert_int_equal(core_init(&core, &limits, &identity), 0);
+  core_fini(&core); /* no registry yet */
+  allocations_left = 0;
+  assert_int_equal(core_init(&core, &limits, &identity), -ENOMEM);
+  allocations_left = -1;
+  core_fini(&core);
+}
+
+static void options_leave_the_sizes_alone(void **state) {
+  (void)state;
+  struct core core;
+  struct tern_workers_options options = {.count = 3, .ring_bytes = 4096};
+  core_worker_options(&core, &options);
+  assert_int_equal(options.count, 3);
+  assert_int_equal(options.ring_bytes, 4096);
+  assert_ptr_equal(options.arg, &core);
+}
+
+/* Something of everything on two workers, in different numbers. */
+static void figures_come_from_all_workers(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[4];
+  struct nats_limits limits = sim_limits();
+  start(&sim, 2, &limits);
+  for (unsigned i = 0; i < 4; i++)
+    join(&sim, &c[i], i == 0 ? 0 : 1, QUIET);
+  say_and_sync(&c[0], "SUB a 1\r\nSUB b 2\r\n");
+  say_and_sync(&c[1], "SUB a 1\r\nSUB c 2\r\nSUB d 3\r\n");
+  sim_say(&c[0], "PUB a 3\r\nabc\r\n");
+  sim_say(&c[1], "PUB nobody 4\r\nabcd\r\n");
+  sim_settle(&sim);
+  sim_say(&c[2], "NONSENSE\r\n");
+  sim_hang_up(&c[3]);
+  sim_settle(&sim);
+  struct core_figures f = core_figures(&sim.core, sim.workers);
+  assert_int_equal(f.connections, 2);
+  assert_int_equal(f.total_connections, 4);
+  assert_int_equal(f.subscriptions, 5);
+  assert_int_equal(f.filters, 4);
+  assert_int_equal(f.in_msgs, 2);
+  assert_int_equal(f.in_bytes, 7);
+  assert_int_equal(f.out_msgs, 2);
+  assert_int_equal(f.out_bytes, 6);
+  assert_int_equal(f.protocol_errors, 1);
+  assert_int_equal(f.slow_consumers + f.stale_connections + f.no_memory + f.rerouted + f.untaken, 0);
+  /* The rest is added up in the same way; what counts them is shown elsewhere. */
+  for (unsigned i = 0; i < 2; i++) {
+    struct nats_worker *worker = sim.core.nats.workers[i];
+    tern_counter_add(&worker->stats.slow_consumers, 1 + i);
+    tern_counter_add(&worker->stats.stale_connections, 3 + i);
+    tern_counter_add(&worker->route->stats.no_memory, 5 + i);
+    tern_counter_add(&worker->route->stats.rerouted, 7 + i);
+    tern_counter_add(&worker->route->stats.untaken, 9 + i);
+  }
+  f = core_figures(&sim.core, sim.workers);
+  assert_int_equal(f.slow_consumers, 3);
+  assert_int_equal(f.stale_connections, 7);
+  assert_int_equal(f.no_memory, 11);
+  assert_int_equal(f.rerouted, 15);
+  assert_int_equal(f.untaken, 19);
+  end(&sim, c, 4);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(without_memory_nothing_is_left),
+      cmocka_unit_test(what_is_half_made_can_be_freed),
+      cmocka_unit_test(options_leave_the_sizes_alone),
+      cmocka_unit_test(figures_come_from_all_workers),
+  };
+  return cmocka_run_group_tests_name("core", tests, NULL, NULL);
+}
