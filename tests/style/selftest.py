@@ -180,6 +180,18 @@ class Readme(Check):
         self.assertEqual(self.judge("readme.py", {"include/tern/loop.h": HEAD})[0], 77)
 
 
+class Mirror(Check):
+    def test_mirror(self):
+        files = {"lib/base/a.c": HEAD, "tests/unit/base/a.c": HEAD, "broker/c.c": HEAD, "tests/unit/broker/c.c": HEAD,
+                 "broker/nats/b.c": HEAD, "tests/unit/broker/nats_b.c": HEAD, "lib/examples/e.c": HEAD,
+                 "broker/main.c": HEAD, "tests/e2e/cli.py": ""}
+        self.clean("mirror.py", files)
+        self.fault("mirror.py", {**files, "lib/loop/a.c": HEAD}, "has no unit test tests/unit/loop/a.c")
+        self.fault("mirror.py", {**files, "broker/nats/c.c": HEAD}, "has no unit test tests/unit/broker/nats_c.c")
+        self.fault("mirror.py", {**files, "tests/unit/broker/main.c": HEAD}, "take it out")
+        self.fault("mirror.py", {"broker/main.c": HEAD}, "not there")
+
+
 class Headers(Check):
     def test_headers(self):
         good = {"include/tern/a.h": "#pragma once\n#include <stddef.h>\nstruct a { size_t n; };\n"}
