@@ -108,14 +108,14 @@ struct unit {
 };
 
 static void format(int64_t value, const struct unit *unit, char *text, size_t room) {
-  while (value % unit->factor != 0)
+  while (value % unit->factor != 0 || (value == 0 && unit->factor != 1))
     unit++;
   snprintf(text, room, "%" PRId64 "%s", value / unit->factor, unit->name);
 }
 
 void value_format_size(int64_t value, char *text, size_t room) {
   static const struct unit units[] = {{1 << 30, "GB"}, {1 << 20, "MB"}, {1 << 10, "KB"}, {1, ""}};
-  format(value, value == 0 ? &units[3] : units, text, room);
+  format(value, units, text, room);
 }
 
 void value_format_duration(int64_t ms, char *text, size_t room) {
