@@ -39,14 +39,16 @@ struct header {
 };
 
 struct tern__ring {
+  /* Written by one side, read by the other. What a side writes for each record is not here: it would take the line
+   * away from the other, who looks at it in vain. */
+  alignas(APART) _Atomic uint64_t tail; /* the sender's: published up to here */
+  alignas(APART) _Atomic uint64_t head; /* the receiver's: released up to here */
   /* Sender. */
-  alignas(APART) _Atomic uint64_t tail; /* published up to here */
-  uint64_t end;                         /* staged up to here */
-  uint64_t reserved;                    /* end after the commit of what is reserved */
+  alignas(APART) uint64_t end; /* staged up to here */
+  uint64_t reserved;           /* end after the commit of what is reserved */
   uint64_t head_seen;
   /* Receiver. */
-  alignas(APART) _Atomic uint64_t head; /* released up to here */
-  uint64_t at;                          /* taken up to here */
+  alignas(APART) uint64_t at; /* taken up to here */
   uint64_t tail_seen;
   /* Written only when the ring is full, and constants. */
   alignas(APART) _Atomic uint32_t want;
@@ -55,7 +57,9 @@ struct tern__ring {
 };
 
 static_assert(offsetof(struct tern__ring, head) - offsetof(struct tern__ring, tail) >= APART, "apart");
-static_assert(offsetof(struct tern__ring, want) - offsetof(struct tern__ring, head) >= APART, "apart");
+static_assert(offsetof(struct tern__ring, end) - offsetof(struct tern__ring, head) >= APART, "apart");
+static_assert(offsetof(struct tern__ring, at) - offsetof(struct tern__ring, end) >= APART, "apart");
+static_assert(offsetof(struct tern__ring, want) - offsetof(struct tern__ring, at) >= APART, "apart");
 
 struct tern__ring *tern__ring_new(size_t bytes) {
   assert(bytes >= TERN__RING_BYTES_MIN && (bytes & (bytes - 1)) == 0);
