@@ -237,8 +237,10 @@ static bool inbox_step(void *arg) {
     }
   }
   if (worker->congested != 0) tern__worker_publish(worker);
-  tell_waiters(worker, &worker->for_rings, rings_have_room);
-  tell_waiters(worker, &worker->for_limbo, limbo_has_room);
+  if (must_tell_waiters(worker)) {
+    tell_waiters(worker, &worker->for_rings, rings_have_room);
+    tell_waiters(worker, &worker->for_limbo, limbo_has_room);
+  }
   return worker->left != 0;
 }
 
@@ -286,15 +288,21 @@ static void set_gauge(struct tern_counter *gauge, uint64_t value) {
   tern_counter_add(gauge, value - tern_counter_read(gauge));
 }
 
+static void show_limbo(struct tern_worker *worker) {
+  const struct tern__limbo *limbo = &worker->limbo;
+  if (limbo->count == 0 && tern_counter_read(&worker->retired) == 0) return; /* has been shown */
+  set_gauge(&worker->retired, limbo->count);
+  set_gauge(&worker->retired_bytes, limbo->bytes);
+  set_gauge(&worker->retired_since_ms, limbo->waiting.first != NULL ? limbo->since_ms : 0);
+}
+
 static void quiescent_step(void *arg) {
   struct tern_worker *worker = arg;
   if (worker->stop_requested) tern__stop_step(worker);
   tern__stall_check(worker);
   tern__limbo_step(&worker->limbo, tern_loop_now_ms(worker->loop));
   tern_counter_add(&worker->ticks, 1);
-  set_gauge(&worker->retired, worker->limbo.count);
-  set_gauge(&worker->retired_bytes, worker->limbo.bytes);
-  set_gauge(&worker->retired_since_ms, worker->limbo.waiting.first != NULL ? worker->limbo.since_ms : 0);
+  show_limbo(worker);
   set_gauge(&worker->connections, worker->loop->member_count);
   worker->passed++;
   if (!worker->pool->simulated) tern__rcu_quiescent();
