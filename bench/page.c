@@ -109,11 +109,13 @@ static void write_head(FILE *out, const json_t *rows, const json_t *labels) {
     fputc(' ', out);
     page_text(out, row_text(row, "server/version"));
   }
-  const json_t *last = json_array_get(rows, json_array_size(rows) - 1);
-  if (*row_text(last, "time") != '\0') {
-    fputs("; ", out);
-    page_text(out, row_text(last, "time"));
+  const char *time = "";
+  json_t *row;
+  json_array_foreach(rows, i, row) {
+    if (*row_text(row, "time") != '\0') time = row_text(row, "time");
   }
+  if (*time != '\0') fputs("; ", out);
+  page_text(out, time);
   fputs("</p>\n", out);
 }
 
@@ -202,7 +204,8 @@ void report_page(FILE *out, json_t *rows) {
   fputs(
       "<h2>Rates</h2>\n<p class=\"soft\">Bars are medians over the rounds, the thin line reaches from the "
       "lowest to the "
-      "highest; each scenario has its own scale. Ratios are taken within a round: median "
+      "highest; each scenario has its own scale. Open loops have the rate asked for, and are not here. "
+      "Ratios are taken within a round: median "
       "(lowest-highest).</p>\n",
       out);
   json_array_foreach(cases, i, of_case) page_bars(out, rows, labels, json_string_value(of_case));

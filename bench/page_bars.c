@@ -82,6 +82,11 @@ void page_bars(FILE *out, const json_t *rows, const json_t *labels, const char *
     if (rate.count > 0 && rate.max > most) most = rate.max;
     lower |= row_lower_is_better(rows_find(rows, of_case, figure.label));
   }
+  const json_t *any = rows_find(rows, of_case, json_string_value(json_array_get(here, 0)));
+  if (any == NULL || row_is_paced(any)) {
+    json_decref(here);
+    return;
+  }
   unsigned height = (unsigned)json_array_size(here) * LINE_HEIGHT + 4;
   fputs("<figure><figcaption><code>", out);
   page_text(out, of_case);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table: one line for each case and server, with medians over the rounds, and the ratios to the first server and
- * to the limit. What did not succeed stays in it, with the reason, and counts for nothing.
+ * The table: one line for each case and server, with medians over the rounds, and the ratios to the first server
+ * and to the limit: of the rates, or of p99.9 where the rate was asked for. What did not succeed stays in it, with
+ * the reason, and counts for nothing.
  */
 #include <math.h>
 #include <string.h>
@@ -44,9 +45,11 @@ static void cell_remarks(json_t *table, const json_t *rows, const char *of_case,
   table_cell(table, text);
 }
 
+/* A median in ns; 0 stands for none, as where there are no messages. */
 static void cell_figure(json_t *table, const json_t *rows, struct figure_key figure, const char *path) {
   figure.path = path;
-  table_cell(table, pretty_ns(rows_spread(rows, &figure).median).text);
+  double median = rows_spread(rows, &figure).median;
+  table_cell(table, pretty_ns(median > 0 ? median : NAN).text);
 }
 
 static void cell_ratio(json_t *table, const json_t *rows, const struct figure_key *figure, const char *to) {
@@ -63,6 +66,7 @@ static void add_line(json_t *table, const json_t *rows, const char *of_case, con
   table_cell(table, of_case);
   table_cell(table, label);
   table_cell(table, pretty_rate(rows_spread(rows, &figure).median, row_text(row, "rate_unit")).text);
+  if (row_is_paced(row)) figure.path = "latency/p99.9";
   cell_ratio(table, rows, &figure, rows_first_label(rows));
   cell_ratio(table, rows, &figure, rows_limit_label(rows));
   cell_figure(table, rows, figure, "broker/cpu_ns_per_message");

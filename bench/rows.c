@@ -100,6 +100,8 @@ bool row_sound(const json_t *row) {
          row_faults(row) == 0;
 }
 
+bool row_is_paced(const json_t *row) { return row_number(row, "asked_rate") > 0; }
+
 bool row_lower_is_better(const json_t *row) {
   const char *unit = row_text(row, "rate_unit");
   return *unit == 'B' && (unit[1] == '/' || unit[1] == '\0');
@@ -128,6 +130,7 @@ json_t *rows_labels(const json_t *rows, const char *of_case) {
   size_t i;
   json_t *row;
   json_array_foreach(rows, i, row) {
+    if (row_is_limit(row) && row_cannot(row)) continue;
     if (of_case == NULL || strcmp(row_case(row), of_case) == 0) add_once(labels, row_label(row));
   }
   return labels;

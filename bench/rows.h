@@ -27,6 +27,8 @@ bool row_is_limit(const json_t *row);
 bool row_cannot(const json_t *row);
 /** Complete and without a fault: only such rows count. */
 bool row_sound(const json_t *row);
+/** Whether the rate is the one asked for, as in an open loop, and only the latencies tell something. */
+bool row_is_paced(const json_t *row);
 /** Whether a lower "rate" is the better one. */
 bool row_lower_is_better(const json_t *row);
 /** Lost, doubled, reordered and altered messages. */
@@ -34,7 +36,7 @@ double row_faults(const json_t *row);
 
 /** The cases, in the order they first appear: an array of texts. */
 json_t *rows_cases(const json_t *rows);
-/** Likewise the labels, of one case or (NULL) of all. */
+/** Likewise the labels, of one case or (NULL) of all; without the limit's where there is none. */
 json_t *rows_labels(const json_t *rows, const char *of_case);
 /** A row of the case and label, a sound one if there is any; NULL: none at all. */
 const json_t *rows_find(const json_t *rows, const char *of_case, const char *label);

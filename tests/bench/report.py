@@ -212,9 +212,9 @@ class Page(unittest.TestCase):
         text = parser.text()
         for wanted in SHOWN:
             self.assertIn(wanted, text)
-        # bars: 4 + 3 + 2 + 1 measured, 2 not; a curve for each server with latencies and one for the idle thread
-        self.assertEqual((parser.counts["rect"], parser.counts["polyline"]), (12, 4))
-        self.assertEqual(parser.counts["figure"], 6)
+        # bars: 4 + 3 + 2 + 1 measured, 2 not, none of the open loop; curves of 3 and 3 servers and of one idle thread
+        self.assertEqual((parser.counts["rect"], parser.counts["polyline"]), (12, 7))
+        self.assertEqual(parser.counts["figure"], 7)
 
     def test_every_picture_has_a_text(self):
         page = page_of(ROWS)
