@@ -108,7 +108,7 @@ static void entries(void **unused) {
        "a: 1",
        "{\"a\":1}"},
       {"\xc3\xa4: \xe2\x82\xac", "{\"\xc3\xa4\":\"\\xe2\\x82\\xac\"}"},
-      {"INCLUDE: 1, 'include': 2", "{\"INCLUDE\":1,\"include\":2}"},
+      {"INCLUDE: 1, 'include' 2", "{\"INCLUDE\":1,\"include\":2}"},
   };
   CHECK(examples);
 }
@@ -235,6 +235,7 @@ static void errors_have_places(void **unused) {
       {"a {b }", "c:1:4: the key \"b\" has no value"},
       {"a {b:}", "c:1:4: the key \"b\" has no value"},
       {": 1", "c:1:1: expected a key, found ':'"},
+      {"\xef\xbb\xbf: 1", "c:1:1: expected a key, found ':'"},
       {"a {\n = 1}", "c:2:2: expected a key, found '='"},
       {"'': 1", "c:1:1: an empty key"},
       {"'a\nb': 1", "c:1:1: the quote that opens here is not closed"},
@@ -357,6 +358,9 @@ static void files_include_files(void **unused) {
   assert_string_equal(load("absolute"), "{\"c\":2,\"x\":6}");
   write_file("twice", "include inner/c\ninclude inner/c");
   assert_string_equal(load("twice"), "{\"c\":2,\"x\":6}");
+  write_file("inner/two", "c: 1\nd: 2");
+  write_file("over", "d: 0\ninclude inner/two");
+  assert_string_equal(load("over"), "{\"d\":2,\"c\":1}");
   write_file("private", "x: 1\ninclude inner/d");
   write_file("inner/d", "\n y: $x");
   assert_string_equal(
@@ -434,10 +438,12 @@ static void depth_is_bounded(void **unused) {
   free(closed);
   snprintf(want, sizeof want, "c:1:%d: %s", 3 + CONF_DEPTH_MAX, wrong);
   assert_reads(repeat("a: ", "[", 100000, ""), want);
-  /* a reference counts as what it refers to */
+  /* a reference counts as what it refers to, which is the deepest of what is in it */
   assert_reads(repeat("a: 1\n", "a: [$a]\n", CONF_DEPTH_MAX - 1, ""), "");
   assert_reads(repeat("a: 1\n", "a: [$a]\n", 1000, ""),
                "c:65:5: more than 64 blocks and arrays in one another");
+  assert_reads(repeat("a: 1\n", "a: [$a, []]\n", CONF_DEPTH_MAX, ""),
+               "c:64:5: more than 64 blocks and arrays in one another");
 }
 
 static void size_is_bounded(void **unused) {

@@ -147,6 +147,8 @@ static void every_error_has_its_place(void **unused) {
   } cases[] = {
       {"port: 1\nfoo: 2", "2:1: unknown field \"foo\"\n"},
       {"tern {\n  foo: 2\n}", "2:3: unknown field \"foo\" in the block tern\n"},
+      {"tern.workers: 2", "1:1: unknown field \"tern.workers\"\n"},
+      {"tern { ayload: 2 }", "1:8: unknown field \"ayload\" in the block tern\n"},
       {"workers: 2", "1:1: unknown field \"workers\"\n"},
       {"tern { port: 2 }", "1:8: unknown field \"port\" in the block tern\n"},
       {"addr: x", "1:1: unknown field \"addr\"\n"},
@@ -172,6 +174,9 @@ static void every_error_has_its_place(void **unused) {
       {"listen: '[]:1'",
        "1:1: invalid value \"[]:1\" for listen: must be HOST:PORT, an IPv6 address in brackets, or "
        "only a port as a number\n"},
+      {"listen: '[::1:1'",
+       "1:1: invalid value \"[::1:1\" for listen: must be HOST:PORT, an IPv6 address in brackets, or only a "
+       "port as a number\n"},
       {"listen: true", "1:1: listen is true or false; it must be a number without quotes\n"},
       {"listen: 65536", "1:1: invalid value \"65536\" for listen: must be between -1 and 65535\n"},
       {"server_name: 'a\nb'", "1:1: invalid value \"a\" for server_name: must not contain spaces\n"},

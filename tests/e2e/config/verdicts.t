@@ -1,0 +1,342 @@
+# Small configuration files and what -t makes of them; config.py says how this is written.
+
+=== file: ok.conf
+debug: true
+=== file: variables.conf
+the_port: 4333
+the_host: "127.0.0.1"
+=== file: unknown.conf
+
+  no_such_key: 1
+=== file: outer_variable.conf
+max_payload: $outer
+=== file: wrapped.conf
+{ "trace": true, "logtime": false }
+
+=== valid: an entry with each separator
+port: 4222
+host = 127.0.0.1
+debug true
+=== valid: entries end with lines, commas and semicolons
+port: 4222, debug: true; trace: true
+logtime: off,
+=== valid: comments
+# one
+// two
+port: 4222 # three
+host: '0.0.0.0' // four
+=== invalid: a comment that touches a number is no comment
+@says case.conf:1:13: expected ',', ';' or a new line after the value
+port: 4222# c
+=== valid: a value on the next line, without a separator
+port
+4222
+=== invalid: a value on the next line, with a separator
+@says case.conf:1:6: expected a value on the line of its key
+port:
+4222
+=== valid: keys in quotes
+"port": 4222
+'host': "127.0.0.1"
+=== valid: keys in capitals
+PORT: 4222
+Host: "127.0.0.1"
+=== valid: JSON
+{
+  "port": 4222, "host": "127.0.0.1",
+  "debug": true
+}
+=== only tern: JSON with the value on the next line
+@differs it is valid JSON; nats-server wants values of the outermost block on the line of their key
+{"port":
+4222}
+=== valid: switches
+debug: true, trace: NO, logtime: On, trace_verbose: off
+=== invalid: a switch in quotes
+@says case.conf:1:1: debug is a string; it must be true or false, without quotes
+debug: "true"
+=== invalid: a number for a switch
+@says case.conf:1:1: debug is an integer
+debug: 1
+=== valid: sizes
+max_payload: 1k
+max_payload: 1KB
+max_payload: 1Ki
+max_payload: 1kib
+max_payload: 1m
+max_pending: 1GB
+=== invalid: a size with a blank in it
+@says case.conf:1:16: expected
+max_payload: 1 mb
+=== invalid: a size in quotes
+@says case.conf:1:1: max_payload is a string; it must be a size without quotes
+max_payload: "1MB"
+=== only nats-server: a size with an unknown suffix
+@differs nats-server drops such a value without a word
+@says case.conf:1:1: max_payload is a string
+max_payload: 1kbb
+=== invalid: a payload above the largest
+@says case.conf:1:1: invalid value "2GB" for max_payload
+max_payload: 2GB
+=== invalid: a number that does not fit
+@says case.conf:1:14: 99999999999999999999 is too large a number
+max_payload: 99999999999999999999
+=== invalid: a fraction for a number
+@says case.conf:1:1: port is a fraction
+port: 1.5
+=== valid: any free port
+port: -1
+=== only nats-server: a port that is none
+@differs nats-server notices when it listens, not in -t
+@says case.conf:1:1: invalid value "70000" for port: must be between -1 and 65535
+port: 70000
+=== valid: durations
+ping_interval: "1m30s"
+write_deadline: '10s'
+ping_interval: 20s
+write_deadline: 500ms
+=== invalid: a number for a duration is a warning, which fails -t
+@says case.conf:1:1: warning: ping_interval: 120 without quotes is a number of seconds, 120
+ping_interval: 120
+=== invalid: two minutes without quotes are two million seconds
+@says case.conf:1:1: warning: ping_interval: 2m without quotes is a number of seconds, 2000000
+ping_interval: 2m
+=== invalid: a duration without a unit
+@says case.conf:1:1: invalid value "2" for ping_interval: it has no unit
+ping_interval: "2"
+=== only tern: a duration of several parts without quotes
+@differs nats-server takes it since 2.15; before, the word ends in the middle
+ping_interval: 1m30s
+=== only tern: a fraction of a duration without quotes
+@differs as above
+ping_interval: 1.5s
+=== only nats-server: no time at all
+@differs nats-server takes its default instead, and says nothing
+@says case.conf:1:1: invalid value "0s" for ping_interval: must be between 1ms and 720h
+ping_interval: "0s"
+=== valid: strings
+server_name: "a\t\n\r\"\\\x41"
+server_name: 'raw\n'
+server_name: bare
+server_name: a"b
+server_name: a#b
+server_name: 12ab
+=== invalid: a number for a string
+@says case.conf:1:1: server_name is an integer; it must be a string in quotes
+server_name: 123
+=== only tern: words that begin like a date
+@differs nats-server wants a date after a digit and a dash
+server_name: 12-34
+=== invalid: a word that begins with a dot
+@says case.conf:1:11: not a number; a string that starts with '.' needs quotes
+log_file: ./tern.log
+=== invalid: a word that begins with a dash
+@says case.conf:1:14: not a number; a string that starts with '-' needs quotes
+server_name: -abc
+=== invalid: an unknown escape
+@says case.conf:2:16: not an escape
+debug: true
+server_name: "a\qb"
+=== invalid: half a byte
+@says case.conf:1:16: not an escape
+server_name: "a\x4"
+=== invalid: a quote that is not closed
+@says case.conf:2:14: the quote that opens here is not closed
+port: 4222
+server_name: "abc
+=== invalid: a quote inside a word
+@says case.conf:1:16: a quote inside a word
+server_name: it's
+=== only nats-server: a name with blanks
+@differs refused since 2.11
+@says case.conf:1:1: invalid value "a b" for server_name: must not contain spaces
+server_name: "a b"
+=== only nats-server: an empty name
+@differs nats-server takes it for none; the line can go
+@says case.conf:1:1: invalid value "" for server_name: must not be empty
+server_name: ""
+=== valid: a block of text
+log_file: (
+/var/log
+ ) not the end
+)
+=== invalid: a block of text that is not closed
+@says case.conf:1:11: the block that opens here is not closed
+log_file: (
+/var/log
+ )
+=== valid: addresses to listen on
+listen: 4222
+listen: 127.0.0.1:4222
+listen: ":4222"
+listen: "[::1]:-1"
+net: "::"
+=== invalid: an address to listen on without a port
+@says case.conf:1:1: invalid value "localhost" for listen: must be HOST:PORT
+listen: "localhost"
+=== invalid: a port in quotes alone
+@says case.conf:1:1: invalid value "4222" for listen
+listen: "4222"
+=== valid: a key above
+the_port: 4333
+port: $the_port
+=== invalid: a key below
+@says case.conf:1:7: variable reference for 'the_port' can not be found
+port: $the_port
+the_port: 4333
+=== invalid: a key of a block that is closed
+@says case.conf:2:7: variable reference for 'b' can not be found
+a { b: 1 }
+port: $b
+=== invalid: a key that nothing refers to
+@says case.conf:1:1: unknown field "the_port"
+the_port: 4333
+=== invalid: a key that is given again after it was referred to
+@says case.conf:3:1: unknown field "the_port"
+the_port: 4333
+port: $the_port
+the_port: 4334
+=== valid: a variable of the environment
+@env TERN_TEST_PORT=4k
+port: $TERN_TEST_PORT
+=== valid: a variable of the environment that refers to another
+@env TERN_TEST_PORT=$TERN_TEST_OTHER
+@env TERN_TEST_OTHER=4222
+port: $TERN_TEST_PORT
+=== invalid: a variable of the environment with two words
+@env TERN_TEST_NAME=two words
+@says $TERN_TEST_NAME:1:5: expected one value
+server_name: $TERN_TEST_NAME
+=== invalid: no such variable
+@says case.conf:1:7: variable reference for 'TERN_TEST_NONE' can not be found: no key above, no environment variable
+port: $TERN_TEST_NONE
+=== valid: a variable in quotes is none
+server_name: "$TERN_TEST_NONE"
+=== valid: files
+include ok.conf
+include 'ok.conf'; include "variables.conf"
+port: $the_port, host: $the_host
+=== valid: a file that is wrapped in braces
+include wrapped.conf
+=== invalid: no such file
+@says case.conf:2:1: cannot read
+port: 1
+include none.conf
+=== invalid: a file with an unknown key
+@says unknown.conf:2:3: unknown field "no_such_key"
+include unknown.conf
+=== invalid: a file does not see the variables of the one that includes it
+@says outer_variable.conf:1:14: variable reference for 'outer' can not be found
+outer: 1KB
+include outer_variable.conf
+=== invalid: an include without a file
+@says case.conf:1:8: expected a file to include, found the end of the line
+include
+=== invalid: include with a colon is a key
+@says case.conf:1:1: unknown field "include"
+include: "ok.conf"
+=== invalid: no separator
+@says case.conf:1:12: expected ',', ';' or a new line after the value, found 'd'
+port: 4222 debug: true
+=== invalid: two commas
+@says case.conf:1:12: expected a key, found ','
+port: 4222,, debug: true
+=== invalid: no key
+@says case.conf:1:1: expected a key, found ':'
+: 4222
+=== invalid: two separators
+@says case.conf:1:10: expected
+port = = 4222
+=== invalid: a block that is not closed
+@says case.conf:1:5: the '{' that opens here is not closed
+tls {
+=== invalid: an unknown key
+@says case.conf:1:1: unknown field "no_such_key"
+no_such_key: 1
+=== invalid: an unknown key on the second line
+@says case.conf:2:3: unknown field "prot"
+debug: true
+  prot: 1
+=== only nats-server: a key without a value
+@differs nats-server passes over it
+@says case.conf:2:1: the key "port" has no value
+debug: true
+port
+=== only nats-server: a closing brace too many
+@differs nats-server passes over it
+@says case.conf:2:1: a '}' without a '{'
+port: 4222
+}
+=== only nats-server: a file that ends in the middle
+@differs nats-server does not miss the brace of a wrapped file
+@says case.conf:1:1: the '{' that opens here is not closed
+{ port: 4222
+=== only nats-server: no blank before a brace
+@differs nats-server takes all of it for a key without a value, and passes over it
+@says case.conf:1:4: expected a blank, ':' or '=' after the key, found '{'
+tls{}
+=== only nats-server: an empty file
+@differs a warning in 2.12, and warnings fail -t
+@says case.conf: warning: config has no values or is empty
+=== only tern: no limit of tokens
+@differs 0 is no limit; nats-server wants the line to be left out
+max_subscription_tokens: 0
+=== only tern: times in UTC
+@differs since 2.10
+logtime_utc: true
+=== valid: limits
+max_connections: 100, max_conn: -1, max_subscriptions: 5, max_subs: 6, max_subscription_tokens: 7, max_sub_tokens: 8
+max_control_line: 8KB, max_pending: 10MB, ping_max: 3
+=== only nats-server: longer control lines than tern takes
+@differs tern's parser has a bound of 16 KiB
+@says case.conf:1:1: invalid value "20000" for max_control_line: must be between 1 and 16KB
+max_control_line: 20000
+=== valid: files that are written
+pid_file: "/tmp/tern.pid", pidfile: "/tmp/tern.pid", ports_file_dir: "/tmp"
+log_file: "/tmp/tern.log", logfile: "/tmp/t"
+=== only tern: its own block
+@differs nats-server does not know it
+tern { workers: 2, ring_size: 64KB, unix_socket: "/tmp/tern.socket", handlers: ["svc.>=echo"] }
+=== invalid: an unknown key in its own block
+@says case.conf:1:8: unknown field "worker" in the block tern
+tern { worker: 2 }
+=== only nats-server: who may connect
+@differs tern has no authentication, and must not let everyone in
+@says case.conf:1:1: authorization: tern does not have authentication and permissions
+authorization { token: $2a$11$W2zko751KUvVy59mUTWmpOdWjpEm5qhcCZRd05GjI/sSOT.xtiHyG }
+=== only nats-server: users with permissions
+@differs as above
+@says case.conf:1:1: authorization: tern does not have
+authorization {
+  users = [
+    {user: alice, password: foo, permissions: {publish: {allow: ["a.*"], deny: "a.b"}, subscribe: "b.>"}}
+    {user: bob, password: bar}
+  ]
+}
+=== only nats-server: accounts
+@differs tern has one subject space
+@says case.conf:1:1: accounts: tern does not have accounts
+accounts {
+  A { users [ {user: a, password: a} ], exports [ {stream: "ev.>"} ] }
+  B { users [ {user: b, password: b} ], imports [ {stream: {account: A, subject: "ev.>"}, prefix: imp} ] }
+}
+=== only nats-server: clusters
+@differs tern does not have them
+@says case.conf:1:1: cluster: tern does not have clustering
+cluster { name: c, listen: "127.0.0.1:-1" }
+=== only nats-server: JetStream
+@differs tern does not have it
+@says case.conf:1:1: jetstream: tern does not have JetStream
+jetstream { store_dir: "/tmp/tern-store" }
+=== valid: a feature that is switched off
+jetstream: false
+jetstream: disabled
+=== only nats-server: what is only not offered
+@differs a warning in tern, and warnings fail -t
+@says case.conf:1:1: warning: http: tern does not have monitoring over HTTP; ignored
+http: "127.0.0.1:-1"
+leafnodes { listen: "127.0.0.1:-1" }
+websocket { port: -1, no_tls: true }
+server_tags [ id:XXXX ]
+lame_duck_duration: "1m"
+syslog: true
