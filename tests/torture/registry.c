@@ -62,6 +62,7 @@ struct swapped {
 
 struct worker {
   unsigned number;
+  bool starving; /* allocations of this thread fail now and then */
   struct tern__limbo limbo;
   struct tern_index *index;
   uint64_t random;
@@ -69,7 +70,6 @@ struct worker {
     struct tern_sink sinks[3];
     unsigned count;
   } slots[FILTERS][KINDS];
-  bool starving; /* allocations of this thread fail now and then */
 };
 
 static struct tern__grace grace;
