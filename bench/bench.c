@@ -209,7 +209,9 @@ void bench_end(struct bench *bench) {
     row->broker.cpu_seconds = (double)(bench->after.cpu_ns - bench->before.cpu_ns) / 1e9;
     row->broker.rss_before = bench->before.resident;
     row->broker.rss_after = bench->after.resident;
-    row->broker.rss_peak = bench->after.peak;
+    row->broker.rss_peak = bench->after.peak; /* which the kernel brings up to date from time to time only */
+    if (row->broker.rss_peak < bench->before.resident) row->broker.rss_peak = bench->before.resident;
+    if (row->broker.rss_peak < bench->after.resident) row->broker.rss_peak = bench->after.resident;
   }
   fill_client(bench);
 }

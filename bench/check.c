@@ -296,10 +296,14 @@ static bool mark(struct checker *checker, struct stream *stream, uint64_t number
   return first;
 }
 
-/* A message that is as sent. */
-static void accept_message(struct checker *checker, struct stream *stream, uint64_t number) {
+/* A message that is as sent, for who wants to know. */
+static void note_message(struct checker *checker, struct stream *stream, uint64_t number) {
   if (checker->share != SHARE_ALL && !mark(checker, stream, number)) checker->found.doubled++;
   if (checker->seen != NULL) checker->seen(checker->context, (unsigned)(stream - checker->streams), number);
+}
+
+static inline void accept_message(struct checker *checker, struct stream *stream, uint64_t number) {
+  if (checker->share != SHARE_ALL || checker->seen != NULL) note_message(checker, stream, number);
 }
 
 /* A message whose number is not the expected one. */
@@ -347,9 +351,9 @@ static int64_t number_in(const struct checker *checker, const char *payload) {
   return valid ? number : -1;
 }
 
-static bool filler_is_right(const struct checker *checker, const char *payload, size_t size) {
+static inline bool filler_is_right(const struct checker *checker, const char *payload, size_t size) {
   size_t head = head_bytes(checker->shape);
-  return memcmp(payload + head, checker->filler, size - head) == 0;
+  return size == head || memcmp(payload + head, checker->filler, size - head) == 0;
 }
 
 /* A message that cannot be one of ours; with one publisher it is clear which it must have been. */
@@ -359,8 +363,17 @@ static void altered(struct checker *checker, bool counts) {
     expect_following(checker, &checker->streams[0]);
 }
 
+/* The digits of a message that are not the expected ones. */
+static void check_digits(struct checker *checker, const char *payload) {
+  int64_t digits = number_in(checker, payload);
+  if (digits < 0)
+    altered(checker, true);
+  else
+    out_of_turn(checker, &checker->streams[get_hex(payload, PUBLISHER_DIGITS)], (uint64_t)digits);
+}
+
 /* The payload behind an expected line; the size is the line's. */
-static void check_payload(struct checker *checker, const char *payload, size_t size) {
+static inline void check_payload(struct checker *checker, const char *payload, size_t size) {
   struct stream *stream = stream_of(checker, payload);
   checker->found.received++;
   if (!filler_is_right(checker, payload, size)) checker->found.altered++;
@@ -369,11 +382,7 @@ static void check_payload(struct checker *checker, const char *payload, size_t s
     expect_following(checker, stream);
     return;
   }
-  int64_t digits = number_in(checker, payload);
-  if (digits < 0)
-    altered(checker, true);
-  else
-    out_of_turn(checker, &checker->streams[get_hex(payload, PUBLISHER_DIGITS)], (uint64_t)digits);
+  check_digits(checker, payload);
 }
 
 /* A message whose line is not the expected one: fine when it is the line that its number asks for. */

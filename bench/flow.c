@@ -30,9 +30,10 @@ static int digits_of(unsigned n) {
 static int add_kinds(struct flow *flow, const struct flow_plan *plan, unsigned kinds) {
   const struct options *options = flow->bench->options;
   char subject[SUBJECT_MAX_BYTES + 32];
+  int width = digits_of(kinds - 1) & 15;
   for (unsigned i = 0; i < kinds; i++) {
     if (plan->many_subjects)
-      snprintf(subject, sizeof subject, "%s.%0*u", options->subject, digits_of(kinds - 1), i);
+      snprintf(subject, sizeof subject, "%s.%0*u", options->subject, width, i);
     else
       snprintf(subject, sizeof subject, "%s", options->subject);
     struct frame frame = {.subject = subject,

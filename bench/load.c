@@ -8,7 +8,7 @@
  * After a publisher's PONG the server has taken all of its messages, and after a subscriber's PONG it has sent all that
  * it had. Through the byte forwarder the end of the stream takes the PONG's place.
  *
- * A publisher sends one batch at most per turn, so that the thread's other connections have theirs. A paced one sends
+ * A publisher sends so much at most per turn, so that the thread's other connections have theirs. A paced one sends
  * what is due and makes an appointment for the next; latencies count from when a message was due, which its number
  * says, and not from when it was sent.
  *
@@ -24,8 +24,9 @@
 
 #include "cpu.h"
 
-/* About the size of a write: large enough that system calls do not count, small enough for the cache. */
-#define BATCH_BYTES       (256 * 1024)
+/* At most the size of a write: large enough that system calls do not count, small enough for the cache. */
+#define BATCH_BYTES       (320 * 1024)
+#define TURN_BYTES        (256 * 1024) /* sent in one turn, and what is left of the batch then */
 #define BATCH_PACED_BYTES (16 * 1024)
 #define WINDOW_LOOK_NS    100000 /* how soon to look again whether there is room */
 
@@ -96,11 +97,12 @@ static uint64_t publish(struct conn *conn) {
   struct pace pace = pace_of(thread->engine->start_ns, publisher->rate, publisher->of, publisher->index);
   uint64_t until = pace_due(&pace, thread->now_ns);
   if (until > publisher->wanted) until = publisher->wanted;
-  /* When it is over, a frame that was begun is ended; an unpaced batch too, as it is one write. */
+  /* When it is over, a frame that was begun is ended. */
   if (thread->phase >= PHASE_STOP) until = conn->streaming ? publisher->sent + 1 : publisher->sent;
-  if (publisher->sent < until && !conn->streaming && window_is_full(conn, publisher))
-    return now_ns() + WINDOW_LOOK_NS;
-  if (publisher->sent < until && !send_until(conn, publisher, until)) return OUTPUT_WHEN_POSSIBLE;
+  for (size_t turn = 0; publisher->sent < until && turn < TURN_BYTES; turn += publisher->at) {
+    if (!conn->streaming && window_is_full(conn, publisher)) return now_ns() + WINDOW_LOOK_NS;
+    if (!send_until(conn, publisher, until)) return OUTPUT_WHEN_POSSIBLE;
+  }
   bool over = publisher->sent >= publisher->wanted || thread->phase >= PHASE_STOP;
   if (publisher->sent < until) return OUTPUT_WHEN_POSSIBLE;
   if (!over) return pace_time(&pace, publisher->sent);

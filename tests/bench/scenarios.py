@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every scenario of tern-bench for a moment: `scenarios.py TERN_BENCH CASE [TERN]`.
+
+tern, nats_server, redis, forwarder    against that server; what it has no such thing as is refused with exit code 3
+trouble                                against tern: wrong credentials, a broker that dies, interruptions, limits
+
+Everything is on free ports of the loopback address, every wait is bounded, what is started is stopped by its id.
+"""
+import contextlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import client
+
+WAIT_S = client.WAIT_S
+BENCH = ""
+PROGRAM = None
+SHORT = ("--seconds", "0.2", "--json", "--quiet")
+FIELDS = {"scenario", "label", "url", "server", "command", "time", "size", "publishers", "subscribers", "connections",
+          "threads", "in_flight", "asked_rate", "sent", "received", "expected", "seconds", "rate", "rate_unit",
+          "payload_mb_per_second", "latency", "hiccup", "client", "broker", "figures", "found", "partial", "error"}
+
+# scenario and options: what to expect of the row
+MESSAGES = {
+    "pub": lambda row: row["sent"] > 0 and row["received"] == 0,
+    "pubsub": lambda row: row["connections"] == 2,
+    "pubsub --size 100 --pubs 3 --subs 2 --threads 3": lambda row: row["received"] == 2 * row["sent"],
+    "fanout --subs 20": lambda row: row["received"] == 20 * row["sent"],
+    "fanin": lambda row: row["publishers"] == 4,
+    "queue": lambda row: row["received"] == row["sent"],
+    "queue --msgs 5k --size 100": lambda row: row["received"] == 20000,
+    "wildcard --subjects 300": lambda row: row["received"] == row["sent"] > 300,
+    "mixed": lambda row: row["size"] > 1000,
+    "headers": lambda row: row["received"] == row["sent"],
+    "request --msgs 300": lambda row: row["latency"]["count"] == 300 and row["hiccup"] and row["in_flight"] == 1,
+    "request --in-flight 50 --msgs 1k --pubs 2 --subs 2": lambda row: row["latency"]["count"] == 2000,
+    "open --rate 2000 --pubs 2": lambda row: row["latency"]["count"] == row["received"] and
+                                 row["latency"]["from"] == "intended send" and row["hiccup"],
+    "churn --churn-rate 1k": lambda row: row["figures"]["churn_per_second"] > 0 and row["figures"]["rate_before"] > 0,
+    "stuck": lambda row: row["figures"]["rate_before"] > 0 and row["figures"]["rate_during"] > 0,
+}
+OTHERS = {
+    "subscribe --subjects 3k": lambda row: row["rate_unit"] == "sub/s" and row["figures"]["messages_per_second"] > 0 and
+                               row["figures"]["cpu_ns_per_subscription"] >= 0,
+    "subscribe --subjects 70k --subs 2 --msgs 70k": lambda row: row["received"] == 70000,
+    "idle --connections 150": lambda row: row["rate_unit"] == "B/conn" and row["connections"] == 150,
+    "storm --connections 8": lambda row: row["latency"]["count"] == row["sent"] > 0,
+}
+LACKS = {
+    "redis": {"queue": "no queue groups", "headers": "no headers", "request": "no request and reply"},
+    "forwarder": {"fanin": "one publisher", "queue": "no queue groups", "churn": "no subscriptions",
+                  "stuck": "no subscriptions", "subscribe": "no subscriptions", "idle": "one group",
+                  "storm": "one group", "pubsub --size 100 --pubs 3": "one publisher", "open": "one publisher",
+                  "request --in-flight 50": "one requester"},
+}
+
+
+def bench(url, line, *arguments):
+    """Runs a scenario to its end."""
+    return subprocess.run([BENCH, *line.split(), "-s", url, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=WAIT_S, check=False)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def await_listener(port, process):
+    """Until somebody accepts there."""
+    for _ in range(WAIT_S * 20):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"{process.args} did not start")
+
+
+@contextlib.contextmanager
+def server(*command):
+    """Starts a server; {port} in the command becomes a free one. Yields port and process."""
+    port = free_port()
+    words = [word.replace("{port}", str(port)) for word in command]
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        await_listener(port, process)
+        yield port, process
+    finally:
+        process.kill()
+        process.wait(WAIT_S)
+
+
+COMMANDS = {
+    "tern": ("nats", lambda: (PROGRAM, "-a", "127.0.0.1", "-p", "{port}")),
+    "nats_server": ("nats", lambda: (PROGRAM, "-a", "127.0.0.1", "-p", "{port}")),
+    "redis": ("redis", lambda: (PROGRAM, "--bind", "127.0.0.1", "--port", "{port}", "--save", "", "--appendonly", "no",
+                                "--client-output-buffer-limit", "pubsub 0 0 0")),
+    "forwarder": ("raw", lambda: (BENCH, "forward", "{port}")),
+}
+
+
+class Scenarios(unittest.TestCase):
+    """Against the server CASE."""
+
+    case = ""
+
+    def check_row(self, line, done, wanted, pid):
+        self.assertEqual(done.returncode, 0, f"{line}: {done.stdout}{done.stderr}")
+        row = json.loads(done.stdout)
+        self.assertEqual(set(row), FIELDS)
+        self.assertEqual(row["scenario"], line.split()[0])
+        self.assertEqual(row["server"]["name"], self.case.replace("_", "-"))
+        self.assertEqual(row["broker"]["pid"], pid)
+        self.assertGreaterEqual(row["broker"]["rss_peak"], row["broker"]["rss_before"])
+        self.assertEqual(row["found"], {"lost": 0, "doubled": 0, "reordered": 0, "altered": 0})
+        self.assertTrue(row["command"].startswith(line), row["command"])
+        if row["scenario"] != "idle":
+            self.assertGreater(row["rate"], 0, line)
+        self.assertTrue(wanted(row), f"{line}: {row}")
+
+    def test_all(self):
+        scheme, command = COMMANDS[self.case]
+        with server(*command()) as (port, process):
+            for line, wanted in {**MESSAGES, **OTHERS}.items():
+                lacks = [text for start, text in LACKS.get(self.case, {}).items() if line.startswith(start)
+                         and (start != "open" or "--pubs" in line)]
+                done = bench(f"{scheme}://127.0.0.1:{port}", line, *SHORT)
+                if lacks:
+                    self.assertEqual((done.returncode, done.stdout), (3, ""), line)
+                    self.assertIn(lacks[0], done.stderr)
+                else:
+                    self.check_row(line, done, wanted, process.pid)
+
+
+def start(url, line, *arguments):
+    return subprocess.Popen([BENCH, *line.split(), "-s", url, *arguments], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+class Trouble(unittest.TestCase):
+    def tern(self, *arguments):
+        return server(PROGRAM, "-a", "127.0.0.1", "-p", "{port}", *arguments)
+
+    def check_credentials(self, right, wrong, refusal):
+        """Each a URL and options; refusal is what the server says otherwise."""
+        for url, *arguments in right:
+            done = bench(url, "pubsub --msgs 10 --quiet --json", *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("secret", done.stdout)
+        for url, *arguments in wrong:
+            done = bench(url, "pubsub --msgs 10", *arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(refusal, done.stderr)
+
+    @unittest.skipUnless(shutil.which("nats-server"), "nats-server is not installed")
+    def test_credentials(self):
+        with server("nats-server", "-a", "127.0.0.1", "-p", "{port}", "--auth", "secret") as (port, _):
+            at = f"127.0.0.1:{port}"
+            self.check_credentials([(f"nats://{at}", "--token", "secret"), (f"nats://secret@{at}",)],
+                                   [(f"nats://{at}", "--token", "x"), (f"nats://{at}",)], "Authorization Violation")
+        with server("nats-server", "-a", "127.0.0.1", "-p", "{port}", "--user", "a", "--pass", "secret") as (port, _):
+            at = f"127.0.0.1:{port}"
+            self.check_credentials([(f"nats://{at}", "--user", "a", "--password", "secret"), (f"nats://a:secret@{at}",)],
+                                   [(f"nats://a:x@{at}",)], "Authorization Violation")
+
+    @unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
+    def test_credentials_of_redis(self):
+        with server("redis-server", "--bind", "127.0.0.1", "--port", "{port}", "--save", "", "--requirepass",
+                    "secret") as (port, _):
+            at = f"127.0.0.1:{port}"
+            self.check_credentials([(f"redis://:secret@{at}",), (f"redis://default:secret@{at}",)],
+                                   [(f"redis://{at}",)], "NOAUTH Authentication required")
+
+    def test_unix_socket_and_files(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path, page, table = (os.path.join(directory, name) for name in ("s", "page.html", "table.csv"))
+            with self.tern("--unix_socket", path) as (_, process):
+                done = bench(f"unix://{path}", "pubsub --msgs 100 --json --label x", "--html", page, "--csv", table,
+                             "--json-file", os.path.join(directory, "rows"))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(json.loads(done.stdout)["broker"]["pid"], process.pid)
+            for name in ("page.html", "table.csv", "rows"):
+                with open(os.path.join(directory, name), encoding="utf-8") as file:
+                    self.assertIn("pubsub", file.read())
+
+    def start_all(self, urls, lines):
+        """Starts each line against its URL and waits for its first line of progress."""
+        all_of_them = [start(url, line, "--json") for url, line in zip(urls, lines)]
+        for one in all_of_them:
+            ready, _, _ = select.select([one.stderr], [], [], WAIT_S)
+            self.assertTrue(ready)
+        return all_of_them
+
+    def test_a_broker_that_dies(self):
+        lines = ("pubsub --seconds 60", "request --seconds 60", "churn --seconds 120", "storm --seconds 60",
+                 "idle --seconds 60 --connections 20")
+        with contextlib.ExitStack() as stack:
+            terns = [stack.enter_context(self.tern()) for _ in lines]
+            running = self.start_all([f"nats://127.0.0.1:{port}" for port, _ in terns], lines)
+            for _, process in terns:
+                process.kill()
+            for line, one in zip(lines, running):
+                output, _ = one.communicate(timeout=WAIT_S)
+                self.assertEqual(one.returncode, 2, line)
+                row = json.loads(output)
+                self.assertTrue(row["partial"])
+                self.assertRegex(row["error"], "closed the connection|reset by peer|Broken pipe|refused")
+
+    def test_interrupted(self):
+        lines = ("request --seconds 60", "stuck --seconds 120", "storm --seconds 60", "open --seconds 60")
+        with self.tern() as (port, _):
+            running = self.start_all([f"nats://127.0.0.1:{port}"] * len(lines), lines)
+            for line, one in zip(lines, running):
+                one.send_signal(signal.SIGINT)
+                output, _ = one.communicate(timeout=WAIT_S)
+                self.assertEqual(one.returncode, 2, line)
+                self.assertEqual(json.loads(output)["error"], "interrupted")
+
+    def test_too_many_connections_for_the_system(self):
+        done = subprocess.run([BENCH, "idle", "--connections", "1000"], capture_output=True, text=True, timeout=WAIT_S,
+                              check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("raise the hard limit", done.stderr)
+
+    def test_thousands_of_subscribers(self):
+        with self.tern() as (port, _):
+            done = bench(f"nats://127.0.0.1:{port}", "fanout --subs 2000 --msgs 20 --json --quiet")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(json.loads(done.stdout)["received"], 40000)
+
+    def test_what_cannot_be(self):
+        done = bench("tls://127.0.0.1:4222", "pubsub")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("TLS is not supported", done.stderr)
+        self.assertIn("there is no 'nosuch'", bench("nats://127.0.0.1:1", "nosuch").stderr)
+        with self.tern() as (port, _):
+            done = bench(f"nats://127.0.0.1:{port}", "idle --connections 5 --seconds 0.1 --pid 999999999")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("the broker's memory is not known", done.stdout)
+
+    def test_slow_consumers_and_nonsense_end_the_run(self):
+        def serve(answer):
+            def run(one):
+                subscriber = one.accept()
+                client.greet(subscriber)
+                publisher = one.accept()
+                client.greet(publisher)
+                publisher.recv(1)
+                subscriber.sendall(answer)
+                subscriber.close()
+                while publisher.recv(65536):
+                    pass
+            return run
+        for answer, error in ((b"-ERR 'Slow Consumer'\r\n", "the server answered -ERR 'Slow Consumer'"),
+                              (b"MSG bench 1 16\r\n0000", "the server closed the connection"),
+                              (b"HELLO\r\n", "the server sent something that is not the NATS protocol")):
+            with client.Server(serve(answer)) as one:
+                done = bench(f"nats://127.0.0.1:{one.port}", "pubsub --seconds 30 --quiet")
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("PARTIAL: " + error, done.stdout)
+
+    def test_suite(self):
+        with self.tern() as (port, _):
+            done = bench(f"nats://127.0.0.1:{port}", "suite --seconds 0.1 --quiet")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        names = ["pub", "pubsub", "fanout", "fanin", "queue", "wildcard", "mixed", "headers", "request", "open",
+                 "subscribe", "churn", "stuck", "idle", "storm"]
+        self.assertEqual([line.split(":")[0] for line in done.stdout.splitlines() if not line.startswith(" ")], names)
+        with server(BENCH, "forward", "{port}") as (port, _):
+            done = bench(f"raw://127.0.0.1:{port}", "suite --seconds 0.1 --quiet --json")
+            self.assertEqual(done.returncode, 3)
+            self.assertEqual(len(done.stdout.splitlines()), 8)
+
+
+CASES = {"tern": Scenarios, "nats_server": Scenarios, "redis": Scenarios, "forwarder": Scenarios, "trouble": Trouble}
+PROGRAMS = {"nats_server": "nats-server", "redis": "redis-server"}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[2] not in CASES or (sys.argv[2] in ("tern", "trouble")) != (len(sys.argv) == 4):
+        sys.exit(__doc__)
+    BENCH = client.BENCH = os.path.abspath(sys.argv[1])
+    Scenarios.case = sys.argv[2]
+    PROGRAM = sys.argv[3] if len(sys.argv) == 4 else shutil.which(PROGRAMS.get(sys.argv[2], "true"))
+    if PROGRAM is None:
+        print(f"skipped: {PROGRAMS[sys.argv[2]]} is not installed")
+        sys.exit(client.SKIP_CODE)
+    unittest.main(argv=[sys.argv[0], CASES[sys.argv[2]].__name__, "--verbose"])
