@@ -28,7 +28,7 @@
 #include "commands.h"
 #include "row.h"
 
-#define COPY_BYTES      (64 * 1024)
+#define COPY_BYTES      (256 * 1024)
 #define SUBSCRIBERS_MAX 4096
 
 static volatile sig_atomic_t stopping;
