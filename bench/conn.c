@@ -290,7 +290,7 @@ static bool keep(struct conn *conn, const char *data, size_t len) {
     conn->rest = more;
     conn->rest_size = size;
   }
-  memmove(conn->rest, data, len);
+  if (len > 0) memmove(conn->rest, data, len);
   conn->rest_len = len;
   return true;
 }
