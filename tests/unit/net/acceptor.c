@@ -48,7 +48,7 @@ static _Atomic unsigned script_at, script_len;
 static void script_errors(const int *errors, unsigned count) {
   atomic_store(&script_len, 0);
   atomic_store(&script_at, 0);
-  memcpy(script, errors, count * sizeof *errors);
+  if (count > 0) memcpy(script, errors, count * sizeof *errors);
   atomic_store(&script_len, count);
 }
 
