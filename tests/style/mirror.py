@@ -16,7 +16,6 @@ ELSEWHERE = {
     "lib/loop/rcu.c": "tests/torture/grace_period.c: it shows with threads only",
     "lib/loop/sim.c": "tests/unit/loop/inbox.c: the simulation is what the tests of workers stand on",
     "lib/net/transport.c": "tests/support/transport_battery.c: what all transports promise, run for each of them",
-    "lib/registry/registry.c": "tests/unit/registry/index.c: the registry is tested through its indexes",
     "broker/main.c": "tests/e2e: a program is tested as a process",
     "broker/server.c": "tests/e2e: starts threads and opens sockets, in order",
     "broker/ops/conf_scan.c": "tests/unit/broker/ops_conf.c: the words of the language are tested with the language",
