@@ -18,16 +18,16 @@
 #include "connect.h"
 #include "nats.h"
 
-/** One subscription. */
+/** One subscription. There may be millions: with a sid of up to eight bytes it takes 64. */
 struct nats_sub {
   struct tern_sink sink;
   struct nats_client *client;
-  uint64_t delivered; /* messages since SUB */
-  uint64_t max;       /* removed after that many; 0: never */
-  uint32_t sid_hash;
-  uint16_t sid_len;
+  uint64_t max;            /* removed after that many; 0: never */
+  uint64_t delivered : 48; /* messages since SUB */
+  uint64_t sid_len : 16;
   char sid[]; /* not NUL-terminated */
 };
+_Static_assert(sizeof(struct nats_sub) == 56, "fits 64 bytes with its sid");
 
 /** Subscriptions by sid: open addressing, linear probing, at most 3/4 full. */
 struct nats_sids {
@@ -77,6 +77,7 @@ struct nats_client {
   bool refused;   /* over max_connections */
   bool ping_once; /* the next ping tick sends a PING whatever happened */
 };
+_Static_assert(sizeof(struct nats_client) <= 384, "a size of the pool; 8 bytes more would cost 128");
 
 struct nats_worker {
   struct nats_server *server;

@@ -23,13 +23,15 @@
 enum { PREPARED_PLAIN = 1, PREPARED_HEADERS = 2 }; /* bits of tern_message.prepared */
 
 static uint32_t sid_hash(struct tern_slice sid) { return (uint32_t)tern_subject_hash(sid); }
+static struct tern_slice sid_of(const struct nats_sub *sub) {
+  return (struct tern_slice){sub->sid, sub->sid_len};
+}
 
-static uint32_t find_slot(const struct nats_sids *sids, struct tern_slice sid, uint32_t hash) {
+static uint32_t find_slot(const struct nats_sids *sids, struct tern_slice sid) {
   uint32_t mask = sids->capacity - 1;
-  for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
+  for (uint32_t i = sid_hash(sid) & mask;; i = (i + 1) & mask) {
     const struct nats_sub *sub = sids->slots[i];
-    if (sub == NULL) return i;
-    if (sub->sid_hash == hash && sub->sid_len == sid.len && memcmp(sub->sid, sid.ptr, sid.len) == 0) return i;
+    if (sub == NULL || tern_slice_equal(sid_of(sub), sid)) return i;
   }
 }
 
@@ -40,7 +42,7 @@ static int grow(struct nats_sids *sids) {
   for (uint32_t i = 0; i < sids->capacity; i++) {
     struct nats_sub *sub = sids->slots[i];
     if (sub == NULL) continue;
-    uint32_t at = sub->sid_hash & (capacity - 1);
+    uint32_t at = sid_hash(sid_of(sub)) & (capacity - 1);
     while (slots[at] != NULL)
       at = (at + 1) & (capacity - 1);
     slots[at] = sub;
@@ -54,7 +56,7 @@ static int grow(struct nats_sids *sids) {
 static void take_out(struct nats_sids *sids, uint32_t hole) {
   uint32_t mask = sids->capacity - 1;
   for (uint32_t i = (hole + 1) & mask; sids->slots[i] != NULL; i = (i + 1) & mask) {
-    uint32_t home = sids->slots[i]->sid_hash & mask;
+    uint32_t home = sid_hash(sid_of(sids->slots[i])) & mask;
     /* may it move back to the hole? not when its home lies between the hole and where it is */
     if (((i - home) & mask) < ((i - hole) & mask)) continue;
     sids->slots[hole] = sids->slots[i];
@@ -169,7 +171,7 @@ static const struct tern_sink_ops sink_ops = {.deliver = deliver, .takes_run = t
 
 struct nats_sub *nats_sub_find(const struct nats_client *client, struct tern_slice sid) {
   if (client->sids.count == 0) return NULL;
-  return client->sids.slots[find_slot(&client->sids, sid, sid_hash(sid))];
+  return client->sids.slots[find_slot(&client->sids, sid)];
 }
 
 int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct tern_slice group,
@@ -181,15 +183,14 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
   memset(sub, 0, sizeof *sub);
   sub->sink.ops = &sink_ops;
   sub->client = client;
-  sub->sid_hash = sid_hash(sid);
-  sub->sid_len = (uint16_t)sid.len;
+  sub->sid_len = sid.len & UINT16_MAX;
   memcpy(sub->sid, sid.ptr, sid.len);
   int error = tern_index_add(client->worker->route->index, &sub->sink, filter, group);
   if (error != 0) {
     tern_pool_release(tern_loop_pool(client->worker->loop), sub, sizeof *sub + sid.len);
     return error;
   }
-  sids->slots[find_slot(sids, sid, sub->sid_hash)] = sub;
+  sids->slots[find_slot(sids, sid)] = sub;
   sids->count++;
   tern_counter_add(&client->worker->stats.subscriptions, 1);
   return 0;
@@ -204,8 +205,7 @@ static void remove_at(struct nats_client *client, uint32_t slot) {
 }
 
 void nats_sub_remove(struct nats_sub *sub) {
-  struct tern_slice sid = {sub->sid, sub->sid_len};
-  remove_at(sub->client, find_slot(&sub->client->sids, sid, sub->sid_hash));
+  remove_at(sub->client, find_slot(&sub->client->sids, sid_of(sub)));
 }
 
 bool nats_sub_remove_some(struct nats_client *client) {

@@ -94,8 +94,8 @@ struct tern_nats_parser {
   uint16_t candidates;  /**< private: verbs that begin with the letters seen, a bit for each */
   uint8_t letters;      /**< private: how many letters */
   uint8_t state;        /**< private: what the incomplete operation waits for */
-  uint8_t side;         /**< private: enum tern_nats_side */
-  bool headers;         /**< private: HPUB allowed */
+  uint8_t side : 1;     /**< private: enum tern_nats_side */
+  bool headers : 1;     /**< private: HPUB allowed */
   bool dry;             /**< private: tern_nats_next has looked at everything */
   bool delivered;       /**< private: the last operation lies in kept */
   int8_t failed;        /**< private: enum tern_nats_error or 0 */

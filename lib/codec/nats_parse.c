@@ -590,7 +590,7 @@ static inline bool same_line(const char *a, const char *b, size_t len) {
 /* ---- The interface ---- */
 
 void tern_nats_init(struct tern_nats_parser *parser, enum tern_nats_side side, struct tern_pool *pool) {
-  *parser = (struct tern_nats_parser){.pool = pool, .side = (uint8_t)side};
+  *parser = (struct tern_nats_parser){.pool = pool, .side = side == TERN_NATS_FROM_SERVER};
   tern_nats_set_limits(
       parser, side == TERN_NATS_FROM_SERVER ? SERVER_LINE_MAX_BYTES : TERN_CONTROL_LINE_MAX_BYTES_DEFAULT,
       TERN_PAYLOAD_MAX_BYTES_DEFAULT);
