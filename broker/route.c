@@ -292,7 +292,7 @@ static bool send_message(struct route *route, const struct tern_match *match, co
 static struct tern_message message_of_run(const struct tern_message *m, uint32_t i) {
   struct tern_message one = *m;
   one.body.ptr += (size_t)i * m->stride;
-  one.more = one.prepared = 0;
+  one.more = 0;
   return one;
 }
 

@@ -349,8 +349,6 @@ int nats_worker_new(struct nats_server *server, struct route *route, struct nats
 void nats_worker_free(struct nats_worker *worker) {
   if (worker == NULL) return;
   free(worker->by_id);
-  free(worker->lines[0].room);
-  free(worker->lines[1].room);
   free(worker);
 }
 

@@ -90,12 +90,6 @@ struct nats_worker {
   uint32_t client_count;
   bool trace;
   bool stopping; /* reading is over for all */
-  /* Lines of the message being delivered: [0] without, [1] with headers. They serve all its receivers. */
-  struct nats_line {
-    struct tern_nats_frame frame;
-    char *room;
-    size_t room_len;
-  } lines[2];
   struct nats_stats stats;
 };
 

@@ -165,7 +165,8 @@ static void publish_repeats(struct nats_client *client, const struct tern_nats_o
   struct nats_worker *worker = client->worker;
   uint32_t count = 1, last;
   while (client->flow == NATS_OPEN && client->turn_cost <= NATS_TURN_COST_MAX) {
-    uint64_t room = (NATS_TURN_COST_MAX - client->turn_cost) * count / (cost > 0 ? cost : 1) + 1;
+    uint64_t room = (uint64_t)(NATS_TURN_COST_MAX - client->turn_cost) * count + 1;
+    if (cost > 1) room = room / cost + 1;
     last = count;
     count = tern_nats_take_repeats(&client->parser, op, (uint32_t)room, &m->stride);
     if (count == 0) return;
@@ -173,7 +174,6 @@ static void publish_repeats(struct nats_client *client, const struct tern_nats_o
     tern_counter_add(&worker->stats.in_msgs, count);
     tern_counter_add(&worker->stats.in_bytes, count * op->body.len);
     m->more = count - 1;
-    m->prepared = 0;
     struct route_result result = route_publish(worker->route, m, 0);
     charge(client, &result);
     cost = result.cost;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Subscriptions: sinks that write MSG and HMSG lines. The line is prepared once per message and worker and
- * shared by all receivers; only the sid differs. Small bodies are copied into the output, large ones
+ * Subscriptions: sinks that write MSG and HMSG lines. Small bodies are copied into the output, large ones
  * referenced where they lie.
  *
  * sids are kept by client in a small hash table of pointers (8 to 16 bytes a subscription); removal shifts
@@ -19,8 +18,6 @@
 
 #include "client.h"
 #include "container.h"
-
-enum { PREPARED_PLAIN = 1, PREPARED_HEADERS = 2 }; /* bits of tern_message.prepared */
 
 static uint32_t sid_hash(struct tern_slice sid) { return (uint32_t)tern_subject_hash(sid); }
 static struct tern_slice sid_of(const struct nats_sub *sub) {
@@ -66,75 +63,66 @@ static void take_out(struct nats_sids *sids, uint32_t hole) {
   sids->count--;
 }
 
-static struct nats_line *line_for(struct nats_client *client, struct tern_message *m) {
-  bool headers = client->options.headers && m->header_len > 0;
-  struct nats_line *line = &client->worker->lines[headers];
-  uint32_t prepared = headers ? PREPARED_HEADERS : PREPARED_PLAIN;
-  if (m->prepared & prepared) return line;
-  size_t room = TERN_NATS_FRAME_ROOM(m->subject.len, m->reply.len);
-  if (room > line->room_len) {
-    char *more = realloc(line->room, room * 2);
-    if (more == NULL) return NULL;
-    line->room = more;
-    line->room_len = room * 2;
+/* A line longer than a reservation goes by way of the heap. */
+static int write_line(struct tern_transport *transport, const struct tern_message *m, bool takes_headers,
+                      struct tern_slice sid) {
+  size_t room = tern_nats_line_max(m, sid.len);
+  bool fits = room <= TERN_RESERVE_MAX_BYTES;
+  char *line = fits ? tern_transport_reserve(transport, room) : malloc(room);
+  if (line == NULL) return -ENOMEM;
+  size_t len = (size_t)(tern_nats_put_line(line, m, takes_headers, sid) - line);
+  if (fits) {
+    tern_transport_commit(transport, len);
+    return 0;
   }
-  tern_nats_prepare(&line->frame, m, headers, line->room);
-  m->prepared |= prepared;
-  return line;
-}
-
-/* Lines longer than a reservation, and large bodies. */
-static int write_large(struct tern_transport *transport, const struct tern_nats_frame *frame,
-                       struct tern_slice sid, struct tern_buf *owner) {
-  struct iovec parts[] = {
-      {.iov_base = (char *)(uintptr_t)frame->head, .iov_len = frame->head_len},
-      {.iov_base = (char *)(uintptr_t)sid.ptr, .iov_len = sid.len},
-      {.iov_base = (char *)(uintptr_t)frame->tail, .iov_len = frame->tail_len},
-      {.iov_base = (char *)(uintptr_t)frame->body, .iov_len = frame->body_len},
-  };
-  bool refer = owner != NULL && frame->body_len > TERN_COPY_MAX_BYTES;
-  int error = tern_transport_writev(transport, parts, refer ? 3 : 4);
-  if (error == 0 && refer) error = tern_transport_write_buf(transport, owner, frame->body, frame->body_len);
-  if (error == 0) error = tern_transport_write(transport, "\r\n", 2);
+  int error = tern_transport_write(transport, line, len);
+  free(line);
   return error;
 }
 
-static int write_message(struct nats_sub *sub, const struct tern_nats_frame *frame, struct tern_buf *owner) {
+/* Messages longer than a reservation. */
+static int write_large(struct tern_transport *transport, const struct tern_message *m, bool takes_headers,
+                       struct tern_slice sid, uint64_t first) {
+  struct tern_slice body = tern_nats_body(m, takes_headers);
+  body.ptr += first * m->stride;
+  int error = write_line(transport, m, takes_headers, sid);
+  if (error != 0) return error;
+  if (m->owner != NULL && body.len > TERN_COPY_MAX_BYTES)
+    error = tern_transport_write_buf(transport, m->owner, body.ptr, body.len);
+  else
+    error = tern_transport_write(transport, body.ptr, body.len);
+  return error != 0 ? error : tern_transport_write(transport, "\r\n", 2);
+}
+
+/* Writes the first `count` messages of a run, or the one there is. */
+static int write_messages(struct nats_sub *sub, const struct tern_message *m, bool takes_headers,
+                          uint64_t count) {
   struct tern_transport *transport = sub->client->transport;
   struct tern_slice sid = {sub->sid, sub->sid_len};
-  size_t size = tern_nats_frame_size(frame, sid.len);
-  if (size > TERN_RESERVE_MAX_BYTES || frame->body_len > TERN_COPY_MAX_BYTES)
-    return write_large(transport, frame, sid, owner);
-  char *at = tern_transport_reserve(transport, size);
-  if (at == NULL) return TERN_ECLOSED;
-  tern_nats_put_frame(at, frame, sid);
-  tern_transport_commit(transport, size);
+  size_t room = tern_nats_line_max(m, sid.len) + m->body.len + 2;
+  bool large = room > TERN_RESERVE_MAX_BYTES || m->body.len > TERN_COPY_MAX_BYTES;
+  for (uint64_t done = 0, part = 1; done < count; done += part) {
+    if (large) {
+      int error = write_large(transport, m, takes_headers, sid, done);
+      if (error != 0) return error;
+      continue;
+    }
+    if (count > 1 && (part = TERN_RESERVE_MAX_BYTES / room) > count - done) part = count - done;
+    char *at = tern_transport_reserve(transport, part * room);
+    if (at == NULL) return TERN_ECLOSED;
+    char *end = tern_nats_put_frames(at, m, takes_headers, sid, done, part);
+    tern_transport_commit(transport, (size_t)(end - at));
+  }
   return 0;
 }
 
-/* Writes the first `count` messages of a run. */
-static int write_run(struct nats_sub *sub, const struct tern_nats_frame *first, const struct tern_message *m,
-                     uint64_t count) {
-  struct tern_transport *transport = sub->client->transport;
+static void trace(const struct nats_sub *sub, const struct tern_message *m, bool takes_headers) {
   struct tern_slice sid = {sub->sid, sub->sid_len};
-  struct tern_nats_frame frame = *first;
-  size_t size = tern_nats_frame_size(&frame, sid.len), at_once = TERN_RESERVE_MAX_BYTES / size;
-  int error = 0;
-  while (count > 0 && error == 0) {
-    uint64_t part = count < at_once ? count : at_once;
-    if (part <= 1) {
-      part = 1;
-      error = write_message(sub, &frame, m->owner);
-    } else {
-      char *at = tern_transport_reserve(transport, part * size);
-      if (at == NULL) return TERN_ECLOSED;
-      tern_nats_put_frames(at, &frame, sid, (uint32_t)part, m->stride);
-      tern_transport_commit(transport, part * size);
-    }
-    frame.body += part * m->stride;
-    count -= part;
-  }
-  return error;
+  char *line = malloc(tern_nats_line_max(m, sid.len));
+  if (line == NULL) return;
+  size_t len = (size_t)(tern_nats_put_line(line, m, takes_headers, sid) - line);
+  tern_log(TERN_LOG_TRACE, "%s - ->> [%.*s]", nats_client_label(sub->client), (int)len - 2, line);
+  free(line);
 }
 
 static bool deliver(struct tern_sink *sink, struct tern_message *m) {
@@ -142,18 +130,13 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   struct nats_client *client = sub->client;
   if (client->flow == NATS_ENDED) return false;
   if (m->source == client->id && !client->options.echo) return false;
-  struct nats_line *line = line_for(client, m);
-  if (line == NULL) return false;
-  if (client->worker->trace)
-    tern_log(TERN_LOG_TRACE, "%s - ->> [%.*s%.*s%.*s]", nats_client_label(client), (int)line->frame.head_len,
-             line->frame.head, (int)sub->sid_len, sub->sid, (int)line->frame.tail_len - 2, line->frame.tail);
+  bool headers = client->options.headers;
+  if (client->worker->trace) trace(sub, m, headers);
   uint64_t count = 1 + (uint64_t)m->more;
   if (sub->max != 0 && count > sub->max - sub->delivered) count = sub->max - sub->delivered;
-  int error =
-      count == 1 ? write_message(sub, &line->frame, m->owner) : write_run(sub, &line->frame, m, count);
-  if (error != 0) return false;
+  if (write_messages(sub, m, headers, count) != 0) return false;
   tern_counter_add(&client->worker->stats.out_msgs, count);
-  tern_counter_add(&client->worker->stats.out_bytes, count * line->frame.body_len);
+  tern_counter_add(&client->worker->stats.out_bytes, count * tern_nats_body(m, headers).len);
   nats_client_queued(client);
   sub->delivered += count;
   if (sub->max != 0 && sub->delivered >= sub->max) nats_sub_remove(sub);

@@ -135,43 +135,37 @@ TERN_API size_t tern_nats_unused(const struct tern_nats_parser *parser);
 /** Drops everything kept. The parser may be initialised again. */
 TERN_API void tern_nats_reset(struct tern_nats_parser *parser);
 
-/** A message line prepared once for all receivers: everything but the subscription id. */
-struct tern_nats_frame {
-  uint32_t head_len; /**< bytes of "MSG subject " */
-  uint32_t tail_len; /**< bytes of " reply size\r\n" */
-  uint32_t body_len; /**< bytes of the body this frame carries */
-  const char *body;  /**< those bytes */
-  const char *head;  /**< in the room given to tern_nats_prepare */
-  const char *tail;  /**< likewise */
-};
-
-/** Room tern_nats_prepare needs for a message: lines have no limit of their own. */
-#define TERN_NATS_FRAME_ROOM(subject_len, reply_len) ((subject_len) + (reply_len) + 64)
-
+/** Bytes a MSG or HMSG line of a message can take at most. Lines have no limit of their own. */
+static inline size_t tern_nats_line_max(const struct tern_message *message, size_t sid_len) {
+  return message->subject.len + message->reply.len + sid_len + 64;
+}
+/** The part of the body that a receiver gets: without headers, when it does not take them. */
+static inline struct tern_slice tern_nats_body(const struct tern_message *message, bool takes_headers) {
+  size_t skipped = takes_headers ? 0 : message->header_len;
+  return skipped == 0 ? message->body
+                      : (struct tern_slice){message->body.ptr + skipped, message->body.len - skipped};
+}
 /**
- * Prepares MSG or HMSG lines of a message.
- * @param[out] frame the prepared parts
+ * Writes the line of a message: MSG, or HMSG when it has headers that the receiver takes.
+ * @param to room for tern_nats_line_max bytes
  * @param message the message
- * @param with_headers false: headers are left out and it becomes a plain MSG (for receivers without headers)
- * @param room TERN_NATS_FRAME_ROOM(...) bytes that live as long as the frame
+ * @param takes_headers false: headers are left out
+ * @param sid the receiver's subscription
+ * @return one past the last byte written
  */
-TERN_API void tern_nats_prepare(struct tern_nats_frame *frame, const struct tern_message *message,
-                                bool with_headers, char *room);
-/** Bytes of the whole frame for a sid of that length. */
-static inline size_t tern_nats_frame_size(const struct tern_nats_frame *frame, size_t sid_len) {
-  return (size_t)frame->head_len + sid_len + frame->tail_len + frame->body_len + 2;
-}
-/** Bytes of the line alone (without body and its CRLF). */
-static inline size_t tern_nats_line_size(const struct tern_nats_frame *frame, size_t sid_len) {
-  return (size_t)frame->head_len + sid_len + frame->tail_len;
-}
-/** Writes the line. @return one past the last byte written */
-TERN_API char *tern_nats_put_line(char *to, const struct tern_nats_frame *frame, struct tern_slice sid);
-/** Writes line, body and CRLF. @return one past the last byte written */
-TERN_API char *tern_nats_put_frame(char *to, const struct tern_nats_frame *frame, struct tern_slice sid);
-/** Writes frames of a run: `count` of them, at least 1, the bodies `stride` bytes apart, the first one the frame's.
- * @return one past the last byte written */
-TERN_API char *tern_nats_put_frames(char *to, const struct tern_nats_frame *frame, struct tern_slice sid,
-                                    uint32_t count, size_t stride);
+TERN_API char *tern_nats_put_line(char *to, const struct tern_message *message, bool takes_headers,
+                                  struct tern_slice sid);
+/**
+ * Writes messages of a run, or a single one, each with its line, body and CR LF.
+ * @param to room for tern_nats_line_max, the body and 2 more bytes, for each
+ * @param message the first one of the run
+ * @param takes_headers false: headers are left out
+ * @param sid the receiver's subscription
+ * @param first which one to begin with, 0 being message itself
+ * @param count how many, at least 1
+ * @return one past the last byte written
+ */
+TERN_API char *tern_nats_put_frames(char *to, const struct tern_message *message, bool takes_headers,
+                                    struct tern_slice sid, uint64_t first, uint64_t count);
 
 #endif

@@ -21,11 +21,9 @@ struct tern_message {
   struct tern_buf *owner;        /**< buffer body lies in; reference it to keep large bodies. NULL: copy */
   uint64_t hash;                 /**< tern_subject_hash(subject) */
   uint64_t source;               /**< id of the connection it came from; 0: from inside */
-  uint32_t more;     /**< messages that follow this one and differ from it in the bytes of the body only: a
-                                      run. Only sinks that take runs (registry.h) ever see more than 0 */
-  uint32_t stride;   /**< from the body of one message of a run to that of the next */
-  uint32_t prepared; /**< bits by which sinks of one kind remember what they have encoded for all of them; 0
-                        at first */
+  uint32_t more;   /**< so many messages follow that differ in the bytes of the body only: a run. Only
+                                    sinks that take runs (registry.h) ever see more than 0 */
+  uint32_t stride; /**< from the body of one message of a run to that of the next */
 };
 
 #endif

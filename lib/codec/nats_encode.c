@@ -2,15 +2,12 @@
 /*
  * The encoder for what goes to subscribers: MSG and HMSG.
  *
- * The lines of one message differ between its receivers in the subscription id only, so everything around it
- * is put together once, in room of the caller:
+ *     M S G _ f o o _ 1 7 _ r e p l y _ 1 2 \r \n  body \r \n
+ *             subject  sid    if any    size
  *
- *     room   M S G _ f o o _ | _ r e p l y _ 1 2 \r \n
- *            <---- head ---->   <------- tail ------->
- *
- * and a frame is head, id, tail, body, CR LF, one behind the other. The digits of sizes go out as the
- * publisher wrote them when they are known ("0005" stays "0005"), except where headers are left out and the
- * size changes.
+ * The digits of sizes go out as the publisher wrote them when they are known ("0005" stays "0005"), except where headers
+ * are left out and the size changes. The lines of a run are all the same: the first is put together, the others are
+ * copied from it.
  *
  * The pieces of a line are short, mostly below 32 bytes, so they are copied in overlapping blocks of 16, 8 or
  * 4 bytes instead of by calling memcpy. No block reaches outside the piece, neither reading nor writing:
@@ -65,17 +62,13 @@ static char *put_size(char *to, struct tern_slice text, size_t value) {
   return put_slice(to, text);
 }
 
-void tern_nats_prepare(struct tern_nats_frame *frame, const struct tern_message *message, bool with_headers,
-                       char *room) {
-  const bool headers = with_headers && message->header_len > 0;
-  const size_t skipped = headers ? 0 : message->header_len;
-  char *to = room;
-  frame->head = to;
+static inline char *put_line(char *to, const struct tern_message *message, bool takes_headers,
+                             struct tern_slice sid) {
+  const bool headers = takes_headers && message->header_len > 0;
   to = headers ? put(to, "HMSG ", 5) : put(to, "MSG ", 4);
   to = put_slice(to, message->subject);
   *to++ = ' ';
-  frame->head_len = (uint32_t)(to - room);
-  frame->tail = to;
+  to = put_slice(to, sid);
   *to++ = ' ';
   if (message->reply.len > 0) {
     to = put_slice(to, message->reply);
@@ -85,22 +78,16 @@ void tern_nats_prepare(struct tern_nats_frame *frame, const struct tern_message 
     to = put_size(to, message->header_text, message->header_len);
     *to++ = ' ';
   }
-  frame->body_len = (uint32_t)(message->body.len - skipped);
-  frame->body = skipped > 0 ? message->body.ptr + skipped : message->body.ptr;
-  to = skipped > 0 ? put_number(to, frame->body_len) : put_size(to, message->size_text, frame->body_len);
-  *to++ = '\r';
-  *to++ = '\n';
-  frame->tail_len = (uint32_t)(to - frame->tail);
+  size_t left_out = headers ? 0 : message->header_len;
+  to = left_out > 0 ? put_number(to, message->body.len - left_out)
+                    : put_size(to, message->size_text, message->body.len);
+  memcpy(to, "\r\n", 2);
+  return to + 2;
 }
 
-static inline char *put_line(char *to, const struct tern_nats_frame *frame, struct tern_slice sid) {
-  to = put(to, frame->head, frame->head_len);
-  to = put_slice(to, sid);
-  return put(to, frame->tail, frame->tail_len);
-}
-
-char *tern_nats_put_line(char *to, const struct tern_nats_frame *frame, struct tern_slice sid) {
-  return put_line(to, frame, sid);
+char *tern_nats_put_line(char *to, const struct tern_message *message, bool takes_headers,
+                         struct tern_slice sid) {
+  return put_line(to, message, takes_headers, sid);
 }
 
 static inline char *put_body(char *to, const char *body, size_t len) {
@@ -112,19 +99,17 @@ static inline char *put_body(char *to, const char *body, size_t len) {
   return to + len + 2;
 }
 
-char *tern_nats_put_frame(char *to, const struct tern_nats_frame *frame, struct tern_slice sid) {
-  return put_body(put_line(to, frame, sid), frame->body, frame->body_len);
-}
-
-char *tern_nats_put_frames(char *to, const struct tern_nats_frame *frame, struct tern_slice sid,
-                           uint32_t count, size_t stride) {
-  const char *line = to, *body = frame->body;
-  to = put_line(to, frame, sid);
+char *tern_nats_put_frames(char *to, const struct tern_message *message, bool takes_headers,
+                           struct tern_slice sid, uint64_t first, uint64_t count) {
+  struct tern_slice body = tern_nats_body(message, takes_headers);
+  body.ptr += first * message->stride;
+  const char *line = to;
+  to = put_line(to, message, takes_headers, sid);
   size_t line_len = (size_t)(to - line);
-  to = put_body(to, body, frame->body_len);
+  to = put_body(to, body.ptr, body.len);
   while (--count > 0) {
-    body += stride;
-    to = put_body(put(to, line, line_len), body, frame->body_len);
+    body.ptr += message->stride;
+    to = put_body(put(to, line, line_len), body.ptr, body.len);
   }
   return to;
 }

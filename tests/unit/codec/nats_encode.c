@@ -31,24 +31,25 @@ static void drop(struct tern_slice slice) {
   free(memory);
 }
 
-/* The frame in memory of its own, of exactly the size that was announced. */
-static struct tern_slice frame_of(const struct tern_message *message, bool with_headers,
-                                  struct tern_slice sid) {
-  char *room = malloc(TERN_NATS_FRAME_ROOM(message->subject.len, message->reply.len));
-  assert_non_null(room);
-  struct tern_nats_frame frame;
-  tern_nats_prepare(&frame, message, with_headers, room);
-  size_t size = tern_nats_frame_size(&frame, sid.len), line_size = tern_nats_line_size(&frame, sid.len);
-  char *line = malloc(line_size), *whole = malloc(size);
+/* Frames of a run, or of one message, in memory of the size that has to be given. */
+static struct tern_slice frames_of(const struct tern_message *message, bool takes_headers,
+                                   struct tern_slice sid, uint64_t first, uint64_t count) {
+  size_t room = tern_nats_line_max(message, sid.len);
+  struct tern_slice body = tern_nats_body(message, takes_headers);
+  char *line = malloc(room), *whole = malloc(count * (room + body.len + 2));
   assert_non_null(line);
   assert_non_null(whole);
-  assert_ptr_equal(tern_nats_put_line(line, &frame, sid), line + line_size);
-  assert_ptr_equal(tern_nats_put_frame(whole, &frame, sid), whole + size);
-  assert_int_equal(size, line_size + frame.body_len + 2);
-  assert_memory_equal(whole, line, line_size);
+  size_t line_len = (size_t)(tern_nats_put_line(line, message, takes_headers, sid) - line);
+  size_t size = (size_t)(tern_nats_put_frames(whole, message, takes_headers, sid, first, count) - whole);
+  assert_int_equal(size, count * (line_len + body.len + 2));
+  assert_memory_equal(whole, line, line_len);
   free(line);
-  free(room);
   return (struct tern_slice){whole, size};
+}
+
+static struct tern_slice frame_of(const struct tern_message *message, bool takes_headers,
+                                  struct tern_slice sid) {
+  return frames_of(message, takes_headers, sid, 0, 1);
 }
 
 /* long: a table */
@@ -176,24 +177,23 @@ static void frames_of_a_run(void **state) {
   for (size_t len = 0; len <= 200; len++) {
     for (size_t skip = 0; skip <= len; skip += 1 + len / 3) {
       struct tern_slice bodies = word_of(COUNT * (len + GAP), 1), sid = word_of(1 + len % 40, 2);
-      struct tern_message message = {
-          .subject = word_of(1 + len % 50, 3), .body = {bodies.ptr, len}, .header_len = (uint32_t)skip};
-      char room[TERN_NATS_FRAME_ROOM(64, 0)];
-      struct tern_nats_frame frame;
-      tern_nats_prepare(&frame, &message, false, room);
-      size_t size = tern_nats_frame_size(&frame, sid.len);
-      for (uint32_t count = 1; count <= COUNT; count++) {
-        char *run = malloc(count * size);
-        assert_non_null(run);
-        assert_ptr_equal(tern_nats_put_frames(run, &frame, sid, count, len + GAP), run + count * size);
-        for (uint32_t i = 0; i < count; i++) {
-          message.body.ptr = bodies.ptr + i * (len + GAP);
-          struct tern_slice one = frame_of(&message, false, sid);
-          assert_memory_equal(run + i * size, one.ptr, size);
+      struct tern_message message = {.subject = word_of(1 + len % 50, 3),
+                                     .body = {bodies.ptr, len},
+                                     .header_len = (uint32_t)skip,
+                                     .more = COUNT - 1,
+                                     .stride = (uint32_t)(len + GAP)};
+      for (uint64_t first = 0; first < COUNT; first++) {
+        struct tern_slice run = frames_of(&message, skip % 2, sid, first, COUNT - first);
+        size_t size = run.len / (COUNT - first);
+        for (uint64_t i = first; i < COUNT; i++) {
+          struct tern_message single = message;
+          single.body.ptr = bodies.ptr + i * (len + GAP);
+          struct tern_slice one = frame_of(&single, skip % 2, sid);
+          assert_int_equal(one.len, size);
+          assert_memory_equal(run.ptr + (i - first) * size, one.ptr, size);
           drop(one);
         }
-        message.body.ptr = bodies.ptr;
-        free(run);
+        drop(run);
       }
       drop(message.subject);
       drop(sid);
