@@ -128,6 +128,15 @@ class Verdicts(InFolder):
                     valid, said = check(broker.reference(), path, case.env)
                     self.assertEqual(valid, case.for_reference, f"nats-server: {said}")
 
+    def test_an_absolute_path_is_one(self):
+        """nats-server looks for it below the folder of the file that includes it, where nobody would put it."""
+        included = self.write("ok.conf", "debug: true\n")
+        path = self.write("conf", f'include "{included}"\n')
+        valid, said = check(TERN, path)
+        self.assertTrue(valid, said)
+        if broker.reference():
+            self.assertFalse(check(broker.reference(), path)[0])
+
     def test_what_is_no_text(self):
         for name, content, says in (("nul", b"port: 1\n\0", "2:1: a NUL byte"),
                                     ("latin1", b"host: \xe4", "1:7: byte 0xe4 is not UTF-8"),
