@@ -187,6 +187,8 @@ int server_start(const struct options *options, const char *program, struct serv
   server->program = program;
   tern_log(TERN_LOG_INFO, "Starting tern %s (speaks NATS as nats-server %s)", TERN_VERSION,
            TERN_NATS_VERSION);
+  if (options->config_file != NULL)
+    tern_log(TERN_LOG_INFO, "Using configuration file: %s", options->config_file);
   int error = start(server);
   if (error != 0) {
     stop(server);

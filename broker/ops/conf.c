@@ -167,6 +167,7 @@ static int read_value(struct source *source, const struct scope *scope, struct c
 static int read_entries(struct source *source, struct scope *scope, bool braces);
 static int read_include(struct source *source, struct scope *scope, struct conf_place place);
 
+/* Counts a node into the height of what it is in. */
 static int note_height(struct conf *conf, const struct conf_node *node, struct conf_node *above,
                        unsigned depth) {
   if (node->height >= above->height) above->height = node->height + 1;
