@@ -94,8 +94,8 @@ static void write_grid(FILE *out, const struct axes *axes) {
     double power;
   } marks[] = {{"0 %", 0},     {"50 %", 0.30103}, {"90 %", 1},      {"99 %", 2},      {"99.9 %", 3},
                {"99.99 %", 4}, {"99.999 %", 5},   {"99.9999 %", 6}, {"99.99999 %", 7}};
-  for (double power = axes->lowest; power <= axes->highest; power++) {
-    double y = y_of(axes, pow(10, power));
+  for (int decade = (int)axes->lowest; decade <= (int)axes->highest; decade++) {
+    double power = decade, y = y_of(axes, pow(10, power));
     fprintf(out,
             "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text class=\"tick\" x=\"%d\" y=\"%.1f\">%s</text>\n",
             LEFT, y, WIDTH - RIGHT, LEFT - 8, y + 4, tick_text(power).text);
