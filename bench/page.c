@@ -62,7 +62,7 @@ static const char style[] =
     "8px}p{max-width:70ch}.soft{color:var(--soft)}\n"
     "figure{margin:16px 0;padding:14px 16px;background:var(--card);border:1px solid "
     "var(--line);border-radius:8px}\n"
-    "figcaption{margin-bottom:8px}figure>svg{width:100%;height:auto;display:block}\n"
+    "figcaption{margin-bottom:8px}figure>svg{width:100%;height:auto;display:block;overflow:visible}\n"
     "svg text{font:13px system-ui,sans-serif;fill:var(--ink)}svg .name,svg .tick{text-anchor:end}svg .mark{"
     "text-anchor:middle}svg .ratio,svg .remark,svg .tick,svg .mark{fill:var(--soft)}\n"
     ".bar{fill:currentColor}.whisker{stroke:var(--ink);stroke-width:1.5;fill:none;opacity:.55}.grid{stroke:"

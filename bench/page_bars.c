@@ -16,7 +16,7 @@
 
 #define WIDTH       900
 #define BAR_LEFT    130
-#define BAR_MAX     330
+#define BAR_MAX     290
 #define LINE_HEIGHT 30
 
 static void write_span(FILE *out, const char *class, const char *before, const char *text) {

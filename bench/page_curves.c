@@ -20,7 +20,7 @@
 #define WIDTH    900
 #define HEIGHT   360
 #define LEFT     70
-#define RIGHT    20
+#define RIGHT    36
 #define TOP      14
 #define BOTTOM   40
 #define RUNS_MAX (2 * ROUNDS_MAX)
