@@ -150,7 +150,9 @@ int batch_init(struct batch *batch, const struct shape *shape, unsigned publishe
                bool delivered) {
   *batch = (struct batch){.shape = shape, .publisher = publisher};
   choose_frames(batch, target_bytes, delivered);
-  batch->bytes = malloc(frames_bytes(shape, batch->frames, delivered));
+  size_t bytes = frames_bytes(shape, batch->frames, delivered);
+  assert(bytes > 0);
+  batch->bytes = malloc(bytes);
   batch->end = calloc(batch->frames, sizeof *batch->end);
   batch->payload = calloc(batch->frames, sizeof *batch->payload);
   if (batch->bytes == NULL || batch->end == NULL || batch->payload == NULL) {

@@ -278,21 +278,23 @@ int64_t conn_take(struct conn *conn, const char *data, size_t len, struct event 
   return used;
 }
 
-/* Keeps what was not used. */
-static bool keep(struct conn *conn, const char *data, size_t len) {
-  if (len > conn->rest_size) {
+/* Keeps what was not used; it may lie in what is kept already. */
+static void keep(struct conn *conn, const char *data, size_t len) {
+  if (len <= conn->rest_size) {
+    memmove(conn->rest, data, len);
+  } else {
     size_t size = len + len / 2 + 256;
-    char *more = realloc(conn->rest, size); /* data is not in there: it would not be longer */
+    char *more = malloc(size);
     if (more == NULL) {
       conn_fail(conn, "out of memory");
-      return false;
+      return;
     }
+    memcpy(more, data, len);
+    free(conn->rest);
     conn->rest = more;
     conn->rest_size = size;
   }
-  if (len > 0) memmove(conn->rest, data, len);
   conn->rest_len = len;
-  return true;
 }
 
 /* Where to read the next bytes: behind what is left. NULL: out of memory. */
@@ -329,7 +331,10 @@ static void give(struct conn *conn, const char *data, size_t len) {
     if (used == 0) break;
     at += (size_t)used;
   }
-  keep(conn, data + at, len - at);
+  if (at < len)
+    keep(conn, data + at, len - at);
+  else
+    conn->rest_len = 0;
 }
 
 /* Reads once. Returns false when there is nothing to read (any more). */

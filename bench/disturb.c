@@ -148,7 +148,8 @@ static int64_t loader_input(struct conn *conn, const char *data, size_t len) {
   if (loader->asked && !loader->loaded && loader->subscriber.checker.pongs > 0) {
     loader->loaded = true;
     loader->subscriber.checker.pongs = 0;
-    loader->last_ns = conn->thread->now_ns;
+    /* relaxed: a value by itself; pairs with the load in scenario_subscribe.c */
+    atomic_store_explicit(&loader->last_ns, conn->thread->now_ns, memory_order_relaxed);
     conn_done(conn, PHASE_PREPARE);
   }
   return used;

@@ -28,7 +28,7 @@ struct loader {
   unsigned made;
   char *text; /* being sent; to be freed */
   size_t at, len;
-  uint64_t last_ns; /* when the server had taken all */
+  _Atomic uint64_t last_ns; /* when the server had taken all; main reads it meanwhile */
   bool asked, loaded;
 };
 

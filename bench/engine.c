@@ -3,7 +3,7 @@
  * The threads of the load test and the phases they go through together.
  *
  *     main:    add connections, start, then: wait until enough of them are done with a phase -> enter the next
- *     thread:  new phase? tell the connections -> dial some -> wait (epoll, until something is due) -> input -> output
+ *     thread:  dial some -> wait (epoll, until something is due) -> new phase? tell the connections -> input -> output
  *
  * Main moves the phase on and wakes the threads; threads count what they did, and main reads the counters. That is all
  * they share. A connection that fails leaves its reason in the engine and main ends the run.
@@ -107,11 +107,12 @@ static void *thread_main(void *arg) {
     if (!conn->role->late && conn->role->purpose == PURPOSE_RECEIVE) conn_dial(conn);
   }
   for (;;) {
+    conn_dial_some(thread);
+    int n = wait_for_events(thread, events);
+    /* After waiting: what has come was perhaps sent in a phase that this thread has not heard of. */
     enum phase phase = engine_phase(thread->engine);
     if (thread->phase < phase) begin_phase(thread, phase);
     if (phase == PHASE_END) break;
-    conn_dial_some(thread);
-    int n = wait_for_events(thread, events);
     for (int i = 0; i < n; i++) {
       uint64_t count;
       if (events[i].data.ptr != NULL)

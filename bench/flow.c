@@ -51,7 +51,7 @@ static int make_shape(struct flow *flow, const struct flow_plan *plan) {
   const struct options *options = flow->bench->options;
   unsigned kinds = plan->many_subjects ? options->subjects : plan->sizes != NULL ? plan->size_count : 1;
   unsigned smallest = plan->sizes != NULL ? plan->sizes[0] : options->size;
-  for (unsigned i = 1; i < plan->size_count; i++)
+  for (unsigned i = 1; plan->sizes != NULL && i < plan->size_count; i++)
     smallest = plan->sizes[i] < smallest ? plan->sizes[i] : smallest;
   if (kinds > KINDS_MAX) {
     snprintf(flow->bench->error, sizeof flow->bench->error, "--subjects: at most %u", KINDS_MAX);
