@@ -279,13 +279,14 @@ int bench_run(const struct scenario *scenario, int argc, char **argv) {
                             .connections = 1};
   char error[512];
   if (scenario->defaults != NULL) scenario->defaults(&options);
+  struct options defaults = options;
   if (!options_parse(&options, argc, argv, error, sizeof error)) {
     fprintf(stderr, "tern-bench: %s\n", error);
-    options_usage(scenario->name, scenario->about, false);
+    options_usage(&defaults, scenario->name, scenario->about, false);
     return EXIT_INCOMPLETE;
   }
   if (options.help) {
-    options_usage(scenario->name, scenario->about, true);
+    options_usage(&defaults, scenario->name, scenario->about, true);
     return EXIT_FINE;
   }
   const char *lacks = scenario->lacks != NULL ? scenario->lacks(options.target.dialect, &options) : NULL;

@@ -36,14 +36,13 @@ static const struct spec {
      "nats://[USER:PASSWORD@]HOST:PORT, unix:///PATH, redis://HOST:PORT, or\n"
      "raw://HOST:PORT for tern-bench forward (default nats://127.0.0.1:4222)",
      VALUE_TEXT, true, AT(url), 0, 0},
-    {"user", "NAME", "", VALUE_TEXT, true, AT(user), 0, 0},
-    {"password", "TEXT", "", VALUE_TEXT, true, AT(password), 0, 0},
-    {"token", "TEXT", "", VALUE_TEXT, true, AT(token), 0, 0},
+    {"user", "NAME", "as whom; also in the URL", VALUE_TEXT, true, AT(user), 0, 0},
+    {"password", "TEXT", "of that user", VALUE_TEXT, true, AT(password), 0, 0},
+    {"token", "TEXT", "in place of user and password", VALUE_TEXT, true, AT(token), 0, 0},
     {"size", "BYTES", "payload, from 8", VALUE_COUNT, false, AT(size), PAYLOAD_MIN_BYTES, PAYLOAD_MAX_BYTES},
     {"msgs", "N", "messages (requests) of each publisher; k and m allowed", VALUE_BIG, false, AT(messages), 1,
      1e15},
-    {"seconds", "S", "how long (default 5, unless --msgs is given)", VALUE_REAL, false, AT(seconds), 0.001,
-     86400},
+    {"seconds", "S", "how long (without --msgs: 5)", VALUE_REAL, false, AT(seconds), 0.001, 86400},
     {"rate", "N", "messages per second of all publishers together (default: as fast as possible)", VALUE_REAL,
      false, AT(rate), 0.001, 1e9},
     {"pubs", "N", "publishers (requesters)", VALUE_COUNT, false, AT(publishers), 1, PUBLISHERS_MAX},
@@ -66,10 +65,10 @@ static const struct spec {
     {"label", "TEXT", "name of the measurement (default: the server's)", VALUE_TEXT, true, AT(label), 0, 0},
     {"json", NULL, "print the result as one line of JSON", VALUE_FLAG, true, AT(json), 0, 0},
     {"json-file", "FILE", "write it there as well", VALUE_TEXT, true, AT(json_file), 0, 0},
-    {"csv", "FILE", "", VALUE_TEXT, true, AT(csv), 0, 0},
-    {"html", "FILE", "", VALUE_TEXT, true, AT(html), 0, 0},
+    {"csv", "FILE", "the same as CSV", VALUE_TEXT, true, AT(csv), 0, 0},
+    {"html", "FILE", "the same as a page", VALUE_TEXT, true, AT(html), 0, 0},
     {"quiet", NULL, "no progress", VALUE_FLAG, true, AT(quiet), 0, 0},
-    {"help", NULL, "", VALUE_FLAG, true, AT(help), 0, 0},
+    {"help", NULL, "this", VALUE_FLAG, true, AT(help), 0, 0},
 #undef AT
 };
 #define SPECS (sizeof specs / sizeof specs[0])
@@ -178,7 +177,17 @@ bool options_parse(struct options *options, int argc, char **argv, char *error, 
   return find_target(options, error, size);
 }
 
-void options_usage(const char *scenario, const char *about, bool help) {
+/* What a number is unless it is given. */
+static void print_default(FILE *to, const struct options *defaults, const struct spec *spec) {
+  const char *at = (const char *)defaults + spec->at;
+  unsigned count = 0;
+  double real = 0;
+  if (spec->value == VALUE_COUNT) memcpy(&count, at, sizeof count);
+  if (spec->value == VALUE_REAL) memcpy(&real, at, sizeof real);
+  if (count > 0 || real > 0) fprintf(to, " (here %g)", count > 0 ? count : real);
+}
+
+void options_usage(const struct options *defaults, const char *scenario, const char *about, bool help) {
   FILE *to = help ? stdout : stderr;
   fprintf(to, "usage: tern-bench %s [options]   %s\n", scenario, about);
   for (size_t i = 0; i < SPECS; i++) {
@@ -190,7 +199,9 @@ void options_usage(const char *scenario, const char *about, bool help) {
     fprintf(to, "  %-22s ", left);
     for (; (lf = strchr(meaning, '\n')) != NULL; meaning = lf + 1)
       fprintf(to, "%.*s\n%25s", (int)(lf - meaning), meaning, "");
-    fprintf(to, "%s\n", meaning);
+    fputs(meaning, to);
+    print_default(to, defaults, spec);
+    fputc('\n', to);
   }
   fputs(
       "exit code: 0 all delivered as sent, 1 lost, doubled, reordered or altered, 2 not run or not "
