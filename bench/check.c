@@ -32,6 +32,8 @@
 #include <string.h>
 
 #define PUBLISHER_DIGITS 3
+/* A batch is one piece of memory: kinds times size. */
+#define BATCH_MAX_BYTES (UINT32_C(1) << 30)
 /* More numbers than this are not marked one by one: 128 MiB of marks. */
 #define SEEN_MAX (UINT64_C(1) << 30)
 
@@ -152,6 +154,7 @@ int batch_init(struct batch *batch, const struct shape *shape, unsigned publishe
   choose_frames(batch, target_bytes, delivered);
   size_t bytes = frames_bytes(shape, batch->frames, delivered);
   assert(bytes > 0);
+  if (bytes > BATCH_MAX_BYTES) return -ENOMEM;
   batch->bytes = malloc(bytes);
   batch->end = calloc(batch->frames, sizeof *batch->end);
   batch->payload = calloc(batch->frames, sizeof *batch->payload);

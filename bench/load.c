@@ -169,7 +169,7 @@ int64_t subscriber_input(struct conn *conn, const char *data, size_t len) {
 void subscriber_phase(struct conn *conn, enum phase phase) {
   struct subscriber *subscriber = conn->owner;
   const struct dialect *dialect = dialect_of(conn);
-  if (phase == PHASE_RUN && subscriber->rate > 0) {
+  if (phase == PHASE_RUN && subscriber->rate > 0 && conn->thread->latency != NULL) {
     subscriber->conn = conn;
     subscriber->checker.context = subscriber;
     subscriber->checker.seen = note_latency;

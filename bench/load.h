@@ -28,7 +28,7 @@ struct subscriber {
   struct checker checker;
   bool asked, answered; /* in PHASE_DRAIN */
   uint64_t last_ns;     /* when the last message came */
-  /** For latencies: the publishers' common rate; 0: no latencies. */
+  /** For latencies, where the thread has room for them: the publishers' common rate; 0: none. */
   double rate;
   const struct conn *conn;
 };

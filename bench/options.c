@@ -205,6 +205,6 @@ void options_usage(const struct options *defaults, const char *scenario, const c
   }
   fputs(
       "exit code: 0 all delivered as sent, 1 lost, doubled, reordered or altered, 2 not run or not "
-      "complete\n",
+      "complete,\n           3 the server has no such thing\n",
       to);
 }

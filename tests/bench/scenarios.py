@@ -54,6 +54,7 @@ MESSAGES = {
     "open --rate 2000 --pubs 2": lambda row: row["latency"]["count"] == row["received"] and
                                  row["latency"]["from"] == "intended send" and row["hiccup"],
     "churn --churn-rate 1k --seconds 0.6": lambda row: row["figures"]["churn_per_second"] > 0 and two_halves(row),
+    "churn --churn-rate 100 --rate 1k --seconds 0.6": lambda row: 200 < row["received"] < 2000,
     "stuck --seconds 0.6": lambda row: row["figures"]["stuck_disconnected"] in (0, 1) and two_halves(row),
 }
 OTHERS = {
@@ -252,6 +253,9 @@ class Trouble(unittest.TestCase):
         done = bench("tls://127.0.0.1:4222", "pubsub")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("TLS is not supported", done.stderr)
+        done = bench("raw://127.0.0.1:1", "wildcard --subjects 60k --size 100k")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("Cannot allocate memory", done.stderr)
         self.assertIn("there is no 'nosuch'", bench("nats://127.0.0.1:1", "nosuch").stderr)
         with self.tern() as (port, _):
             done = bench(f"nats://127.0.0.1:{port}", "idle --connections 5 --seconds 0.1 --pid 999999999")
