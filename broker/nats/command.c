@@ -158,10 +158,12 @@ static bool may_run(const struct nats_client *client, const struct tern_nats_op 
 
 /*
  * What follows with the same line as op, which was m and had this cost, goes as runs: as many messages at a time as the
- * turn has room for, judged by what the last ones have cost.
+ * turn has room for, judged by what the last ones have cost. Not inlined: messages of their own shall not pay for this
+ * one's registers.
  */
-static void publish_repeats(struct nats_client *client, const struct tern_nats_op *op, struct tern_message *m,
-                            uint64_t cost) {
+__attribute__((noinline)) static void publish_repeats(struct nats_client *client,
+                                                      const struct tern_nats_op *op, struct tern_message *m,
+                                                      uint64_t cost) {
   struct nats_worker *worker = client->worker;
   uint32_t count = 1, last;
   while (client->flow == NATS_OPEN && client->turn_cost <= NATS_TURN_COST_MAX) {
@@ -206,7 +208,8 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   struct route_result result = route_publish(worker->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
   if (tell && result.receivers == 0) nats_no_responders(client, op->subject, op->reply);
   charge(client, &result);
-  if (may_run(client, op)) publish_repeats(client, op, &m, result.cost);
+  if (tern_nats_may_repeat(&client->parser, op) && may_run(client, op))
+    publish_repeats(client, op, &m, result.cost);
 }
 
 static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {

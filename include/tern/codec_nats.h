@@ -126,6 +126,15 @@ TERN_API int tern_nats_next(struct tern_nats_parser *parser, struct tern_nats_op
  */
 TERN_API uint32_t tern_nats_take_repeats(struct tern_nats_parser *parser, const struct tern_nats_op *op,
                                          uint32_t max, uint32_t *stride);
+/** False when tern_nats_take_repeats would find none: a quick look at the end of the next line. */
+static inline bool tern_nats_may_repeat(const struct tern_nats_parser *parser,
+                                        const struct tern_nats_op *op) {
+  uint64_t this_end, next_end;
+  if (parser->whole_len == 0 || parser->len < parser->whole_len) return false;
+  memcpy(&this_end, op->body.ptr - sizeof this_end, sizeof this_end);
+  memcpy(&next_end, parser->data + parser->whole_len - sizeof next_end, sizeof next_end);
+  return this_end == next_end;
+}
 /** Copies what has not been used into the parser, so that the chunk may go.
  * @return 0 or TERN_NATS_ENOMEM */
 TERN_API int tern_nats_keep(struct tern_nats_parser *parser);

@@ -174,8 +174,9 @@ static inline void trace_hold(struct trace_held *held, size_t *count, const stru
 
 static inline void trace_repeats(struct trace *t, struct tern_nats_parser *parser,
                                  const struct tern_nats_op *op, uint32_t max) {
+  bool may = tern_nats_may_repeat(parser, op);
   uint32_t stride = 0, count = tern_nats_take_repeats(parser, op, max, &stride);
-  TRACE_CHECK(count <= max);
+  TRACE_CHECK(count <= max && (count == 0 || may));
   struct tern_nats_op next = *op;
   for (; count > 0; count--) {
     next.body.ptr += stride;
