@@ -4,7 +4,10 @@
 
 The files it promises are there and are about what was measured. Figures are not judged.
 """
+import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +45,26 @@ class Run(unittest.TestCase):
         self.assertEqual([len(texts[f"out.{kind}"].splitlines()) for kind in ("rows", "csv")], [17, 18])
         self.assertIn("</html>", texts["out.html"])
         self.assertIn("[16/16] round 1", done.stderr)
+
+    def test_interrupted_it_stops_what_runs_and_reports_what_it_has(self):
+        with tempfile.TemporaryDirectory() as directory:
+            command = [RUN, "--no-install", "--bench", BENCH, "--tern", TERN, "--servers", "tern", "--scenarios", "pubsub",
+                       "--seconds", "0.2", "--rounds", "500", "--output", f"{directory}/out"]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       text=True)
+            ready, _, _ = select.select([process.stderr], [], [], WAIT_S)  # the first measurement is over
+            self.assertTrue(ready)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=WAIT_S)
+            self.assertEqual(process.returncode, 2)
+            self.assertIn("bench/run: interrupted", errors)
+            with open(f"{directory}/out.rows", encoding="utf-8") as file:
+                rows = [json.loads(line) for line in file]
+            self.assertTrue(os.path.exists(f"{directory}/out.html"))
+        brokers = [row["broker"]["pid"] for row in rows if row.get("broker")]
+        self.assertTrue(brokers)
+        for broker in brokers:
+            self.assertRaises(ProcessLookupError, os.kill, broker, 0)
 
     def test_errors(self):
         for wrong, message in ((["--nosuch"], "usage: ./bench/run"), (["--rounds"], "--rounds needs a value"),
