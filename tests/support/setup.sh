@@ -35,7 +35,7 @@ some   | clang-format    | format check                      | cmd:clang-format 
 some   | clang-tidy      | static analysis                   | cmd:clang-tidy          | clang-tidy       | clang-tools-extra         | clang-extra-tools  | clang          | clang-tools
 some   | shellcheck      | checks the scripts                | cmd:shellcheck          | shellcheck       | ShellCheck                | shellcheck         | shellcheck     | ShellCheck
 some   | Doxygen         | reference documentation           | cmd:doxygen             | doxygen          | doxygen                   | doxygen            | doxygen        | doxygen
-some   | valgrind        | memory checks                     | cmd:valgrind            | valgrind         | valgrind                  | valgrind           | valgrind       | valgrind
+some   | valgrind        | memory checks, instruction counts | cmd:valgrind            | valgrind         | valgrind                  | valgrind           | valgrind       | valgrind
 some   | spin            | models of the concurrent parts    | cmd:spin                | spin             | spin                      | -                  | -              | spin
 some   | libnats         | tests with the NATS C client      | pc:libnats              | libnats-dev      | pkgconfig(libnats)        | nats.c-dev         | -              | pkgconfig(libnats)
 rival  | nats-server     | tests side by side with it        | cmd:nats-server         | nats-server      | /usr/bin/nats-server      | nats-server        | nats-server    | nats-server
