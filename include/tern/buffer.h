@@ -67,7 +67,8 @@ TERN_API void tern_pool_release(struct tern_pool *pool, void *memory, size_t siz
 TERN_API struct tern_pool_stats tern_pool_stats(const struct tern_pool *pool);
 /** Gives completely unused arenas back to the system; called when idle. Thread: owner. */
 TERN_API void tern_pool_trim(struct tern_pool *pool);
-/** Gives back arenas that were not needed since the last call; called about once a second. Thread: owner. */
+/** Gives back arenas that were not needed since the last call; called about once a second. A pool for which it never is
+ * keeps next to none. Thread: owner. */
 TERN_API void tern_pool_age(struct tern_pool *pool);
 
 /**

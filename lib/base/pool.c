@@ -11,8 +11,11 @@
  *
  * An arena that becomes empty is kept for what comes next: output that swells and ebbs with every tick of a loop would
  * otherwise pay for new pages each time. tern_pool_age, called every second or so, gives those back to the system that
- * were not needed since the call before; tern_pool_trim gives back all. Requests above the largest class go to malloc. Everything is owner-thread only: no
- * atomics, no locks. Under AddressSanitizer free objects are poisoned.
+ * were not needed since the call before; tern_pool_trim gives back all. Of a pool that nobody ages one empty arena per
+ * class is kept, the others go at once.
+ *
+ * Requests above the largest class go to malloc. Everything is owner-thread only: no atomics, no locks. Under
+ * AddressSanitizer free objects are poisoned.
  */
 #include "pool.h"
 
@@ -69,6 +72,7 @@ struct tern_pool {
   struct arena *open[CLASSES];
   uint32_t empty[CLASSES];       /* of these, with nothing live */
   uint32_t least_empty[CLASSES]; /* since the last tern_pool_age */
+  bool aged;                     /* there was one */
   struct tern_pool_stats stats;
 };
 
@@ -178,7 +182,9 @@ void tern_pool_release(struct tern_pool *pool, void *memory, size_t size) {
   a->live--;
   pool->stats.live_bytes -= a->size;
   if (!a->open) list_add(pool, a);
-  if (a->live == 0) pool->empty[a->class]++;
+  if (a->live > 0) return;
+  pool->empty[a->class]++;
+  if (!pool->aged && pool->empty[a->class] > 1) arena_free(pool, a);
 }
 
 /* Gives empty arenas of a class back, at most so many. */
@@ -198,6 +204,7 @@ void tern_pool_trim(struct tern_pool *pool) {
 }
 
 void tern_pool_age(struct tern_pool *pool) {
+  pool->aged = true;
   for (unsigned c = 0; c < CLASSES; c++) {
     give_back(pool, c, pool->least_empty[c]);
     pool->least_empty[c] = pool->empty[c];

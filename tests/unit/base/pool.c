@@ -130,6 +130,23 @@ static void release_all(struct tern_pool *pool, void **at, int count) {
     tern_pool_release(pool, at[i], 64);
 }
 
+/* A pool nobody ages does not keep what it once needed. */
+static void without_ageing_one_arena_stays(void **unused) {
+  (void)unused;
+  enum { COUNT = 40000 };
+  struct tern_pool *pool = tern_pool_new();
+  void **at = calloc(COUNT, sizeof *at);
+  assert_non_null(pool);
+  assert_non_null(at);
+  for (int round = 0; round < 2; round++) {
+    alloc_all(pool, at, COUNT);
+    release_all(pool, at, COUNT);
+    assert_int_equal(tern_pool_stats(pool).held_bytes, ARENA_BYTES);
+  }
+  tern_pool_free(pool);
+  free(at);
+}
+
 /* What swells and ebbs keeps its memory; what was a peak gives it back, as soon as a whole period has not needed it. */
 static void age_gives_back_what_is_not_needed(void **unused) {
   (void)unused;
@@ -138,6 +155,7 @@ static void age_gives_back_what_is_not_needed(void **unused) {
   void **at = calloc(PEAK, sizeof *at);
   assert_non_null(pool);
   assert_non_null(at);
+  tern_pool_age(pool);
   alloc_all(pool, at, PEAK);
   uint64_t peak = tern_pool_stats(pool).held_bytes;
   assert_true(peak >= (uint64_t)PEAK * 64);
@@ -170,6 +188,7 @@ static void trim_gives_back(void **unused) {
   void **at = calloc(COUNT, sizeof *at);
   assert_non_null(pool);
   assert_non_null(at);
+  tern_pool_age(pool); /* what is empty is kept from now on */
   alloc_all(pool, at, COUNT);
   assert_true(tern_pool_stats(pool).held_bytes >= (uint64_t)COUNT * 64);
   unsigned char *kept = tern_pool_alloc(pool, 1000);
@@ -244,6 +263,7 @@ int main(void) {
       cmocka_unit_test(every_size_is_usable_and_aligned),
       cmocka_unit_test(objects_never_overlap),
       cmocka_unit_test(memory_is_reused),
+      cmocka_unit_test(without_ageing_one_arena_stays),
       cmocka_unit_test(age_gives_back_what_is_not_needed),
       cmocka_unit_test(trim_gives_back),
       cmocka_unit_test(a_refused_allocation_changes_nothing),
