@@ -472,9 +472,10 @@ struct route_result route_publish(struct route *route, struct tern_message *m, u
     return result;
   }
   result.cost = (uint32_t)(tern_index_visited(route->index) - visited);
-  if (m->more == 0 || match->group_count + match->handler_count == 0) {
+  result.single = match->group_count + match->handler_count > 0;
+  if (m->more == 0 || !result.single) {
     publish(route, match, m, flags, &result);
-  } else {
+  } else { /* they have come since the message before */
     for (uint32_t i = 0; i <= m->more; i++) {
       struct tern_message one = message_of_run(m, i);
       struct route_result each = route_publish(route, &one, flags);

@@ -41,6 +41,7 @@ struct route_result {
   uint32_t receivers; /* sinks, handlers and other workers that took it; 0: nobody wants it */
   uint32_t cost;      /* what it took, in sinks looked at: to be charged to the source's turn */
   uint64_t workers;   /* workers it was sent to (bit i); if one is congested, pause the source */
+  bool single; /* groups or handlers had it: no run goes as one, and the next message may cost far more */
 };
 
 struct route {

@@ -157,18 +157,19 @@ static bool may_run(const struct nats_client *client, const struct tern_nats_op 
 }
 
 /*
- * What follows with the same line as op, which was m and had this cost, goes as runs: as many messages at a time as the
- * turn has room for, judged by what the last ones have cost. Not inlined: messages of their own shall not pay for this
- * one's registers.
+ * What follows with the same line as op, which was m and had this result, goes as runs: as many messages at a time as the
+ * turn has room for, judged by what the last ones have cost; or one at a time where that says nothing. Not inlined:
+ * messages of their own shall not pay for this one's registers.
  */
 __attribute__((noinline)) static void publish_repeats(struct nats_client *client,
                                                       const struct tern_nats_op *op, struct tern_message *m,
-                                                      uint64_t cost) {
+                                                      struct route_result *result) {
   struct nats_worker *worker = client->worker;
   uint32_t count = 1, last;
   while (client->flow == NATS_OPEN && client->turn_cost <= NATS_TURN_COST_MAX) {
     uint64_t room = (uint64_t)(NATS_TURN_COST_MAX - client->turn_cost) * count + 1;
-    if (cost > 1) room = room / cost + 1;
+    if (result->cost > 1) room = room / result->cost + 1;
+    if (result->single) room = 1;
     last = count;
     count = tern_nats_take_repeats(&client->parser, op, (uint32_t)room, &m->stride);
     if (count == 0) return;
@@ -176,9 +177,8 @@ __attribute__((noinline)) static void publish_repeats(struct nats_client *client
     tern_counter_add(&worker->stats.in_msgs, count);
     tern_counter_add(&worker->stats.in_bytes, count * op->body.len);
     m->more = count - 1;
-    struct route_result result = route_publish(worker->route, m, 0);
-    charge(client, &result);
-    cost = result.cost;
+    *result = route_publish(worker->route, m, 0);
+    charge(client, result);
   }
 }
 
@@ -209,7 +209,7 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   if (tell && result.receivers == 0) nats_no_responders(client, op->subject, op->reply);
   charge(client, &result);
   if (tern_nats_may_repeat(&client->parser, op) && may_run(client, op))
-    publish_repeats(client, op, &m, result.cost);
+    publish_repeats(client, op, &m, &result);
 }
 
 static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {

@@ -292,6 +292,37 @@ static void a_slow_one_is_cut_off_within_a_run(void **state) {
   finish(&sim, c, 2);
 }
 
+/* B2: what one message to a queue group costs says nothing about the next, so a turn ends after any of them. */
+static void a_turn_ends_within_a_run_to_a_group(void **state) {
+  (void)state;
+  enum { MEMBERS = 300, ROUNDS = 20, RUN = 200 };
+  struct sim sim;
+  struct sim_client c[2];
+  start(&sim, NULL);
+  join(&sim, &c[0], 0, QUIET ",\"echo\":false}\r\n");
+  join(&sim, &c[1], 1, QUIET "}\r\n");
+  struct tern_worker *worker = tern_workers_at(sim.workers, 0);
+  const struct nats_client *publisher = sim.core.nats.workers[0]->clients;
+  for (unsigned i = 0; i < MEMBERS; i++) { /* those of the publisher refuse, one after another */
+    char sub[64];
+    snprintf(sub, sizeof sub, "SUB r.x g %u\r\n", i);
+    for (unsigned n = 0; n < 2; n++)
+      sim_say(&c[n], sub);
+    sim_settle(&sim);
+  }
+  for (unsigned round = 0; round < ROUNDS; round++) {
+    burst(&c[0], "PUB r.x 0\r\n", 0, 0, RUN);
+    tern__worker_step(worker, TERN__PHASE_INBOX);
+    tern__worker_step(worker, TERN__PHASE_READY);
+    assert_in_range(publisher->turn_cost, 1, NATS_TURN_COST_MAX + 2 * MEMBERS);
+    tern__worker_step(worker, TERN__PHASE_PUBLISH);
+    tern__worker_step(worker, TERN__PHASE_FLUSH);
+    tern__worker_step(worker, TERN__PHASE_REST);
+    sim_settle(&sim);
+  }
+  finish(&sim, c, 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(everybody_gets_every_message_in_order),
@@ -303,6 +334,7 @@ int main(void) {
       cmocka_unit_test(an_error_comes_where_it_is),
       cmocka_unit_test(a_slow_one_is_cut_off_alone),
       cmocka_unit_test(a_slow_one_is_cut_off_within_a_run),
+      cmocka_unit_test(a_turn_ends_within_a_run_to_a_group),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
