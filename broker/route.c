@@ -140,6 +140,11 @@ static uint64_t draw(struct route *route, uint64_t bound) {
 
 static uint64_t bit(uint32_t worker) { return (uint64_t)1 << worker; }
 
+/* A message, or a run, is dropped for want of memory. */
+static void count_dropped(struct route *route, const struct tern_message *m) {
+  tern_counter_add(&route->stats.no_memory, 1 + (uint64_t)m->more);
+}
+
 static char *put(char *to, struct tern_slice slice) {
   if (slice.len > 0) memcpy(to, slice.ptr, slice.len);
   return to + slice.len;
@@ -194,7 +199,7 @@ static bool send_record(struct route *route, const struct tern_match *match, con
                (by_handle ? sizeof(struct tern_buf_handle) : bodies.len);
   char *at = tern_worker_reserve(route->worker, to, ROUTE_RECORD_MESSAGE, len);
   if (at == NULL) {
-    tern_counter_add(&route->stats.no_memory, 1);
+    count_dropped(route, m);
     return false;
   }
   struct record head = {
@@ -235,10 +240,7 @@ static bool send_record(struct route *route, const struct tern_match *match, con
 static bool tell_epoch(struct route *route, uint32_t to, uint64_t epoch) {
   if (epoch <= route->told[to]) return true;
   char *at = tern_worker_reserve(route->worker, to, ROUTE_RECORD_EPOCH, sizeof epoch);
-  if (at == NULL) {
-    tern_counter_add(&route->stats.no_memory, 1);
-    return false;
-  }
+  if (at == NULL) return false;
   memcpy(at, &epoch, sizeof epoch);
   tern_worker_commit(route->worker, to);
   route->told[to] = epoch;
@@ -270,7 +272,10 @@ static bool send_message(struct route *route, const struct tern_match *match, co
                          uint32_t to, struct sending how) {
   size_t words_len = m->subject.len + m->reply.len + m->size_text.len + m->header_text.len;
   struct group_run run = {0};
-  if (how.plain && !tell_epoch(route, to, how.epoch)) return false;
+  if (how.plain && !tell_epoch(route, to, how.epoch)) {
+    count_dropped(route, m);
+    return false;
+  }
   if (m->more > 0) return send_run(route, m, to, &how, words_len);
   if (match == NULL) return send_record(route, NULL, m, to, &how, words_len, &run);
   size_t others = sizeof(struct record) + sizeof(struct record_groups) + words_len + TERN_COPY_MAX_BYTES;
@@ -468,7 +473,7 @@ struct route_result route_publish(struct route *route, struct tern_message *m, u
   uint64_t visited = tern_index_visited(route->index);
   const struct tern_match *match = tern_index_match(route->index, m->subject, m->hash);
   if (match == NULL) {
-    tern_counter_add(&route->stats.no_memory, 1);
+    count_dropped(route, m);
     return result;
   }
   result.cost = (uint32_t)(tern_index_visited(route->index) - visited);
@@ -605,7 +610,7 @@ static void receive_message(struct route *route, const char *data, uint64_t epoc
   const struct tern_match *match = NULL;
   if (m.owner != NULL || !by_handle) match = tern_index_match(route->index, m.subject, m.hash);
   if (match == NULL) {
-    tern_counter_add(&route->stats.no_memory, 1);
+    count_dropped(route, &m);
     tern_buf_unref(m.owner);
     return;
   }

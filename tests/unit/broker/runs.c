@@ -323,6 +323,29 @@ static void a_turn_ends_within_a_run_to_a_group(void **state) {
   finish(&sim, c, 2);
 }
 
+static int no_memory(size_t size) {
+  (void)size;
+  return 1;
+}
+
+static void each_message_dropped_for_memory_is_counted(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  start(&sim, NULL);
+  join(&sim, &c[0], 0, QUIET "}\r\n");
+  join(&sim, &c[1], 1, QUIET "}\r\nSUB r.* 7\r\n");
+  burst(&c[0], "PUB r.x 16\r\n", 16, 0, BURST); /* so that there is all the memory but for the match */
+  expect_messages(&c[1], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, BURST);
+  burst(&c[0], "PUB r.y 16\r\n", 16, 0, BURST);
+  tern__pool_fault = no_memory;
+  tern__worker_tick(tern_workers_at(sim.workers, 0));
+  tern__pool_fault = NULL;
+  assert_int_equal(tern_counter_read(&sim.core.nats.workers[0]->route->stats.no_memory), BURST);
+  expect_nothing(&c[1]);
+  finish(&sim, c, 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(everybody_gets_every_message_in_order),
@@ -335,6 +358,7 @@ int main(void) {
       cmocka_unit_test(a_slow_one_is_cut_off_alone),
       cmocka_unit_test(a_slow_one_is_cut_off_within_a_run),
       cmocka_unit_test(a_turn_ends_within_a_run_to_a_group),
+      cmocka_unit_test(each_message_dropped_for_memory_is_counted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
