@@ -69,6 +69,7 @@ static int write_line(struct tern_transport *transport, const struct tern_messag
   size_t room = tern_nats_line_max(m, sid.len);
   bool fits = room <= TERN_RESERVE_MAX_BYTES;
   char *line = fits ? tern_transport_reserve(transport, room) : malloc(room);
+  if (line == NULL && !fits) tern_transport_abort(transport, -ENOMEM); /* O1: nothing is left out */
   if (line == NULL) return -ENOMEM;
   size_t len = (size_t)(tern_nats_put_line(line, m, takes_headers, sid) - line);
   if (fits) {

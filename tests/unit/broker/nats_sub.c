@@ -19,9 +19,11 @@ void *__real_calloc(size_t count, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 
-static bool no_table;
+static bool no_table, no_line;
 
-void *__wrap_malloc(size_t size) { return __real_malloc(size); }
+void *__wrap_malloc(size_t size) {
+  return no_line && size > TERN_RESERVE_MAX_BYTES ? NULL : __real_malloc(size);
+}
 void *__wrap_calloc(size_t count, size_t size) { return no_table ? NULL : __real_calloc(count, size); }
 
 static int no_memory(size_t size) {
@@ -47,7 +49,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   tern__pool_fault = NULL;
-  no_table = false;
+  no_table = no_line = false;
   tern__sim_enter(NULL);
   end(&sim, c, 2);
   return 0;
@@ -223,6 +225,25 @@ static void who_cannot_take_a_message_says_so(void **state) {
   sim_pull(&c[0]);
 }
 
+/* O1: rather than miss one message and get the next, the connection ends. */
+static void no_message_is_left_out_for_memory(void **state) {
+  (void)state;
+  static char subject[TERN_RESERVE_MAX_BYTES];
+  memset(subject, 's', sizeof subject);
+  assert_int_equal(add(1, "s"), 0);
+  struct nats_sub *sub = find(1);
+  struct tern_message m = {.subject = {subject, sizeof subject}, .size_text = tern_slice_of("0")};
+  assert_true(sub->sink.ops->deliver(&sub->sink, &m));
+  no_line = true;
+  assert_false(sub->sink.ops->deliver(&sub->sink, &m));
+  no_line = false;
+  assert_false(sub->sink.ops->deliver(&sub->sink, &m));
+  tern__sim_enter(NULL);
+  ticks(&sim, 3);
+  sim_pull(&c[0]);
+  assert_true(c[0].lost);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(sids_are_found_until_they_are_removed, set_up, tear_down),
@@ -234,6 +255,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(every_size_arrives_whole, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_maximum_counts_from_sub, set_up, tear_down),
       cmocka_unit_test_setup_teardown(who_cannot_take_a_message_says_so, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(no_message_is_left_out_for_memory, set_up, tear_down),
   };
   return cmocka_run_group_tests_name("nats_sub", tests, NULL, NULL);
 }
