@@ -42,11 +42,11 @@ static const struct dialect *dialect_of(const struct conn *conn) {
   return conn->thread->engine->target->dialect;
 }
 
-static void set_error(struct conn *conn, bool from_server, const char *format, va_list args) {
+static void set_error(struct conn *conn, bool from_server, const char *text) {
   struct engine *engine = conn->thread->engine;
   pthread_mutex_lock(&engine->lock);
   if (engine->error[0] == '\0' || (from_server && !engine->error_from_server)) {
-    vsnprintf(engine->error, sizeof engine->error, format, args);
+    snprintf(engine->error, sizeof engine->error, "%s", text);
     engine->error_from_server = from_server;
   }
   pthread_mutex_unlock(&engine->lock);
@@ -56,17 +56,21 @@ static void set_error(struct conn *conn, bool from_server, const char *format, v
 }
 
 void conn_fail(struct conn *conn, const char *format, ...) {
+  char text[sizeof conn->thread->engine->error];
   va_list args;
   va_start(args, format);
-  set_error(conn, false, format, args);
+  vsnprintf(text, sizeof text, format, args);
   va_end(args);
+  set_error(conn, false, text);
 }
 
 void conn_refused(struct conn *conn, const char *format, ...) {
+  char text[sizeof conn->thread->engine->error];
   va_list args;
   va_start(args, format);
-  set_error(conn, true, format, args);
+  vsnprintf(text, sizeof text, format, args);
   va_end(args);
+  set_error(conn, true, text);
 }
 
 void conn_done(struct conn *conn, enum phase phase) { tern_counter_add(&conn->thread->done[phase], 1); }
@@ -211,11 +215,9 @@ static void say_hello(struct conn *conn) {
   const struct dialect *dialect = dialect_of(conn);
   char subscription[LINE_MAX_BYTES] = "";
   int len = conn->role->greet != NULL ? conn->role->greet(conn, subscription, sizeof subscription) : 0;
-  char *hello = dialect->hello(conn->thread->engine->target, conn->role->purpose), *text = NULL;
-  int whole = -1;
-  if (hello != NULL && len < LINE_MAX_BYTES)
-    whole = asprintf(&text, "%s%s%s", hello, subscription, dialect->ping);
-  free(hello);
+  const char *hello = conn->thread->engine->hello[conn->role->purpose];
+  char *text = NULL;
+  int whole = len < LINE_MAX_BYTES ? asprintf(&text, "%s%s%s", hello, subscription, dialect->ping) : -1;
   conn->said_hello = true;
   if (whole < 0) {
     conn_fail(conn, "out of memory");

