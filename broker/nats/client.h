@@ -93,8 +93,9 @@ struct nats_worker {
   struct nats_stats stats;
 };
 
-/** Cost of input one connection may cause before others have their turn, in deliveries. */
-#define NATS_TURN_COST_MAX 2000
+/** Cost of input one connection may cause before others have their turn, in deliveries: about half a millisecond. With
+ * many subscribers a turn is what each of them gets in one write, and a write takes as long as a hundred deliveries. */
+#define NATS_TURN_COST_MAX 10000
 /** Subscriptions of a closed connection removed before others have their turn. */
 #define NATS_REMOVE_MAX 1000
 

@@ -24,9 +24,9 @@
 #define OK_LINE "+OK\r\n"
 /* What these cost a connection's turn, in deliveries. A new queue group copies the list of the filter's groups, which
  * is long where a client makes it long. */
-#define SUB_COST          4
-#define QUEUE_SUB_COST    50
-#define FILTER_COST_BYTES 16 /* of a filter count as one: its tokens are looked up one by one */
+#define SUB_COST          20
+#define QUEUE_SUB_COST    250
+#define FILTER_COST_BYTES 4 /* of a filter count as one: its tokens are looked up one by one */
 
 static void acknowledge(struct nats_client *client) {
   if (client->options.verbose) nats_client_send(client, OK_LINE, sizeof OK_LINE - 1);

@@ -427,21 +427,21 @@ static void a_stop_handles_what_was_read(void **state) {
   struct sim sim;
   struct sim_client c[2];
   start(&sim, 2, NULL);
-  join(&sim, &c[0], 0, QUIET);
+  join(&sim, &c[0], 0, QUIET ",\"echo\":false");
   join(&sim, &c[1], 0, QUIET);
-  for (unsigned i = 0; i < 100; i++) {
+  for (unsigned i = 0; i < 420; i++) { /* most are the publisher's own: they cost a turn, and take nothing */
     char line[32];
     snprintf(line, sizeof line, "SUB fan %u\r\n", i);
-    say_and_sync(&c[1], line);
+    say_and_sync(&c[i < 20], line);
   }
-  for (unsigned i = 0; i < 50; i++)
+  for (unsigned i = 0; i < 100; i++)
     sim_say(&c[0], "PUB fan 1\r\nx\r\n");
   tick(&sim, 0);
   sim_pull(&c[1]);
-  assert_true(count_of(unread(&c[1]), "MSG fan ") < 5000); /* or the test would show nothing */
+  assert_true(count_of(unread(&c[1]), "MSG fan ") < 2000); /* or the test would show nothing */
   sim_close(&sim);
   sim_pull(&c[1]);
-  assert_int_equal(count_of(unread(&c[1]), "MSG fan "), 5000);
+  assert_int_equal(count_of(unread(&c[1]), "MSG fan "), 2000);
   for (unsigned i = 0; i < 2; i++)
     sim_client_free(&c[i]);
 }
