@@ -5,8 +5,8 @@
  * error, unless it is there to be referred to ($name).
  *
  * What tern does not have is never passed over in silence. Where the server would be open to more people, or lose
- * or not pass on messages, it does not start; where something is only not offered, it warns. A feature that the
- * file switches off (`jetstream: false`) is no reason for either.
+ * or not pass on messages, it does not start; where something is only not offered, it warns. A feature that has a
+ * switch, and that the file switches off (`jetstream: false`), is no reason for either.
  *
  * Everything that is wrong is said, not only the first thing. Flags have checked values before and are set once more
  * afterwards, see options.c.
@@ -30,37 +30,41 @@ struct reader {
   unsigned errors, warnings;
 };
 
-/* Keys of nats-server without an option. */
+/* Keys of nats-server without an option, and what is done about them. */
+enum answer { WARN, REFUSE_UNLESS_OFF, REFUSE };
+
 static const struct missing {
   const char *keys;
-  bool refuse;
+  enum answer answer;
   const char *what; /* tern does not have it */
 } missing[] = {
-    {"authorization|no_auth_user", true, "authentication and permissions: it would let everyone in"},
-    {"accounts|system_account|system", true, "accounts: all clients would share one subject space"},
-    {"operator|operators|root|roots|root_operator|root_operators|trusted|trusted_keys", true,
+    {"authorization|no_auth_user", REFUSE, "authentication and permissions: it would let everyone in"},
+    {"accounts|system_account|system", REFUSE, "accounts: all clients would share one subject space"},
+    {"operator|operators|root|roots|root_operator|root_operators|trusted|trusted_keys", REFUSE,
      "authentication by JWT: it would let everyone in"},
     {"resolver|account_resolver|accounts_resolver|resolver_tls|resolver_preload|resolver_pinned_accounts",
-     true, "authentication by JWT: it would let everyone in"},
-    {"default_sentinel|proxies|proxy_protocol", true, "connections through trusted proxies"},
-    {"tls|allow_non_tls|ocsp|ocsp_cache", true, "TLS: what clients send could be read on the way"},
-    {"mappings|maps", true, "subject mappings: messages would go elsewhere"},
-    {"jetstream", true, "JetStream: nothing would be stored"},
-    {"cluster|gateway|gateways", true, "clustering: messages would not reach the other servers"},
-    {"leafnodes|leaf", false, "leaf nodes"},
-    {"websocket|ws", false, "WebSocket"},
-    {"mqtt", false, "MQTT"},
-    {"http|https|http_port|monitor_port|https_port|http_base_path", false, "monitoring over HTTP"},
-    {"lame_duck_duration|lame_duck_grace_period", false, "lame duck mode"},
-    {"syslog|remote_syslog", false, "logging to syslog"},
-    {"log_size_limit|logfile_size_limit|log_max_num|logfile_max_num", false, "log rotation by size"},
-    {"max_traced_msg_len|trace_headers", false, "shortened traces"},
-    {"store_dir|storedir|default_js_domain", false, "JetStream"},
-    {"no_header_support|disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", false,
+     REFUSE, "authentication by JWT: it would let everyone in"},
+    {"default_sentinel|proxies", REFUSE, "connections through trusted proxies"},
+    {"proxy_protocol", REFUSE_UNLESS_OFF, "connections through trusted proxies"},
+    {"tls", REFUSE, "TLS: what clients send could be read on the way"},
+    {"allow_non_tls|ocsp|ocsp_cache", REFUSE_UNLESS_OFF, "TLS: what clients send could be read on the way"},
+    {"mappings|maps", REFUSE, "subject mappings: messages would go elsewhere"},
+    {"jetstream", REFUSE_UNLESS_OFF, "JetStream: nothing would be stored"},
+    {"cluster|gateway|gateways", REFUSE, "clustering: messages would not reach the other servers"},
+    {"leafnodes|leaf", WARN, "leaf nodes"},
+    {"websocket|ws", WARN, "WebSocket"},
+    {"mqtt", WARN, "MQTT"},
+    {"http|https|http_port|monitor_port|https_port|http_base_path", WARN, "monitoring over HTTP"},
+    {"lame_duck_duration|lame_duck_grace_period", WARN, "lame duck mode"},
+    {"syslog|remote_syslog", WARN, "logging to syslog"},
+    {"log_size_limit|logfile_size_limit|log_max_num|logfile_max_num", WARN, "log rotation by size"},
+    {"max_traced_msg_len|trace_headers", WARN, "shortened traces"},
+    {"store_dir|storedir|default_js_domain", WARN, "JetStream"},
+    {"no_header_support|disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", WARN,
      "this setting"},
-    {"max_closed_clients|connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", false,
+    {"max_closed_clients|connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", WARN,
      "this setting"},
-    {"server_tags|server_metadata|no_sys_acc|no_system_account|no_system", false, "this setting"},
+    {"server_tags|server_metadata|no_sys_acc|no_system_account|no_system", WARN, "this setting"},
 };
 
 /* ---- what is said ---- */
@@ -189,8 +193,9 @@ static bool has_key(const struct conf_node *map, const char *key) {
 }
 
 static void read_missing(struct reader *reader, const struct missing *about, const struct conf_node *node) {
-  if (is_off(node)) return;
-  bool refuse = about->refuse || has_key(node, "remotes"); /* leaf nodes that connect to other servers */
+  if (about->answer != REFUSE && is_off(node)) return;
+  bool refuse =
+      about->answer != WARN || has_key(node, "remotes"); /* leaf nodes that connect to other servers */
   if (refuse)
     say(reader, node, false, "%s: tern does not have %s; remove this, or keep nats-server", node->key,
         about->what);

@@ -276,6 +276,17 @@ static void security_is_not_passed_over(void **unused) {
       "proxy_protocol: true",
       "default_sentinel: x",
       "proxies {}",
+      /* values that do not switch these off */
+      "authorization: disabled",
+      "authorization: false",
+      "no_auth_user: disabled",
+      "accounts: disabled",
+      "system_account: off",
+      "operator: disabled",
+      "resolver: 0",
+      "tls: off",
+      "mappings: false",
+      "cluster: disabled",
   };
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
     struct options_run *run = parse_config(refused[i]);
@@ -331,7 +342,8 @@ static void what_is_only_not_offered_is_warned_of(void **unused) {
 static void what_is_switched_off_is_no_matter(void **unused) {
   (void)unused;
   assert_says(
-      "jetstream: false, jetstream: disabled, tls: off, syslog: no, no_header_support: false, http_port: 0",
+      "jetstream: false, jetstream: disabled, allow_non_tls: off, ocsp: false, proxy_protocol: false, "
+      "syslog: no, no_header_support: false, http_port: 0",
       OPTIONS_RUN, "");
 }
 
