@@ -323,6 +323,72 @@ static void a_turn_ends_within_a_run_to_a_group(void **state) {
   finish(&sim, c, 2);
 }
 
+/* ---- whatever is published to whomever ---- */
+
+#define CLIENTS 6
+
+/* Subscribes at random: several subscriptions of a connection, queue groups, ends after some messages. */
+static void join_at_random(struct sim *sim, struct sim_client *c, unsigned worker) {
+  static const char *const filters[] = {"r.x", "r.*", "r.>", "r.y", ">"};
+  char text[512];
+  size_t len = (size_t)snprintf(text, sizeof text, QUIET ",\"headers\":%s,\"echo\":%s}\r\n",
+                                sim_draw(sim, 2) ? "true" : "false", sim_draw(sim, 2) ? "true" : "false");
+  for (unsigned sid = 1, count = sim_draw(sim, 4); sid <= count; sid++) {
+    const char *group = sim_draw(sim, 12) == 0 ? "g " : "";
+    len += (size_t)snprintf(text + len, sizeof text - len, "SUB %s %s%u\r\n", filters[sim_draw(sim, 5)],
+                            group, sid);
+    if (group[0] == '\0' && sim_draw(sim, 3) == 0)
+      len += (size_t)snprintf(text + len, sizeof text - len, "UNSUB %u %u\r\n", sid, 1 + sim_draw(sim, 400));
+  }
+  join(sim, c, worker, text);
+}
+
+/* One random case, each message for itself or each burst in one piece; what the clients received is left with them. */
+static void play(uint64_t seed, bool at_once, struct sim *sim, struct sim_client c[CLIENTS]) {
+  static const size_t sizes[] = {12, 13, 16, 100, 700};
+  start(sim, NULL);
+  sim->random = seed * 2 + 1;
+  join(sim, &c[0], 0, QUIET ",\"headers\":true}\r\nSUB r.y 1\r\n");
+  for (unsigned i = 1; i < CLIENTS; i++)
+    join_at_random(sim, &c[i], sim_draw(sim, 2));
+  for (unsigned i = 0; i < 2; i++)
+    sim->core.nats.workers[i]->route->random = seed + i + 1; /* the same members are drawn in both ways */
+  for (unsigned bursts = 1 + sim_draw(sim, 5), number = 0; bursts > 0; bursts--) {
+    size_t size = sizes[sim_draw(sim, 5)];
+    unsigned count = 1 + sim_draw(sim, 150), publisher = sim_draw(sim, 2);
+    char line[64];
+    snprintf(line, sizeof line, publisher ? "PUB r.%c %zu\r\n" : "HPUB r.%c 12 %zu\r\n",
+             "xy"[sim_draw(sim, 2)], size);
+    unsigned step = at_once ? count : 1;
+    for (unsigned end = number + count; number < end; number += step) {
+      burst(&c[0], line, size, number, number + step);
+      for (unsigned ticks = 0; ticks < 6; ticks++)
+        tern__worker_tick(tern_workers_at(sim->workers, ticks % 2));
+      for (unsigned i = 0; i < CLIENTS; i++)
+        sim_pull(&c[i]);
+    }
+    sim_settle(sim);
+  }
+}
+
+static void nobody_can_tell_runs_from_messages(void **state) {
+  (void)state;
+  enum { CASES = 60 };
+  for (uint64_t seed = 0; seed < CASES; seed++) {
+    struct sim one_by_one, at_once;
+    struct sim_client a[CLIENTS], b[CLIENTS];
+    play(seed, false, &one_by_one, a);
+    play(seed, true, &at_once, b);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+      size_t from = a[i].read_to, len = a[i].in_len - from; /* INFO differs */
+      if (b[i].in_len - b[i].read_to != len || memcmp(a[i].in + from, b[i].in + b[i].read_to, len) != 0)
+        fail_msg("client %u of case %llu", i, (unsigned long long)seed);
+    }
+    finish(&one_by_one, a, CLIENTS);
+    finish(&at_once, b, CLIENTS);
+  }
+}
+
 static int no_memory(size_t size) {
   (void)size;
   return 1;
@@ -358,6 +424,7 @@ int main(void) {
       cmocka_unit_test(a_slow_one_is_cut_off_alone),
       cmocka_unit_test(a_slow_one_is_cut_off_within_a_run),
       cmocka_unit_test(a_turn_ends_within_a_run_to_a_group),
+      cmocka_unit_test(nobody_can_tell_runs_from_messages),
       cmocka_unit_test(each_message_dropped_for_memory_is_counted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
