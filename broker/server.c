@@ -115,12 +115,20 @@ static int start_workers(struct server *server) {
   return error;
 }
 
+/* What to do about it. */
+static const char *listen_advice(int error, const char *url) {
+  if (error == -EADDRINUSE) return "; stop the other server or choose another port with -p";
+  if (error != -EINVAL) return "";
+  return strncmp(url, "tcp:", 4) == 0 ? "; give -a an address or a name that this machine can look up"
+                                      : "; the path of a Unix-domain socket has at most 107 bytes";
+}
+
 static int listen_at(struct server *server, const char *url, struct tern_listener **out) {
   struct tern_listener_options options = {.url = url, .factory = nats_factory, .arg = &server->core.nats};
   int error = tern_listener_open(server->workers, &options, out);
   if (error != 0)
     tern_log(TERN_LOG_FATAL, "Error listening on %s: %s%s", url, tern_strerror(error),
-             error == -EADDRINUSE ? "; stop the other server or choose another port with -p" : "");
+             listen_advice(error, url));
   return error;
 }
 

@@ -110,6 +110,13 @@ class Flags(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stdout + done.stderr, r"\[FTL\].*[Aa]ddress already in use")
 
+    def test_bad_address(self):
+        done = run("-a", "127.0.0.1/x", "-p", "-1")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout + done.stderr, r"\[FTL\].*127\.0\.0\.1/x")
+        if NAME == "tern":
+            self.assertIn("; give -a an address or a name that this machine can look up", done.stderr)
+
 
 class Serving(unittest.TestCase):
     """What it does while it serves."""
