@@ -38,8 +38,10 @@ static void check_node(const struct conf_node *node, bool in_map, unsigned depth
 
 /* All nodes; where references share, as often as there is room for. */
 static void check_tree(const struct conf_node *node, bool in_map, unsigned depth, unsigned *left) {
+  if (*left == 0) return;
+  --*left;
   check_node(node, in_map, depth);
-  for (const struct conf_node *child = node->first; child != NULL && *left > 0; child = child->next, --*left)
+  for (const struct conf_node *child = node->first; child != NULL; child = child->next)
     check_tree(child, node->type == CONF_MAP, depth + 1, left);
 }
 
