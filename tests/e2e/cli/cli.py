@@ -47,19 +47,6 @@ def read(path):
         return file.read()
 
 
-def talk(port, data, until=b"PONG\r\n"):
-    """Connects, sends, reads until the text (or the end) came; returns everything."""
-    with socket.create_connection(("127.0.0.1", port), timeout=broker.WAIT_SECONDS) as peer:
-        peer.sendall(data)
-        got = b""
-        while until not in got:
-            part = peer.recv(65536)
-            if not part:
-                break
-            got += part
-        return got
-
-
 def wait_for(what, condition):
     """Waits until the condition gives something true; returns it."""
     deadline = time.monotonic() + broker.WAIT_SECONDS
@@ -163,20 +150,20 @@ class Serving(unittest.TestCase):
     def test_name(self):
         for flag in ("-n", "--name", "--server_name"):
             with start(flag, "some-name") as server:
-                info = json.loads(talk(server.port, b"PING\r\n").split(b"\r\n")[0][5:])
+                info = json.loads(broker.talk(server.port, b"PING\r\n").split(b"\r\n")[0][5:])
                 self.assertEqual(info["server_name"], "some-name")
                 self.assertEqual(info["port"], server.port)
                 self.assertEqual(info["host"], "127.0.0.1")
 
     def test_name_is_the_id_by_default(self):
         with start() as server:
-            info = json.loads(talk(server.port, b"PING\r\n").split(b"\r\n")[0][5:])
+            info = json.loads(broker.talk(server.port, b"PING\r\n").split(b"\r\n")[0][5:])
             self.assertEqual(info["server_name"], info["server_id"])
             self.assertRegex(info["server_id"], r"^N[A-Z2-7]{55}$")
 
     def test_client_ids_grow(self):
         with start() as server:
-            ids = [json.loads(talk(server.port, b"PING\r\n").split(b"\r\n")[0][5:])["client_id"] for _ in range(10)]
+            ids = [json.loads(broker.talk(server.port, b"PING\r\n").split(b"\r\n")[0][5:])["client_id"] for _ in range(10)]
             self.assertEqual(ids, sorted(set(ids)))
 
     def test_log_goes_to_stderr(self):
@@ -218,7 +205,7 @@ class Serving(unittest.TestCase):
 
     def test_debug_and_trace(self):
         with start("-D", "-V") as server:
-            talk(server.port, b'CONNECT {"verbose":false}\r\nSUB foo 1\r\nPUB foo 5\r\nhello\r\nPING\r\n')
+            broker.talk(server.port, b'CONNECT {"verbose":false}\r\nSUB foo 1\r\nPUB foo 5\r\nhello\r\nPING\r\n')
             server.stop(signal.SIGINT)
             text = server.output()
             self.assertIn("[DBG]", text)
@@ -255,7 +242,7 @@ class Serving(unittest.TestCase):
             peers = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
             for peer in peers[:10]:
                 peer.sendall(b'CONNECT {"verbose":false}\r\nSUB > 1\r\n')
-            talk(server.port, b'CONNECT {"verbose":false}\r\n' + b"PUB a 1000\r\n" + b"x" * 1000 + b"\r\nPING\r\n")
+            broker.talk(server.port, b'CONNECT {"verbose":false}\r\n' + b"PUB a 1000\r\n" + b"x" * 1000 + b"\r\nPING\r\n")
             self.assertEqual(server.stop(signal.SIGINT), 0)
             for peer in peers:
                 peer.close()
@@ -267,7 +254,7 @@ class Serving(unittest.TestCase):
             server.stop(signal.SIGINT)
             with start(port=port) as again:
                 self.assertEqual(again.port, port)
-                self.assertIn(b"PONG\r\n", talk(port, b"PING\r\n"))
+                self.assertIn(b"PONG\r\n", broker.talk(port, b"PING\r\n"))
             for peer in peers:
                 peer.close()
 
@@ -277,7 +264,7 @@ class Serving(unittest.TestCase):
                 self.skipTest("nats-server has no workers")
         for workers in ("1", "2", "8"):
             with start("--workers", workers) as server:
-                self.assertIn(b"PONG\r\n", talk(server.port, b"PING\r\n"))
+                self.assertIn(b"PONG\r\n", broker.talk(server.port, b"PING\r\n"))
                 self.assertEqual(server.stop(), 0)
         for workers in ("-3", "1000", "x"):
             done = run("-a", "127.0.0.1", "-p", "-1", "--workers", workers)

@@ -82,19 +82,6 @@ def info(port):
         return json.loads(line[5:])
 
 
-def talk(port, data, until):
-    """Connects, sends, reads until the text (or the end) came; returns everything."""
-    with socket.create_connection(("127.0.0.1", port), timeout=broker.WAIT_SECONDS) as peer:
-        peer.sendall(data)
-        got = b""
-        while until not in got:
-            part = peer.recv(65536)
-            if not part:
-                break
-            got += part
-        return got
-
-
 class InFolder(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="tern-e2e-")
@@ -168,7 +155,7 @@ class Serving(InFolder):
             seen = info(server.port)
             self.assertEqual((seen["server_name"], seen["max_payload"]), ("from_file", 1024))
             self.assertEqual((seen["host"], seen["port"]), ("h", 99))
-            got = talk(server.port, b"SUB a 1\r\nSUB b 2\r\nPUB a 1025\r\n", b"Payload Violation'\r\n")
+            got = broker.talk(server.port, b"SUB a 1\r\nSUB b 2\r\nPUB a 1025\r\n", b"Payload Violation'\r\n")
             self.assertIn(b"-ERR 'maximum subscriptions exceeded'\r\n", got)
             self.assertIn(b"-ERR 'Maximum Payload Violation'\r\n", got)
             self.assertEqual(server.stop(), 0)
@@ -243,7 +230,7 @@ class Serving(InFolder):
             debug: false
         """)
         with broker.Broker(TERN, flags=("-c", path)) as server:
-            self.assertIn(b"PONG\r\n", talk(server.port, b"PING\r\n", b"PONG\r\n"))
+            self.assertIn(b"PONG\r\n", broker.talk(server.port, b"PING\r\n", b"PONG\r\n"))
             self.assertEqual(server.stop(), 0)
             self.assertEqual(len(re.findall(rf"^tern: {path}:\d+:13: warning: .*; ignored$", server.output(), re.M)), 4)
         valid, said = check(TERN, path)
@@ -261,7 +248,7 @@ class Serving(InFolder):
         with broker.Broker(TERN, flags=("-c", path)) as server:
             seen = info(server.port)
             self.assertEqual((seen["server_name"], seen["max_payload"]), ("harbour", 1 << 20))
-            got = talk(server.port, b"SUB in 1\r\nPUB svc.greet in 4\r\ntern\r\n", b"Hello, tern!")
+            got = broker.talk(server.port, b"SUB in 1\r\nPUB svc.greet in 4\r\ntern\r\n", b"Hello, tern!")
             self.assertIn(b"Hello, tern!", got)
             self.assertEqual(server.stop(), 0)
             self.assertIn("2 workers", server.output())

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,19 @@ class Broker:
         finally:
             self.stderr.close()
             shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def talk(port, data, until=b"PONG\r\n"):
+    """Connects, sends, reads until the text (or the end) came; returns everything."""
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS) as peer:
+        peer.sendall(data)
+        got = b""
+        while until not in got:
+            part = peer.recv(65536)
+            if not part:
+                break
+            got += part
+        return got
 
 
 def skip(reason):
