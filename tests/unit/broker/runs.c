@@ -5,42 +5,19 @@
  * it would receive of the messages one by one. Subscribers sit on the publisher's worker and on another one, whose ring
  * is so small that a burst needs several records and fills it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "broker_sim.h"
-#include "client.h"
+#include "fixture.h"
 #include "pool.h"
 
-#define RING_BYTES 32768
-#define BURST      300
-#define QUIET      "CONNECT {\"verbose\":false,\"pedantic\":false"
-
-static void start(struct sim *sim, const struct nats_limits *limits) {
-  memset(sim, 0, sizeof *sim);
-  assert_int_equal(sim_open(sim, 2, RING_BYTES, limits), 0);
-}
+#define BURST         300
+#define CONNECT_QUIET "CONNECT {" QUIET
 
 /* A client that has said this and whose answers so far have been read. */
-static void join(struct sim *sim, struct sim_client *c, unsigned worker, const char *text) {
+static void enter(struct sim *sim, struct sim_client *c, unsigned worker, const char *text) {
   assert_int_equal(sim_connect(sim, c, worker, NULL), 0);
   sim_say(c, text);
   sim_settle(sim);
   sim_pull(c);
   c->read_to = c->in_len;
-}
-
-static void finish(struct sim *sim, struct sim_client *clients, size_t count) {
-  sim_close(sim);
-  for (size_t i = 0; i < count; i++)
-    sim_client_free(&clients[i]);
 }
 
 /* The body of message i: size bytes that begin with its number. */
@@ -102,11 +79,11 @@ static void everybody_gets_every_message_in_order(void **state) {
     struct sim sim;
     struct sim_client c[4];
     char pub[64], msg[64];
-    start(&sim, NULL);
-    join(&sim, &c[0], 0, QUIET "}\r\n");
-    join(&sim, &c[1], 0, QUIET "}\r\nSUB r.x 7\r\n");
-    join(&sim, &c[2], 1, QUIET "}\r\nSUB r.* 7\r\n");
-    join(&sim, &c[3], 1, QUIET "}\r\nSUB r.> 7\r\nSUB other 8\r\n");
+    start(&sim, 2, NULL);
+    enter(&sim, &c[0], 0, CONNECT_QUIET "}\r\n");
+    enter(&sim, &c[1], 0, CONNECT_QUIET "}\r\nSUB r.x 7\r\n");
+    enter(&sim, &c[2], 1, CONNECT_QUIET "}\r\nSUB r.* 7\r\n");
+    enter(&sim, &c[3], 1, CONNECT_QUIET "}\r\nSUB r.> 7\r\nSUB other 8\r\n");
     snprintf(pub, sizeof pub, "PUB r.x %zu\r\n", sizes[s]);
     snprintf(msg, sizeof msg, "MSG r.x 7 %zu\r\n", sizes[s]);
     burst(&c[0], pub, sizes[s], 0, BURST);
@@ -120,7 +97,7 @@ static void everybody_gets_every_message_in_order(void **state) {
     const struct nats_stats *out = nats_worker_stats(sim.core.nats.workers[1]);
     assert_int_equal(tern_counter_read(&out->out_msgs), 2 * BURST);
     assert_int_equal(tern_counter_read(&out->out_bytes), 2 * BURST * sizes[s]);
-    finish(&sim, c, 4);
+    end(&sim, c, 4);
   }
 }
 
@@ -129,11 +106,11 @@ static void two_subscriptions_of_a_connection_stay_together(void **state) {
   (void)state;
   struct sim sim;
   struct sim_client c[4];
-  start(&sim, NULL);
-  join(&sim, &c[0], 0, QUIET "}\r\n");
-  join(&sim, &c[1], 0, QUIET "}\r\nSUB r.x 7\r\nSUB r.x 8\r\n");
-  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.* 7\r\nSUB r.x 8\r\n");
-  join(&sim, &c[3], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  start(&sim, 2, NULL);
+  enter(&sim, &c[0], 0, CONNECT_QUIET "}\r\n");
+  enter(&sim, &c[1], 0, CONNECT_QUIET "}\r\nSUB r.x 7\r\nSUB r.x 8\r\n");
+  enter(&sim, &c[2], 1, CONNECT_QUIET "}\r\nSUB r.* 7\r\nSUB r.x 8\r\n");
+  enter(&sim, &c[3], 1, CONNECT_QUIET "}\r\nSUB r.x 7\r\n");
   burst(&c[0], "PUB r.x 20\r\n", 20, 0, BURST);
   for (unsigned i = 1; i < 3; i++) {
     sim_settle(&sim);
@@ -146,47 +123,47 @@ static void two_subscriptions_of_a_connection_stay_together(void **state) {
     expect_nothing(&c[i]);
   }
   expect_messages(&c[3], LINES("MSG r.x 7 20\r\n"), 20, 0, 0, BURST);
-  finish(&sim, c, 4);
+  end(&sim, c, 4);
 }
 
 static void a_subscription_ends_in_the_middle(void **state) {
   (void)state;
   struct sim sim;
   struct sim_client c[3];
-  start(&sim, NULL);
-  join(&sim, &c[0], 0, QUIET "}\r\n");
-  join(&sim, &c[1], 0, QUIET "}\r\nSUB r.x 7\r\nUNSUB 7 123\r\n");
-  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.x 7\r\nUNSUB 7 123\r\n");
+  start(&sim, 2, NULL);
+  enter(&sim, &c[0], 0, CONNECT_QUIET "}\r\n");
+  enter(&sim, &c[1], 0, CONNECT_QUIET "}\r\nSUB r.x 7\r\nUNSUB 7 123\r\n");
+  enter(&sim, &c[2], 1, CONNECT_QUIET "}\r\nSUB r.x 7\r\nUNSUB 7 123\r\n");
   burst(&c[0], "PUB r.x 16\r\n", 16, 0, BURST);
   for (unsigned i = 1; i < 3; i++) {
     expect_messages(&c[i], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, 123);
     expect_nothing(&c[i]);
   }
-  finish(&sim, c, 3);
+  end(&sim, c, 3);
 }
 
 static void headers_are_left_out_where_they_must(void **state) {
   (void)state;
   struct sim sim;
   struct sim_client c[3];
-  start(&sim, NULL);
-  join(&sim, &c[0], 0, QUIET ",\"headers\":true}\r\n");
-  join(&sim, &c[1], 1, QUIET ",\"headers\":true}\r\nSUB r.x 7\r\n");
-  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  start(&sim, 2, NULL);
+  enter(&sim, &c[0], 0, CONNECT_QUIET ",\"headers\":true}\r\n");
+  enter(&sim, &c[1], 1, CONNECT_QUIET ",\"headers\":true}\r\nSUB r.x 7\r\n");
+  enter(&sim, &c[2], 1, CONNECT_QUIET "}\r\nSUB r.x 7\r\n");
   burst(&c[0], "HPUB r.x 12 40\r\n", 40, 0, BURST);
   expect_messages(&c[1], LINES("HMSG r.x 7 12 40\r\n"), 40, 0, 0, BURST);
   expect_messages(&c[2], LINES("MSG r.x 7 28\r\n"), 40, 12, 0, BURST);
-  finish(&sim, c, 3);
+  end(&sim, c, 3);
 }
 
 static void the_publishers_own_options_count_for_each_message(void **state) {
   (void)state;
   struct sim sim;
   struct sim_client c[3];
-  start(&sim, NULL);
-  join(&sim, &c[0], 0, QUIET ",\"echo\":false}\r\nSUB r.x 7\r\n");
-  join(&sim, &c[1], 0, "CONNECT {\"verbose\":true,\"pedantic\":false}\r\n");
-  join(&sim, &c[2], 0, QUIET "}\r\nSUB r.x 9\r\n");
+  start(&sim, 2, NULL);
+  enter(&sim, &c[0], 0, CONNECT_QUIET ",\"echo\":false}\r\nSUB r.x 7\r\n");
+  enter(&sim, &c[1], 0, "CONNECT {\"verbose\":true,\"pedantic\":false}\r\n");
+  enter(&sim, &c[2], 0, CONNECT_QUIET "}\r\nSUB r.x 9\r\n");
   burst(&c[0], "PUB r.x 16\r\n", 16, 0, BURST);
   expect_nothing(&c[0]);
   expect_messages(&c[2], LINES("MSG r.x 9 16\r\n"), 16, 0, 0, BURST);
@@ -196,7 +173,7 @@ static void the_publishers_own_options_count_for_each_message(void **state) {
   for (unsigned i = 0; i < BURST; i++, c[1].read_to += 5)
     assert_int_equal(strncmp(c[1].in + c[1].read_to, "+OK\r\n", 5), 0);
   expect_nothing(&c[1]);
-  finish(&sim, c, 3);
+  end(&sim, c, 3);
 }
 
 /* O5: each message to one member, drawn for each. */
@@ -204,11 +181,11 @@ static void a_queue_group_shares_a_run(void **state) {
   (void)state;
   struct sim sim;
   struct sim_client c[4];
-  start(&sim, NULL);
-  join(&sim, &c[0], 0, QUIET "}\r\n");
-  join(&sim, &c[1], 0, QUIET "}\r\nSUB r.x g 7\r\n");
-  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.x g 7\r\n");
-  join(&sim, &c[3], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  start(&sim, 2, NULL);
+  enter(&sim, &c[0], 0, CONNECT_QUIET "}\r\n");
+  enter(&sim, &c[1], 0, CONNECT_QUIET "}\r\nSUB r.x g 7\r\n");
+  enter(&sim, &c[2], 1, CONNECT_QUIET "}\r\nSUB r.x g 7\r\n");
+  enter(&sim, &c[3], 1, CONNECT_QUIET "}\r\nSUB r.x 7\r\n");
   burst(&c[0], "PUB r.x 16\r\n", 16, 0, BURST);
   expect_messages(&c[3], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, BURST);
   unsigned times[BURST] = {0}, each[4] = {0};
@@ -225,7 +202,7 @@ static void a_queue_group_shares_a_run(void **state) {
   }
   for (unsigned i = 0; i < BURST; i++)
     assert_int_equal(times[i], 1);
-  finish(&sim, c, 4);
+  end(&sim, c, 4);
 }
 
 /* What is wrong with the last message of a burst does not keep the others from arriving. */
@@ -233,16 +210,16 @@ static void an_error_comes_where_it_is(void **state) {
   (void)state;
   struct sim sim;
   struct sim_client c[2];
-  start(&sim, NULL);
-  join(&sim, &c[0], 0, QUIET "}\r\n");
-  join(&sim, &c[1], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  start(&sim, 2, NULL);
+  enter(&sim, &c[0], 0, CONNECT_QUIET "}\r\n");
+  enter(&sim, &c[1], 1, CONNECT_QUIET "}\r\nSUB r.x 7\r\n");
   burst(&c[0], "PUB r.x 16\r\n", 16, 0, 50);
   sim_say(&c[0], "PUB r.x 16\r\n12345678901234567\r\n");
   expect_messages(&c[1], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, 50);
   expect_nothing(&c[1]);
   sim_pull(&c[0]);
   assert_string_equal(c[0].in + c[0].read_to, "-ERR 'Unknown Protocol Operation'\r\n");
-  finish(&sim, c, 2);
+  end(&sim, c, 2);
 }
 
 /* B1: a subscriber's own bound ends it, and only it. */
@@ -253,10 +230,10 @@ static void a_slow_one_is_cut_off_alone(void **state) {
   struct nats_limits limits = sim_limits();
   limits.max_pending = 100000;
   limits.max_payload = 65536;
-  start(&sim, &limits);
-  join(&sim, &c[0], 0, QUIET "}\r\n");
-  join(&sim, &c[1], 1, QUIET "}\r\nSUB r.x 7\r\n"); /* not pulled */
-  join(&sim, &c[2], 1, QUIET "}\r\nSUB r.x 7\r\n");
+  start(&sim, 2, &limits);
+  enter(&sim, &c[0], 0, CONNECT_QUIET "}\r\n");
+  enter(&sim, &c[1], 1, CONNECT_QUIET "}\r\nSUB r.x 7\r\n"); /* not pulled */
+  enter(&sim, &c[2], 1, CONNECT_QUIET "}\r\nSUB r.x 7\r\n");
   for (unsigned i = 0; i < 100; i++) {
     burst(&c[0], "PUB r.x 1000\r\n", 1000, i * 20, (i + 1) * 20);
     for (unsigned worker = 0; worker < 4; worker++)
@@ -265,7 +242,7 @@ static void a_slow_one_is_cut_off_alone(void **state) {
   }
   expect_messages(&c[2], LINES("MSG r.x 7 1000\r\n"), 1000, 0, 0, 2000);
   assert_int_equal(tern_counter_read(&nats_worker_stats(sim.core.nats.workers[1])->slow_consumers), 1);
-  finish(&sim, c, 3);
+  end(&sim, c, 3);
 }
 
 /* B1: its bound holds within a run, too, however much longer its lines are than the publisher's. */
@@ -277,11 +254,11 @@ static void a_slow_one_is_cut_off_within_a_run(void **state) {
   struct nats_limits limits = sim_limits();
   limits.max_pending = 100000;
   limits.max_payload = 65536;
-  start(&sim, &limits);
-  join(&sim, &c[0], 0, QUIET "}\r\n");
+  start(&sim, 2, &limits);
+  enter(&sim, &c[0], 0, CONNECT_QUIET "}\r\n");
   char sub[SID + 64];
-  snprintf(sub, sizeof sub, QUIET "}\r\nSUB r.x %0*d\r\n", SID, 7);
-  join(&sim, &c[1], 0, sub);
+  snprintf(sub, sizeof sub, CONNECT_QUIET "}\r\nSUB r.x %0*d\r\n", SID, 7);
+  enter(&sim, &c[1], 0, sub);
   struct tern_pool *pool = tern_loop_pool(tern_worker_loop(tern_workers_at(sim.workers, 0)));
   uint64_t held = tern_pool_stats(pool).held_bytes;
   burst(&c[0], "PUB r.x 0\r\n", 0, 0, RUN);
@@ -289,7 +266,7 @@ static void a_slow_one_is_cut_off_within_a_run(void **state) {
   /* what is empty stays for a while, so this is the most there was: not the 3 MB of the run */
   assert_in_range(tern_pool_stats(pool).held_bytes - held, 0, 1024 * 1024);
   assert_int_equal(tern_counter_read(&nats_worker_stats(sim.core.nats.workers[0])->slow_consumers), 1);
-  finish(&sim, c, 2);
+  end(&sim, c, 2);
 }
 
 /* B2: what one message to a queue group costs says nothing about the next, so a turn ends after any of them. */
@@ -298,9 +275,9 @@ static void a_turn_ends_within_a_run_to_a_group(void **state) {
   enum { MEMBERS = 300, ROUNDS = 20, RUN = 200 };
   struct sim sim;
   struct sim_client c[2];
-  start(&sim, NULL);
-  join(&sim, &c[0], 0, QUIET ",\"echo\":false}\r\n");
-  join(&sim, &c[1], 1, QUIET "}\r\n");
+  start(&sim, 2, NULL);
+  enter(&sim, &c[0], 0, CONNECT_QUIET ",\"echo\":false}\r\n");
+  enter(&sim, &c[1], 1, CONNECT_QUIET "}\r\n");
   struct tern_worker *worker = tern_workers_at(sim.workers, 0);
   const struct nats_client *publisher = sim.core.nats.workers[0]->clients;
   for (unsigned i = 0; i < MEMBERS; i++) { /* those of the publisher refuse, one after another */
@@ -320,7 +297,7 @@ static void a_turn_ends_within_a_run_to_a_group(void **state) {
     tern__worker_step(worker, TERN__PHASE_REST);
     sim_settle(&sim);
   }
-  finish(&sim, c, 2);
+  end(&sim, c, 2);
 }
 
 /* ---- whatever is published to whomever ---- */
@@ -331,7 +308,7 @@ static void a_turn_ends_within_a_run_to_a_group(void **state) {
 static void join_at_random(struct sim *sim, struct sim_client *c, unsigned worker) {
   static const char *const filters[] = {"r.x", "r.*", "r.>", "r.y", ">"};
   char text[512];
-  size_t len = (size_t)snprintf(text, sizeof text, QUIET ",\"headers\":%s,\"echo\":%s}\r\n",
+  size_t len = (size_t)snprintf(text, sizeof text, CONNECT_QUIET ",\"headers\":%s,\"echo\":%s}\r\n",
                                 sim_draw(sim, 2) ? "true" : "false", sim_draw(sim, 2) ? "true" : "false");
   for (unsigned sid = 1, count = sim_draw(sim, 4); sid <= count; sid++) {
     const char *group = sim_draw(sim, 12) == 0 ? "g " : "";
@@ -340,15 +317,15 @@ static void join_at_random(struct sim *sim, struct sim_client *c, unsigned worke
     if (group[0] == '\0' && sim_draw(sim, 3) == 0)
       len += (size_t)snprintf(text + len, sizeof text - len, "UNSUB %u %u\r\n", sid, 1 + sim_draw(sim, 400));
   }
-  join(sim, c, worker, text);
+  enter(sim, c, worker, text);
 }
 
 /* One random case, each message for itself or each burst in one piece; what the clients received is left with them. */
 static void play(uint64_t seed, bool at_once, struct sim *sim, struct sim_client c[CLIENTS]) {
   static const size_t sizes[] = {12, 13, 16, 100, 700};
-  start(sim, NULL);
+  start(sim, 2, NULL);
   sim->random = seed * 2 + 1;
-  join(sim, &c[0], 0, QUIET ",\"headers\":true}\r\nSUB r.y 1\r\n");
+  enter(sim, &c[0], 0, CONNECT_QUIET ",\"headers\":true}\r\nSUB r.y 1\r\n");
   for (unsigned i = 1; i < CLIENTS; i++)
     join_at_random(sim, &c[i], sim_draw(sim, 2));
   for (unsigned i = 0; i < 2; i++)
@@ -384,8 +361,8 @@ static void nobody_can_tell_runs_from_messages(void **state) {
       if (b[i].in_len - b[i].read_to != len || memcmp(a[i].in + from, b[i].in + b[i].read_to, len) != 0)
         fail_msg("client %u of case %llu", i, (unsigned long long)seed);
     }
-    finish(&one_by_one, a, CLIENTS);
-    finish(&at_once, b, CLIENTS);
+    end(&one_by_one, a, CLIENTS);
+    end(&at_once, b, CLIENTS);
   }
 }
 
@@ -398,9 +375,9 @@ static void each_message_dropped_for_memory_is_counted(void **state) {
   (void)state;
   struct sim sim;
   struct sim_client c[2];
-  start(&sim, NULL);
-  join(&sim, &c[0], 0, QUIET "}\r\n");
-  join(&sim, &c[1], 1, QUIET "}\r\nSUB r.* 7\r\n");
+  start(&sim, 2, NULL);
+  enter(&sim, &c[0], 0, CONNECT_QUIET "}\r\n");
+  enter(&sim, &c[1], 1, CONNECT_QUIET "}\r\nSUB r.* 7\r\n");
   burst(&c[0], "PUB r.x 16\r\n", 16, 0, BURST); /* so that there is all the memory but for the match */
   expect_messages(&c[1], LINES("MSG r.x 7 16\r\n"), 16, 0, 0, BURST);
   burst(&c[0], "PUB r.y 16\r\n", 16, 0, BURST);
@@ -409,7 +386,7 @@ static void each_message_dropped_for_memory_is_counted(void **state) {
   tern__pool_fault = NULL;
   assert_int_equal(tern_counter_read(&sim.core.nats.workers[0]->route->stats.no_memory), BURST);
   expect_nothing(&c[1]);
-  finish(&sim, c, 2);
+  end(&sim, c, 2);
 }
 
 int main(void) {
