@@ -99,7 +99,7 @@ static int write_large(struct tern_transport *transport, const struct tern_messa
 static int write_messages(struct nats_sub *sub, const struct tern_message *m, bool takes_headers,
                           uint64_t count) {
   struct tern_transport *transport = sub->client->transport;
-  struct tern_slice sid = {sub->sid, sub->sid_len};
+  struct tern_slice sid = sid_of(sub);
   size_t room = tern_nats_line_max(m, sid.len) + m->body.len + 2;
   bool large = room > TERN_RESERVE_MAX_BYTES || m->body.len > TERN_COPY_MAX_BYTES;
   for (uint64_t done = 0, part = 1; done < count; done += part) {
@@ -120,7 +120,7 @@ static int write_messages(struct nats_sub *sub, const struct tern_message *m, bo
 }
 
 static void trace(const struct nats_sub *sub, const struct tern_message *m, bool takes_headers) {
-  struct tern_slice sid = {sub->sid, sub->sid_len};
+  struct tern_slice sid = sid_of(sub);
   char *line = malloc(tern_nats_line_max(m, sid.len));
   if (line == NULL) return;
   size_t len = (size_t)(tern_nats_put_line(line, m, takes_headers, sid) - line);

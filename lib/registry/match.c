@@ -4,8 +4,9 @@
  *
  * The cache holds values: worker bits, names, weights, pointers to this worker's own sets. It is valid while
  * the subject's four generations have not moved (registry.c); they were read before the walk. A hit is a
- * comparison of hash, text and epoch, and of the sum of the generations when the epoch has moved. Results are counted by plain references, one of the cache
- * and one per match in use, so that a result may leave the cache while it is used.
+ * comparison of hash, text and epoch, and of the sum of the generations when the epoch has moved. Results are
+ * counted by plain references, one of the cache and one per match in use, so that a result may leave the cache
+ * while it is used.
  *
  *     cache line:  4 hashes | 4 results  ->  { match | sum, cells | groups, sets, weights, names, subject }
  *
