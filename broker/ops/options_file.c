@@ -14,20 +14,16 @@
 #include "options_file.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "conf.h"
+#include "conf_report.h"
 #include "options_table.h"
 #include "values.h"
 
-/** So many errors and warnings are shown. */
-#define MESSAGES_MAX 20
-
 struct reader {
   struct options *options;
-  unsigned errors, warnings;
+  struct conf_report report;
 };
 
 /* Keys of nats-server without an option, and what is done about them. */
@@ -69,35 +65,13 @@ static const struct missing {
 
 /* ---- what is said ---- */
 
-static void say(struct reader *reader, const struct conf_node *node, bool warning, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static void say(struct reader *reader, const struct conf_node *node, bool warning, const char *format, ...) {
-  ++*(warning ? &reader->warnings : &reader->errors);
-  unsigned count = reader->errors + reader->warnings;
-  if (count == MESSAGES_MAX + 1) fprintf(stderr, "tern: there is more, which is not shown\n");
-  if (count > MESSAGES_MAX) return;
-  fprintf(stderr, "tern: %s:%u:%u: %s", node->place.file, node->place.line, node->place.column,
-          warning ? "warning: " : "");
-  va_list arguments;
-  va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
-  va_end(arguments);
-  fputc('\n', stderr);
-}
-
-static void refuse_type(struct reader *reader, const struct conf_node *node, const char *key,
-                        const char *wanted) {
-  say(reader, node, false, "%s is %s; it must be %s", key, conf_type_name(node->type), wanted);
-}
-
 /* The first line of the value is enough. */
 static void report(struct reader *reader, const struct conf_node *node, const char *key,
                    const char *problem) {
   const char *text = node->text;
   if (problem != NULL)
-    say(reader, node, false, "invalid value \"%.*s\" for %s: %s", (int)strcspn(text, "\r\n"), text, key,
-        problem);
+    conf_wrong(&reader->report, node, "invalid value \"%.*s\" for %s: %s", (int)strcspn(text, "\r\n"), text,
+               key, problem);
 }
 
 /* ---- options ---- */
@@ -107,8 +81,9 @@ static void read_number(struct reader *reader, const struct option *option, cons
   if (node->type == CONF_INT)
     report(reader, node, node->key, option_set_number(reader->options, option, node->integer, reason));
   else
-    refuse_type(reader, node, node->key,
-                option->kind == OPTION_SIZE ? "a size without quotes, like 64KB" : "a number without quotes");
+    conf_wrong_type(
+        &reader->report, node, node->key,
+        option->kind == OPTION_SIZE ? "a size without quotes, like 64KB" : "a number without quotes");
 }
 
 /* A string with units; or a number, which is seconds as in nats-server, and seldom what was meant. */
@@ -117,9 +92,9 @@ static void read_duration(struct reader *reader, const struct option *option, co
   const char *problem = NULL;
   int64_t ms;
   if (node->type == CONF_INT) {
-    say(reader, node, true,
-        "%s: %s without quotes is a number of seconds, %" PRId64 "; write a duration, like \"2m\"", node->key,
-        node->text, node->integer);
+    conf_warn(&reader->report, node,
+              "%s: %s without quotes is a number of seconds, %" PRId64 "; write a duration, like \"2m\"",
+              node->key, node->text, node->integer);
     if (__builtin_mul_overflow(node->integer, 1000, &ms)) ms = INT64_MAX;
   } else if (node->type == CONF_STRING) {
     const size_t len = strlen(node->text);
@@ -127,7 +102,7 @@ static void read_duration(struct reader *reader, const struct option *option, co
     problem =
         no_unit ? "it has no unit; durations are like 500ms, 2s, 1m30s" : value_duration(node->text, &ms);
   } else {
-    refuse_type(reader, node, node->key, "a duration in quotes, like \"2m\"");
+    conf_wrong_type(&reader->report, node, node->key, "a duration in quotes, like \"2m\"");
     return;
   }
   if (problem == NULL) problem = option_set_number(reader->options, option, ms, reason);
@@ -140,7 +115,7 @@ static void read_handlers(struct reader *reader, const struct option *option, co
     if (at->type == CONF_STRING)
       report(reader, at, node->key, option_set_string(reader->options, option, at->text));
     else
-      refuse_type(reader, at, node->key, "a string, FILTER=MODULE, or a list of them");
+      conf_wrong_type(&reader->report, at, node->key, "a string, FILTER=MODULE, or a list of them");
   }
 }
 
@@ -150,7 +125,7 @@ static void read_option(struct reader *reader, const struct option *option, cons
       if (node->type == CONF_BOOL)
         option_set_bool(reader->options, option, node->truth);
       else
-        refuse_type(reader, node, node->key, "true or false, without quotes");
+        conf_wrong_type(&reader->report, node, node->key, "true or false, without quotes");
       break;
     case OPTION_DURATION:
       read_duration(reader, option, node);
@@ -162,7 +137,7 @@ static void read_option(struct reader *reader, const struct option *option, cons
       if (node->type == CONF_STRING)
         report(reader, node, node->key, option_set_string(reader->options, option, node->text));
       else
-        refuse_type(reader, node, node->key, "a string in quotes");
+        conf_wrong_type(&reader->report, node, node->key, "a string in quotes");
       break;
     case OPTION_LISTEN:
       if (node->type == CONF_STRING)
@@ -197,10 +172,10 @@ static void read_missing(struct reader *reader, const struct missing *about, con
   bool refuse =
       about->answer != WARN || has_key(node, "remotes"); /* leaf nodes that connect to other servers */
   if (refuse)
-    say(reader, node, false, "%s: tern does not have %s; remove this, or keep nats-server", node->key,
-        about->what);
+    conf_wrong(&reader->report, node, "%s: tern does not have %s; remove this, or keep nats-server",
+               node->key, about->what);
   else
-    say(reader, node, true, "%s: tern does not have %s; ignored", node->key, about->what);
+    conf_warn(&reader->report, node, "%s: tern does not have %s; ignored", node->key, about->what);
 }
 
 static const struct missing *find_missing(const char *key) {
@@ -213,15 +188,15 @@ static const struct missing *find_missing(const char *key) {
 
 static void read_own(struct reader *reader, const struct conf_node *block) {
   if (block->type != CONF_MAP) {
-    refuse_type(reader, block, block->key, "a block: tern { ... }");
+    conf_wrong_type(&reader->report, block, block->key, "a block: tern { ... }");
     return;
   }
   for (const struct conf_node *node = block->first; node != NULL; node = node->next) {
     const struct option *option = option_by_key(OPTION_OWN_BLOCK, node->key);
     if (option != NULL)
       read_option(reader, option, node);
-    else if (!node->is_variable)
-      say(reader, node, false, "unknown field \"%.64s\" in the block tern", node->key);
+    else
+      conf_unknown(&reader->report, node, "tern");
   }
 }
 
@@ -235,8 +210,8 @@ static void read_all(struct reader *reader, const struct conf_node *root) {
       read_own(reader, node);
     else if (about != NULL)
       read_missing(reader, about, node);
-    else if (!node->is_variable)
-      say(reader, node, false, "unknown field \"%.64s\"", node->key);
+    else
+      conf_unknown(&reader->report, node, NULL);
   }
 }
 
@@ -250,10 +225,10 @@ int options_read_file(struct options *options, const char *path, unsigned *warni
   }
   if (conf_root(conf)->first == NULL) {
     fprintf(stderr, "tern: %s: warning: config has no values or is empty\n", path);
-    reader.warnings++;
+    reader.report.warnings++;
   }
   read_all(&reader, conf_root(conf));
   conf_free(conf);
-  *warnings += reader.warnings;
-  return reader.errors == 0 ? 0 : -1;
+  *warnings += reader.report.warnings;
+  return reader.report.errors == 0 ? 0 : -1;
 }
