@@ -64,6 +64,7 @@ class Includes(Check):
     def include(self, path, line, **others):
         files = {"lib/base/pool.h": HEAD, "lib/loop/watch.h": HEAD, "lib/net/tcp.h": HEAD, "broker/route.h": HEAD,
                  "broker/server.h": HEAD, "broker/nats/nats.h": HEAD, "broker/mqtt/mqtt.h": HEAD, "broker/ops/auth.h": HEAD,
+                 "broker/access/access.h": HEAD,
                  "bench/load.h": HEAD, "include/tern/loop.h": HEAD}
         files.update(others)
         files[path] = HEAD + line + "\n"
@@ -73,7 +74,8 @@ class Includes(Check):
         for path, line in [("lib/net/a.c", '#include "watch.h"'), ("lib/net/a.c", '#include "pool.h"'),
                            ("lib/net/a.c", "#include <tern/protocol.h>"), ("lib/loop/a.c", "#include <urcu-qsbr.h>"),
                            ("broker/nats/a.c", '#include "route.h"'), ("broker/nats/a.c", "#include <jansson.h>"),
-                           ("broker/main.c", '#include "ops/auth.h"'), ("bench/a.c", '#include "load.h"'),
+                           ("broker/main.c", '#include "ops/auth.h"'), ("broker/nats/a.c", '#include "access.h"'),
+                           ("bench/a.c", '#include "load.h"'),
                            ("lib/base/a.c", '/*\n#include "tcp.h"\n*/'), ("tests/unit/a.c", '#include "tcp.h"')]:
             with self.subTest(path=path, line=line):
                 self.clean("includes.py", self.include(path, line))
@@ -96,6 +98,7 @@ class Includes(Check):
                 ("broker/nats/a.c", '#include "../mqtt/mqtt.h"', "the protocol nats must not know"),
                 ("broker/nats/a.c", '#include "auth.h"', "the protocol nats must not know"),
                 ("broker/nats/a.c", '#include "server.h"', "nats must not know broker/server.h"),
+                ("broker/access/a.c", '#include "nats.h"', "must not know the protocol nats"),
                 ("broker/ops/a.c", '#include "nats.h"', "must not know the protocol nats"),
                 ("bench/a.c", '#include "route.h"', "bench includes"),
                 ("broker/main.c", '#include "stdio.h"', "no such file")]:
