@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each worker's part of the broker: its route through the registry and its NATS clients, made when the worker
+ * Each worker's part of the broker: its routes, one for each account, and its NATS clients, made when the worker
  * starts and freed when nothing is left on it. The callbacks run on the workers; the rest on the control
  * thread.
  */
@@ -12,26 +12,63 @@
 
 #include "route.h"
 
-/* What hangs on a worker's loop. The route comes first: route_current relies on it. */
+/* What hangs on a worker's loop. The route of `$G` comes first: route_current relies on it. */
 struct worker_parts {
   struct route route;
+  struct core *core;
+  struct route **routes; /* by number of account */
+  uint32_t route_count;
+  struct route_stats stats;
   struct nats_worker *nats;
 };
+
+/* Makes the route of the next account. */
+static int add_route(struct worker_parts *parts, struct tern_worker *worker, struct tern_registry *registry) {
+  uint32_t account = parts->route_count;
+  struct route **routes = realloc(parts->routes, (account + 1) * sizeof(struct route *));
+  if (routes == NULL) return -ENOMEM;
+  parts->routes = routes;
+  if (parts->nats != NULL) nats_worker_set_routes(parts->nats, routes);
+  struct route *route = account == 0 ? &parts->route : malloc(sizeof *route);
+  int error = route != NULL ? route_init(route, worker, registry, account, &parts->stats) : -ENOMEM;
+  if (error != 0) {
+    if (account != 0) free(route);
+    return error;
+  }
+  if (parts->nats != NULL) route_on_untaken(route, nats_untaken, parts->nats);
+  routes[parts->route_count++] = route;
+  return 0;
+}
+
+static void drop_route(struct worker_parts *parts) {
+  struct route *route = parts->routes[--parts->route_count];
+  route_fini(route);
+  if (parts->route_count != 0) free(route);
+}
+
+static void free_parts(struct worker_parts *parts) {
+  nats_worker_free(parts->nats);
+  while (parts->route_count > 0)
+    drop_route(parts);
+  free(parts->routes);
+  free(parts);
+}
 
 static int worker_started(void *arg, struct tern_worker *worker, void **data) {
   struct core *core = arg;
   struct worker_parts *parts = calloc(1, sizeof *parts);
   if (parts == NULL) return -ENOMEM;
-  int error = route_init(&parts->route, worker, core->registry);
-  if (error == 0) {
-    error = nats_worker_new(&core->nats, &parts->route, &parts->nats);
-    if (error != 0) route_fini(&parts->route);
-  }
+  parts->core = core;
+  int error = 0;
+  for (uint32_t i = 0; i < core->account_count && error == 0; i++)
+    error = add_route(parts, worker, core->registries[i]);
+  if (error == 0) error = nats_worker_new(&core->nats, worker, parts->routes, &parts->nats);
   if (error != 0) {
-    free(parts);
+    free_parts(parts);
     return error;
   }
-  route_on_untaken(&parts->route, nats_untaken, parts->nats);
+  for (uint32_t i = 0; i < parts->route_count; i++)
+    route_on_untaken(parts->routes[i], nats_untaken, parts->nats);
   *data = parts;
   return 0;
 }
@@ -42,7 +79,7 @@ static struct worker_parts *parts_of(struct tern_worker *worker) {
 
 static void worker_record(struct tern_worker *worker, unsigned from, unsigned kind, const void *data,
                           size_t len) {
-  route_receive(&parts_of(worker)->route, from, kind, data, len);
+  route_receive(parts_of(worker)->routes[route_account_of(kind)], from, kind, data, len);
 }
 
 static void worker_stopping(struct tern_worker *worker) { nats_worker_stop(parts_of(worker)->nats); }
@@ -51,15 +88,13 @@ static bool worker_quiet(struct tern_worker *worker) { return nats_worker_is_qui
 
 static void worker_stopped(struct tern_worker *worker) {
   struct worker_parts *parts = parts_of(worker);
-  if (parts == NULL) return;
-  nats_worker_free(parts->nats);
-  route_fini(&parts->route);
-  free(parts);
+  if (parts != NULL) free_parts(parts);
 }
 
-int core_init(struct core *core, const struct nats_limits *limits, const struct nats_identity *identity) {
-  core->registry = NULL;
-  return nats_server_init(&core->nats, limits, identity);
+void core_init(struct core *core, struct settings *settings, uint16_t port) {
+  core->registries = NULL;
+  core->account_count = 0;
+  nats_server_init(&core->nats, settings, port);
 }
 
 void core_worker_options(struct core *core, struct tern_workers_options *options) {
@@ -71,13 +106,68 @@ void core_worker_options(struct core *core, struct tern_workers_options *options
   options->stopped = worker_stopped;
 }
 
-int core_attach(struct core *core, struct tern_workers *workers) {
-  core->registry = tern_registry_new(tern_workers_reclaimer(workers));
-  return core->registry != NULL ? 0 : -ENOMEM;
+/* Makes the registry of the next account. */
+static int add_registry(struct core *core, struct tern_workers *workers) {
+  size_t size = (core->account_count + 1) * sizeof(struct tern_registry *);
+  struct tern_registry **registries = realloc(core->registries, size);
+  if (registries == NULL) return -ENOMEM;
+  core->registries = registries;
+  struct tern_registry *registry = tern_registry_new(tern_workers_reclaimer(workers));
+  if (registry == NULL) return -ENOMEM;
+  registries[core->account_count++] = registry;
+  return 0;
+}
+
+int core_attach(struct core *core, struct tern_workers *workers) { return add_registry(core, workers); }
+
+/* A route for the account that was added last, on one worker. */
+static void call_add_route(struct tern_worker *worker, void *arg) {
+  struct worker_parts *parts = parts_of(worker);
+  struct core *core = parts->core;
+  *(int *)arg = add_route(parts, worker, core->registries[core->account_count - 1]);
+}
+
+static void call_drop_route(struct tern_worker *worker, void *arg) {
+  (void)arg;
+  drop_route(parts_of(worker));
+}
+
+int core_add_account(struct core *core, struct tern_workers *workers, bool running, uint32_t *number) {
+  int error = add_registry(core, workers);
+  if (error != 0) return error;
+  unsigned done = 0;
+  for (; running && error == 0 && done < tern_workers_count(workers); done++) {
+    int called = tern_workers_call(workers, done, call_add_route, &error);
+    if (called != 0) error = called;
+  }
+  if (error != 0) {
+    for (done--; done > 0; done--)
+      tern_workers_call(workers, done - 1, call_drop_route, NULL);
+    tern_registry_free(core->registries[--core->account_count]);
+    return error;
+  }
+  *number = core->account_count - 1;
+  return 0;
+}
+
+static void call_set_settings(struct tern_worker *worker, void *arg) {
+  nats_worker_set_settings(parts_of(worker)->nats, arg);
+}
+
+int core_set_settings(struct core *core, struct tern_workers *workers, struct settings *settings) {
+  int error = 0;
+  for (unsigned i = 0; i < tern_workers_count(workers) && error == 0; i++)
+    error = tern_workers_call(workers, i, call_set_settings, settings);
+  if (error != 0) return error; /* the workers are being stopped */
+  settings_unref(core->nats.settings);
+  core->nats.settings = settings_ref(settings);
+  return 0;
 }
 
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers) {
-  struct core_figures f = {.filters = tern_registry_stats(core->registry).filters};
+  struct core_figures f = {0};
+  for (uint32_t i = 0; i < core->account_count; i++)
+    f.filters += tern_registry_stats(core->registries[i]).filters;
   for (unsigned i = 0; i < tern_workers_count(workers); i++) {
     const struct nats_stats *nats = nats_worker_stats(core->nats.workers[i]);
     const struct route_stats *route = nats_worker_route_stats(core->nats.workers[i]);
@@ -105,7 +195,9 @@ struct core_figures core_figures(const struct core *core, struct tern_workers *w
 }
 
 void core_fini(struct core *core) {
-  if (core->registry != NULL) tern_registry_free(core->registry);
-  core->registry = NULL;
+  while (core->account_count > 0)
+    tern_registry_free(core->registries[--core->account_count]);
+  free(core->registries);
+  core->registries = NULL;
   nats_server_fini(&core->nats);
 }

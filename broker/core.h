@@ -17,17 +17,27 @@
 #include "nats.h"
 
 struct core {
-  struct tern_registry *registry;
+  struct tern_registry **registries; /* by number of account; the first is that of `$G` */
+  uint32_t account_count;
   struct nats_server nats; /* its factory is nats_factory, with this as argument */
 };
 
-/** Prepares what all workers share. Returns 0 or -ENOMEM. */
-int core_init(struct core *core, const struct nats_limits *limits, const struct nats_identity *identity);
+/** Prepares what all workers share; takes the reference to the settings over. port: for INFO. */
+void core_init(struct core *core, struct settings *settings, uint16_t port);
 /** Sets the callbacks by which workers make, use and free their part of the core; leaves count and sizes
  * alone. */
 void core_worker_options(struct core *core, struct tern_workers_options *options);
-/** Makes the registry, before any worker starts. Returns 0 or -ENOMEM. */
+/** Makes the registry of `$G`, before any worker starts. Returns 0 or -ENOMEM. */
 int core_attach(struct core *core, struct tern_workers *workers);
+/**
+ * Makes one more account: a registry, and when the workers run, a route on each of them. Nobody can be in it before this
+ * returns. It stays as long as the core does.
+ * Returns 0 with its number, or -ENOMEM (then nothing is left of it).
+ */
+int core_add_account(struct core *core, struct tern_workers *workers, bool running, uint32_t *number);
+/** Hands every worker new settings; the caller keeps its reference. Returns 0, or TERN_ECLOSED when the workers do not
+ * run. */
+int core_set_settings(struct core *core, struct tern_workers *workers, struct settings *settings);
 /** Figures of all workers together. */
 struct core_figures {
   uint64_t connections, total_connections, subscriptions, filters;

@@ -103,11 +103,14 @@ struct untaken_record {
   uint32_t reply_len;
 };
 
-int route_init(struct route *route, struct tern_worker *worker, struct tern_registry *registry) {
+int route_init(struct route *route, struct tern_worker *worker, struct tern_registry *registry,
+               uint32_t account, struct route_stats *stats) {
   memset(route, 0, sizeof *route);
   route->index = tern_index_new(registry, tern_worker_reclaimer(worker), tern_worker_index(worker));
   if (route->index == NULL) return -ENOMEM;
   route->worker = worker;
+  route->kinds = TERN_RECORD_USER + account * ROUTE_RECORD_KINDS;
+  route->stats = stats;
   if (getrandom(&route->random, sizeof route->random, GRND_NONBLOCK) < 0) route->random = (uintptr_t)route;
   route->random |= 1; /* the generator stands still at 0 */
   return 0;
@@ -142,7 +145,7 @@ static uint64_t bit(uint32_t worker) { return (uint64_t)1 << worker; }
 
 /* A message, or a run, is dropped for want of memory. */
 static void count_dropped(struct route *route, const struct tern_message *m) {
-  tern_counter_add(&route->stats.no_memory, 1 + (uint64_t)m->more);
+  tern_counter_add(&route->stats->no_memory, 1 + (uint64_t)m->more);
 }
 
 static char *put(char *to, struct tern_slice slice) {
@@ -197,7 +200,7 @@ static bool send_record(struct route *route, const struct tern_match *match, con
                (run->count > 0 ? sizeof(struct record_groups) : 0) +
                (m->more > 0 ? sizeof(struct record_run) : 0) +
                (by_handle ? sizeof(struct tern_buf_handle) : bodies.len);
-  char *at = tern_worker_reserve(route->worker, to, ROUTE_RECORD_MESSAGE, len);
+  char *at = tern_worker_reserve(route->worker, to, route->kinds + ROUTE_RECORD_MESSAGE, len);
   if (at == NULL) {
     count_dropped(route, m);
     return false;
@@ -239,7 +242,7 @@ static bool send_record(struct route *route, const struct tern_match *match, con
 /* Sees to it that the worker knows the epoch of what comes next. Returns false without memory. */
 static bool tell_epoch(struct route *route, uint32_t to, uint64_t epoch) {
   if (epoch <= route->told[to]) return true;
-  char *at = tern_worker_reserve(route->worker, to, ROUTE_RECORD_EPOCH, sizeof epoch);
+  char *at = tern_worker_reserve(route->worker, to, route->kinds + ROUTE_RECORD_EPOCH, sizeof epoch);
   if (at == NULL) return false;
   memcpy(at, &epoch, sizeof epoch);
   tern_worker_commit(route->worker, to);
@@ -409,7 +412,7 @@ static bool picks_ready(struct route *route, uint32_t count) {
   if (count <= route->picks_capacity) return true;
   uint32_t *more = realloc(route->picks, count * sizeof *more);
   if (more == NULL) {
-    tern_counter_add(&route->stats.no_memory, 1);
+    tern_counter_add(&route->stats->no_memory, 1);
     return false;
   }
   route->picks = more;
@@ -536,9 +539,9 @@ static void tell_untaken(struct route *route, uint32_t origin, const struct tern
   }
   struct untaken_record head = {m->source, (uint32_t)m->subject.len, (uint32_t)m->reply.len};
   size_t len = sizeof head + m->subject.len + m->reply.len;
-  char *to = tern_worker_reserve(route->worker, origin, ROUTE_RECORD_UNTAKEN, len);
+  char *to = tern_worker_reserve(route->worker, origin, route->kinds + ROUTE_RECORD_UNTAKEN, len);
   if (to == NULL) {
-    tern_counter_add(&route->stats.no_memory, 1);
+    tern_counter_add(&route->stats->no_memory, 1);
     return;
   }
   memcpy(to, &head, sizeof head);
@@ -559,7 +562,7 @@ static bool receive_group(struct route *route, const struct tern_match *match, s
   if (to == TERN_WORKERS_MAX || !picks_ready(route, match->group_count)) return false;
   for (uint32_t i = 0; i < match->group_count; i++)
     route->picks[i] = &match->groups[i] == group ? to : TERN_WORKERS_MAX;
-  tern_counter_add(&route->stats.rerouted, 1);
+  tern_counter_add(&route->stats->rerouted, 1);
   return send_message(route, match, m, to, how);
 }
 
@@ -579,7 +582,7 @@ static uint32_t receive_groups(struct route *route, const struct tern_match *mat
     if (receive_group(route, match, m, how, take(&names, name_len)))
       taken++;
     else
-      tern_counter_add(&route->stats.untaken, 1);
+      tern_counter_add(&route->stats->untaken, 1);
   }
   return taken;
 }
@@ -624,6 +627,7 @@ static void receive_message(struct route *route, const char *data, uint64_t epoc
 
 void route_receive(struct route *route, unsigned from, unsigned kind, const void *data, size_t len) {
   (void)len;
+  kind -= route->kinds;
   if (kind == ROUTE_RECORD_MESSAGE) {
     receive_message(route, data, route->heard[from]);
   } else if (kind == ROUTE_RECORD_EPOCH) {

@@ -2,7 +2,8 @@
 /**
  * The data path: one message from whoever publishes it to everyone who wants it.
  *
- * Each worker has one route: its index of the registry and its way to the other workers. Protocols call
+ * Accounts are subject spaces with a registry each. Each worker has one route for each account: its index of that
+ * registry and its way to the other workers. Protocols call
  * route_publish and give sinks (registry.h); they never meet one another anywhere else.
  * All functions: Thread: the worker's. Blocks: never.
  */
@@ -18,18 +19,19 @@
 #include <tern/stats.h>
 #include <tern/worker.h>
 
-/** Record kinds of the router (worker.h). */
+/** Record kinds of the router (worker.h); each account has as many, from TERN_RECORD_USER on. */
 enum {
-  ROUTE_RECORD_MESSAGE = TERN_RECORD_USER, /* a message for one worker's sinks */
-  ROUTE_RECORD_EPOCH,                      /* the epoch of the messages that follow (tern_match.epoch) */
-  ROUTE_RECORD_UNTAKEN,                    /* back to the source: nobody was left to take it */
+  ROUTE_RECORD_MESSAGE, /* a message for one worker's sinks */
+  ROUTE_RECORD_EPOCH,   /* the epoch of the messages that follow (tern_match.epoch) */
+  ROUTE_RECORD_UNTAKEN, /* back to the source: nobody was left to take it */
+  ROUTE_RECORD_KINDS
 };
 
 /** Tells the protocol of a connection that a message it published with ROUTE_TELL_UNTAKEN found nobody after
  * all. The slices are valid during the call. */
 typedef void route_untaken_fn(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply);
 
-/** Figures of one route. */
+/** Figures of the routes of one worker. */
 struct route_stats {
   struct tern_counter rerouted;  /* queue-group messages passed on because the chosen worker had nobody */
   struct tern_counter untaken;   /* queue-group messages that found nobody in the end */
@@ -46,6 +48,7 @@ struct route_result {
 
 struct route {
   struct tern_worker *worker;
+  uint32_t kinds; /* the account's first record kind */
   struct tern_index *index;
   route_untaken_fn *untaken;
   void *untaken_arg;
@@ -55,7 +58,7 @@ struct route {
   uint32_t picks_capacity;
   uint32_t depth;             /* publishes inside publishes (handlers) */
   struct route_result inside; /* what the handlers being called have caused */
-  struct route_stats stats;
+  struct route_stats *stats;
   uint64_t told[TERN_WORKERS_MAX];  /* the epoch last sent to each worker */
   uint64_t heard[TERN_WORKERS_MAX]; /* the epoch last received from each */
 };
@@ -72,8 +75,9 @@ enum { ROUTE_TELL_UNTAKEN = 1 /* the source wants to know when nobody took it (n
  * of a queue group and a copied body must fit as well. */
 #define ROUTE_WORDS_SHARE 4
 
-/** Prepares a route. Returns 0 or -ENOMEM. */
-int route_init(struct route *route, struct tern_worker *worker, struct tern_registry *registry);
+/** Prepares the route of an account, whose registry is given. Returns 0 or -ENOMEM. */
+int route_init(struct route *route, struct tern_worker *worker, struct tern_registry *registry,
+               uint32_t account, struct route_stats *stats);
 /** Says who is told when nobody took a message. Must come before the first message. */
 void route_on_untaken(struct route *route, route_untaken_fn *untaken, void *arg);
 /** Frees what route_init made; all sinks must be gone. */
@@ -84,9 +88,13 @@ struct route_result route_publish(struct route *route, struct tern_message *mess
 /** Publishes from inside the broker (handlers). Returns 0, TERN_ELIMIT when nested too deep, or -ENOMEM. */
 int route_publish_inside(struct route *route, struct tern_slice subject, struct tern_slice reply,
                          struct tern_slice payload);
-/** Handles a record of the router's kinds that came from another worker. */
+/** The account whose record this is. */
+static inline uint32_t route_account_of(unsigned kind) {
+  return (kind - TERN_RECORD_USER) / ROUTE_RECORD_KINDS;
+}
+/** Handles a record of this account that came from another worker. */
 void route_receive(struct route *route, unsigned from, unsigned kind, const void *data, size_t len);
-/** The route of the worker whose thread this is; NULL elsewhere. */
+/** The route of the account `$G` on the worker whose thread this is; NULL elsewhere. */
 struct route *route_current(void);
 
 #endif

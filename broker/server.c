@@ -81,7 +81,8 @@ static void fill_limits(struct nats_limits *limits, const struct options *option
   };
 }
 
-static int make_nats(struct server *server) {
+/* The settings that follow from the options. */
+static int make_settings(struct server *server, struct settings **out, uint16_t *port) {
   const struct options *o = &server->options;
   struct nats_limits limits;
   fill_limits(&limits, o);
@@ -100,8 +101,23 @@ static int make_nats(struct server *server) {
   if (host == NULL) return -ENOMEM;
   if (colon != NULL) identity.port = (uint16_t)strtoul(colon + 1, NULL, 10);
   identity.host = host;
-  int error = core_init(&server->core, &limits, &identity);
+  struct settings *settings = settings_new(&limits);
+  int error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
   free(host);
+  if (error != 0) {
+    settings_unref(settings);
+    return error;
+  }
+  *port = identity.port;
+  *out = settings;
+  return 0;
+}
+
+static int make_core(struct server *server) {
+  struct settings *settings;
+  uint16_t port;
+  int error = make_settings(server, &settings, &port);
+  if (error == 0) core_init(&server->core, settings, port);
   return error;
 }
 
@@ -162,13 +178,13 @@ static int write_files(struct server *server) {
 
 static int start(struct server *server) {
   int error = make_server_id(server->id);
-  if (error == 0) error = make_nats(server);
+  if (error == 0) error = make_core(server);
   if (error == 0) error = start_workers(server);
   if (error != 0) {
     tern_log(TERN_LOG_FATAL, "cannot start: %s", tern_strerror(error));
     return error;
   }
-  error = handlers_new(server->workers, server->core.registry, &server->options, &server->handlers);
+  error = handlers_new(server->workers, server->core.registries[0], &server->options, &server->handlers);
   if (error == 0) error = start_listening(server);
   if (error == 0) error = write_files(server);
   return error;

@@ -106,7 +106,7 @@ static void open_case(const struct micro_case *micro) {
   commands = micro->with == SUB;
   sim.random = 1;
   if (sim_open(&sim, 2, 0, NULL) != 0) micro_fail("the broker does not start");
-  sim.core.nats.workers[0]->route->random = 1; /* of picks in queue groups */
+  sim.core.nats.workers[0]->routes[0]->random = 1; /* of picks in queue groups */
   for (unsigned i = 0; i < scene->subscribers; i++)
     connect_client(&clients[1 + i], scene->worker, scene->subscribe);
   connect_client(&clients[0], 0, NULL);

@@ -39,7 +39,7 @@ const char *nats_client_label(const struct nats_client *client) {
 }
 
 void nats_client_queued(struct nats_client *client) {
-  if (tern_transport_pending(client->transport) > client->worker->server->limits.max_pending)
+  if (tern_transport_pending(client->transport) > client->worker->settings->limits.max_pending)
     nats_client_slow(client, "Pending Bytes");
 }
 
@@ -52,7 +52,7 @@ void nats_client_send(struct nats_client *client, const char *text, size_t len) 
 
 static void deadline_passed(struct tern_timer *timer) {
   struct nats_client *client = container_of(timer, struct nats_client, write_deadline);
-  uint64_t deadline = client->worker->server->limits.write_deadline_ms;
+  uint64_t deadline = client->worker->settings->limits.write_deadline_ms;
   uint64_t stalled = tern_transport_stalled_ms(client->transport);
   if (stalled < deadline)
     tern_timer_start(client->worker->loop, timer, deadline - stalled);
@@ -65,7 +65,7 @@ static void deadline_passed(struct tern_timer *timer) {
 static void start_deadline(struct nats_client *client) {
   client->write_deadline.fired = deadline_passed;
   tern_timer_start(client->worker->loop, &client->write_deadline,
-                   client->worker->server->limits.write_deadline_ms);
+                   client->worker->settings->limits.write_deadline_ms);
 }
 
 void nats_client_end(struct nats_client *client) {
@@ -304,16 +304,18 @@ struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
   memset(client, 0, sizeof *client);
   client->protocol.ops = &protocol_ops;
   client->worker = worker;
+  client->route = worker->routes[0];
   client->waiter.ready = wait_over;
   client->turn.call = next_turn;
   client->active_ms = tern_loop_now_ms(loop);
   nats_connect_init(&client->options);
   tern_nats_init(&client->parser, TERN_NATS_FROM_CLIENT, tern_loop_pool(loop));
-  tern_nats_set_limits(&client->parser, server->limits.max_control_line, server->limits.max_payload);
+  tern_nats_set_limits(&client->parser, worker->settings->limits.max_control_line,
+                       worker->settings->limits.max_payload);
   /* relaxed: ids need only be unique; the count need only be right in the end (pairs with on_lost) */
   client->id = atomic_fetch_add_explicit(&server->next_id, 1, memory_order_relaxed);
   uint64_t open = atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
-  client->refused = open >= server->limits.max_connections;
+  client->refused = open >= worker->settings->limits.max_connections;
   if (client->refused) leave_server(server); /* the refused must not take places while they linger */
   client->next = worker->clients;
   if (client->next != NULL) client->next->prev = client;
@@ -327,7 +329,8 @@ struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
   return &client->protocol;
 }
 
-int nats_worker_new(struct nats_server *server, struct route *route, struct nats_worker **out) {
+int nats_worker_new(struct nats_server *server, struct tern_worker *on, struct route **routes,
+                    struct nats_worker **out) {
   struct nats_worker *worker = calloc(1, sizeof *worker);
   if (worker == NULL) return -ENOMEM;
   worker->by_id_size = 16;
@@ -337,19 +340,29 @@ int nats_worker_new(struct nats_server *server, struct route *route, struct nats
     return -ENOMEM;
   }
   worker->server = server;
-  worker->route = route;
-  worker->worker = route->worker;
-  worker->loop = tern_worker_loop(route->worker);
+  worker->settings = settings_ref(server->settings);
+  worker->routes = routes;
+  worker->worker = on;
+  worker->loop = tern_worker_loop(on);
   worker->trace = tern_log_enabled(TERN_LOG_TRACE);
-  server->workers[tern_worker_index(route->worker)] = worker;
+  server->workers[tern_worker_index(on)] = worker;
   *out = worker;
   return 0;
 }
 
 void nats_worker_free(struct nats_worker *worker) {
   if (worker == NULL) return;
+  settings_unref(worker->settings);
   free(worker->by_id);
   free(worker);
+}
+
+void nats_worker_set_routes(struct nats_worker *worker, struct route **routes) { worker->routes = routes; }
+
+void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings) {
+  struct settings *before = worker->settings;
+  worker->settings = settings_ref(settings);
+  settings_unref(before);
 }
 
 void nats_worker_stop(struct nats_worker *worker) {
@@ -367,7 +380,7 @@ bool nats_worker_is_quiet(const struct nats_worker *worker) {
 const struct nats_stats *nats_worker_stats(const struct nats_worker *worker) { return &worker->stats; }
 
 const struct route_stats *nats_worker_route_stats(const struct nats_worker *worker) {
-  return &worker->route->stats;
+  return worker->routes[0]->stats;
 }
 
 void nats_untaken(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply) {

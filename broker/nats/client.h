@@ -4,7 +4,8 @@
  *
  *     nats_server --- nats_worker --- nats_client --- nats_sub (a sink in the registry)
  *                       |               |- parser, CONNECT's options
- *                       |- route        |- sids: sid -> nats_sub
+ *                       |- settings     |- route of its account
+ *                       |- routes       |- sids: sid -> nats_sub
  *                       |- clients by id
  *
  * Thread: everything here belongs to one worker.
@@ -54,6 +55,7 @@ struct nats_held {
 struct nats_client {
   struct tern_protocol protocol;
   struct nats_worker *worker;
+  struct route *route; /* the worker's, of the account the client is in */
   struct tern_transport *transport;
   struct tern_nats_parser parser;
   struct nats_connect options;
@@ -77,11 +79,12 @@ struct nats_client {
   bool refused;   /* over max_connections */
   bool ping_once; /* the next ping tick sends a PING whatever happened */
 };
-_Static_assert(sizeof(struct nats_client) <= 384, "a size of the pool; 8 bytes more would cost 128");
+_Static_assert(sizeof(struct nats_client) <= 512, "a size of the pool; 8 bytes more would cost 128");
 
 struct nats_worker {
   struct nats_server *server;
-  struct route *route;
+  struct settings *settings;
+  struct route **routes; /* by number of account */
   struct tern_worker *worker;
   struct tern_loop *loop;
   struct nats_client *clients;

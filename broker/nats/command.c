@@ -105,7 +105,7 @@ static bool is_plain_of(struct tern_sink *sink, void *arg) {
 }
 
 void nats_no_responders(struct nats_client *client, struct tern_slice subject, struct tern_slice reply) {
-  struct tern_sink *sink = tern_index_find(client->worker->route->index, reply, is_plain_of, client);
+  struct tern_sink *sink = tern_index_find(client->route->index, reply, is_plain_of, client);
   if (sink == NULL) return;
   struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
   char body[64];
@@ -177,7 +177,7 @@ __attribute__((noinline)) static void publish_repeats(struct nats_client *client
     tern_counter_add(&worker->stats.in_msgs, count);
     tern_counter_add(&worker->stats.in_bytes, count * op->body.len);
     m->more = count - 1;
-    *result = route_publish(worker->route, m, 0);
+    *result = route_publish(client->route, m, 0);
     charge(client, result);
   }
 }
@@ -205,7 +205,7 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
       .source = client->id,
   };
   bool tell = client->options.no_responders && op->reply.len > 0;
-  struct route_result result = route_publish(worker->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
+  struct route_result result = route_publish(client->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
   if (tell && result.receivers == 0) nats_no_responders(client, op->subject, op->reply);
   charge(client, &result);
   if (tern_nats_may_repeat(&client->parser, op) && may_run(client, op))
@@ -213,7 +213,7 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
 }
 
 static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {
-  const struct nats_limits *limits = &client->worker->server->limits;
+  const struct nats_limits *limits = &client->worker->settings->limits;
   if (op->group.len == 5 && memcmp(op->group.ptr, "_sys_", 5) == 0) {
     violation(client, "Subscription to", op->subject, " using queue \"_sys_\"");
     return false;

@@ -3,7 +3,7 @@
  * INFO. What is the same for everyone is turned into JSON once; each connection adds its own fields behind
  * it. Like all JSON of nats-server, `<`, `>` and `&` are written as escapes.
  *
- * nats_server_init runs on the control thread, nats_info_send on the client's worker.
+ * nats_settings_describe runs on the control thread, nats_info_send on the client's worker.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -29,22 +29,25 @@ static char *escape_open(const char *json) {
   return out;
 }
 
-int nats_server_init(struct nats_server *server, const struct nats_limits *limits,
-                     const struct nats_identity *identity) {
-  memset(server, 0, sizeof *server);
-  server->limits = *limits;
-  atomic_init(&server->next_id, 1);
-  atomic_init(&server->connections, 0);
-  atomic_init(&server->port, identity->port);
+int nats_settings_describe(struct settings *settings, const struct nats_identity *identity) {
   json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I}", "server_id", identity->server_id,
                            "server_name", identity->server_name, "version", identity->nats_version, "tern",
                            identity->tern_version, "proto", 1, "go", "none (C11)", "host", identity->host,
-                           "headers", 1, "max_payload", (json_int_t)limits->max_payload);
+                           "headers", 1, "max_payload", (json_int_t)settings->limits.max_payload);
   char *text = info != NULL ? json_dumps(info, JSON_COMPACT) : NULL;
-  server->info = text != NULL ? escape_open(text) : NULL;
+  free(settings->info);
+  settings->info = text != NULL ? escape_open(text) : NULL;
   free(text);
   json_decref(info);
-  return server->info != NULL ? 0 : -ENOMEM;
+  return settings->info != NULL ? 0 : -ENOMEM;
+}
+
+void nats_server_init(struct nats_server *server, struct settings *settings, uint16_t port) {
+  memset(server, 0, sizeof *server);
+  server->settings = settings;
+  atomic_init(&server->next_id, 1);
+  atomic_init(&server->connections, 0);
+  atomic_init(&server->port, port);
 }
 
 void nats_server_set_port(struct nats_server *server, uint16_t port) {
@@ -52,10 +55,13 @@ void nats_server_set_port(struct nats_server *server, uint16_t port) {
   atomic_store_explicit(&server->port, port, memory_order_release);
 }
 
-void nats_server_fini(struct nats_server *server) { free(server->info); }
+void nats_server_fini(struct nats_server *server) {
+  settings_unref(server->settings);
+  server->settings = NULL;
+}
 
 void nats_info_send(struct nats_client *client, bool second) {
-  const char *shared = client->worker->server->info;
+  const char *shared = client->worker->settings->info;
   const struct tern_peer *peer = tern_transport_peer(client->transport);
   /* acquire: pairs with the release in nats_server_set_port */
   unsigned port = atomic_load_explicit(&client->worker->server->port, memory_order_acquire);

@@ -16,22 +16,10 @@
 #include <tern/worker.h>
 
 #include "route.h"
+#include "settings.h"
 
 struct nats_client;
 struct nats_worker;
-
-/** What operators set; constant while the server runs. */
-struct nats_limits {
-  uint32_t max_payload;      /* bytes */
-  uint32_t max_control_line; /* bytes */
-  uint64_t max_pending;      /* bytes */
-  uint64_t max_connections;
-  uint32_t max_subscriptions;       /* per connection, 0: unlimited */
-  uint32_t max_subscription_tokens; /* 0: unlimited */
-  uint64_t ping_interval_ms;
-  uint32_t ping_max;
-  uint64_t write_deadline_ms;
-};
 
 /** What INFO says about the server. */
 struct nats_identity {
@@ -45,8 +33,7 @@ struct nats_identity {
 
 /** One for the process. Written by nats_server_init, then constant but for the atomics. */
 struct nats_server {
-  struct nats_limits limits;
-  char *info; /* INFO's JSON up to the fields of one connection, without the closing brace */
+  struct settings *settings; /* the first; later ones reach each worker by nats_worker_set_settings */
   struct nats_worker *workers[TERN_WORKERS_MAX];
   /* Written with every connection; the workers above keep them off the cache lines of the limits. */
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
@@ -65,23 +52,30 @@ struct nats_stats {
   struct tern_counter protocol_errors;
 };
 
-/** Prepares the part all connections share. Returns 0 or -ENOMEM. Thread: control. */
-int nats_server_init(struct nats_server *server, const struct nats_limits *limits,
-                     const struct nats_identity *identity);
+/** Puts what INFO says to everyone into settings that are being made. Returns 0 or -ENOMEM. Thread: control. */
+int nats_settings_describe(struct settings *settings, const struct nats_identity *identity);
+/** Prepares the part all connections share; takes the reference to the settings over. Thread: control. */
+void nats_server_init(struct nats_server *server, struct settings *settings, uint16_t port);
 /** Sets the port INFO tells, once the system has chosen one. Thread: control. */
 void nats_server_set_port(struct nats_server *server, uint16_t port);
 /** Frees it. Thread: control, after the workers stopped. */
 void nats_server_fini(struct nats_server *server);
 
-/** Makes the part of one worker; route is the worker's. Returns 0 or -ENOMEM. Thread: the worker's. */
-int nats_worker_new(struct nats_server *server, struct route *route, struct nats_worker **out);
+/** Makes the part of one worker; routes are the worker's, one for each account, the first one that of `$G`. Returns 0 or
+ * -ENOMEM. Thread: the worker's. */
+int nats_worker_new(struct nats_server *server, struct tern_worker *worker, struct route **routes,
+                    struct nats_worker **out);
+/** Says that there are other accounts now; numbers of those in use stay. Thread: the worker's. */
+void nats_worker_set_routes(struct nats_worker *worker, struct route **routes);
+/** From now on these settings hold here; takes a reference of its own. Thread: the worker's. */
+void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings);
 /** Frees it; all its clients must be gone. Thread: the worker's. */
 void nats_worker_free(struct nats_worker *worker);
 /** No more input from clients is read; what was read will be handled. Thread: the worker's. */
 void nats_worker_stop(struct nats_worker *worker);
 /** True when no client has input left that was read. Thread: the worker's. */
 bool nats_worker_is_quiet(const struct nats_worker *worker);
-/** Figures of its clients, and of its route. Thread: any. */
+/** Figures of its clients, and of its routes. Thread: any. */
 const struct nats_stats *nats_worker_stats(const struct nats_worker *worker);
 const struct route_stats *nats_worker_route_stats(const struct nats_worker *worker);
 /** Sends the 503 for a message that found nobody after all (route_untaken_fn; arg: the nats_worker).

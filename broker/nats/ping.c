@@ -20,7 +20,7 @@
 
 static void ping_due(struct tern_timer *timer) {
   struct nats_client *client = container_of(timer, struct nats_client, ping);
-  const struct nats_limits *limits = &client->worker->server->limits;
+  const struct nats_limits *limits = &client->worker->settings->limits;
   uint64_t now = tern_loop_now_ms(client->worker->loop);
   if (client->flow == NATS_ENDED) return;
   if (tern_transport_stalled_ms(client->transport) > limits->write_deadline_ms) {
@@ -45,11 +45,11 @@ static void ping_due(struct tern_timer *timer) {
 
 void nats_ping_start(struct nats_client *client) {
   client->ping.fired = ping_due;
-  tern_timer_start(client->worker->loop, &client->ping, client->worker->server->limits.ping_interval_ms);
+  tern_timer_start(client->worker->loop, &client->ping, client->worker->settings->limits.ping_interval_ms);
 }
 
 void nats_ping_connected(struct nats_client *client) {
-  uint64_t interval = client->worker->server->limits.ping_interval_ms;
+  uint64_t interval = client->worker->settings->limits.ping_interval_ms;
   uint64_t first = interval < FIRST_PING_MS ? interval : FIRST_PING_MS;
   /* spread by up to a fifth, so that clients that reconnect together do not answer together */
   uint64_t spread =

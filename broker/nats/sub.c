@@ -170,7 +170,7 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
   sub->client = client;
   sub->sid_len = sid.len & UINT16_MAX;
   memcpy(sub->sid, sid.ptr, sid.len);
-  int error = tern_index_add(client->worker->route->index, &sub->sink, filter, group);
+  int error = tern_index_add(client->route->index, &sub->sink, filter, group);
   if (error != 0) {
     tern_pool_release(tern_loop_pool(client->worker->loop), sub, sizeof *sub + sid.len);
     return error;
@@ -183,7 +183,7 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
 
 static void remove_at(struct nats_client *client, uint32_t slot) {
   struct nats_sub *sub = client->sids.slots[slot];
-  tern_index_remove(client->worker->route->index, &sub->sink);
+  tern_index_remove(client->route->index, &sub->sink);
   take_out(&client->sids, slot);
   tern_pool_release(tern_loop_pool(client->worker->loop), sub, sizeof *sub + sub->sid_len);
   tern_counter_add(&client->worker->stats.subscriptions, (uint64_t)-1);

@@ -290,12 +290,13 @@ static enum options_verdict check_all(struct options *options) {
 }
 
 /* Starts again from the defaults: the file first, then the flags, which have been read before without an error. */
-static enum options_verdict read_file(struct options *options, int argc, char **argv, unsigned *warnings) {
+static enum options_verdict read_file(struct options *options, int argc, char **argv,
+                                      struct conf_report *report) {
   struct options both;
   enum options_verdict verdict = OPTIONS_FAIL;
   if (options_init(&both) < 0)
     fprintf(stderr, "tern: %s\n", option_no_memory);
-  else if (options_read_file(&both, options->config_file, warnings) == 0)
+  else if (options_read_file(&both, options->config_file, report) == 0)
     verdict = read_flags(&both, argc, argv);
   options_free(options);
   *options = both;
@@ -314,13 +315,13 @@ static enum options_verdict conclude(const struct options *options, unsigned war
 }
 
 enum options_verdict options_parse(struct options *options, int argc, char **argv) {
-  unsigned warnings = 0;
+  struct conf_report report = {0};
   enum options_verdict verdict = read_flags(options, argc, argv);
   if (verdict == OPTIONS_RUN && options->config_file != NULL)
-    verdict = read_file(options, argc, argv, &warnings);
+    verdict = read_file(options, argc, argv, &report);
   if (verdict == OPTIONS_RUN) verdict = check_all(options);
   if (verdict != OPTIONS_RUN || !options->check_only) return verdict;
-  if (options->config_file != NULL) return conclude(options, warnings);
+  if (options->config_file != NULL) return conclude(options, report.warnings);
   fprintf(stderr, "tern: -t checks a configuration file; name it with -c\n");
   return OPTIONS_FAIL;
 }
@@ -350,4 +351,6 @@ void options_free(struct options *options) {
     *string = NULL;
   }
   option_clear_handlers(options);
+  conf_free(options->conf);
+  options->conf = NULL;
 }

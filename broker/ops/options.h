@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct conf;
+
 /** One `--handler FILTER=MODULE`. */
 struct options_handler {
   char *filter;
@@ -43,6 +45,7 @@ struct options {
   uint64_t ping_interval_ms;
   uint32_t ping_max;
   uint64_t write_deadline_ms;
+  struct conf *conf; /* the file's tree, for those who read blocks; NULL: no file */
   struct options_handler *handlers;
   size_t handler_count;
 };

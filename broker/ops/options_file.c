@@ -23,7 +23,7 @@
 
 struct reader {
   struct options *options;
-  struct conf_report report;
+  struct conf_report *report;
 };
 
 /* Keys of nats-server without an option, and what is done about them. */
@@ -70,7 +70,7 @@ static void report(struct reader *reader, const struct conf_node *node, const ch
                    const char *problem) {
   const char *text = node->text;
   if (problem != NULL)
-    conf_wrong(&reader->report, node, "invalid value \"%.*s\" for %s: %s", (int)strcspn(text, "\r\n"), text,
+    conf_wrong(reader->report, node, "invalid value \"%.*s\" for %s: %s", (int)strcspn(text, "\r\n"), text,
                key, problem);
 }
 
@@ -82,7 +82,7 @@ static void read_number(struct reader *reader, const struct option *option, cons
     report(reader, node, node->key, option_set_number(reader->options, option, node->integer, reason));
   else
     conf_wrong_type(
-        &reader->report, node, node->key,
+        reader->report, node, node->key,
         option->kind == OPTION_SIZE ? "a size without quotes, like 64KB" : "a number without quotes");
 }
 
@@ -92,7 +92,7 @@ static void read_duration(struct reader *reader, const struct option *option, co
   const char *problem = NULL;
   int64_t ms;
   if (node->type == CONF_INT) {
-    conf_warn(&reader->report, node,
+    conf_warn(reader->report, node,
               "%s: %s without quotes is a number of seconds, %" PRId64 "; write a duration, like \"2m\"",
               node->key, node->text, node->integer);
     if (__builtin_mul_overflow(node->integer, 1000, &ms)) ms = INT64_MAX;
@@ -102,7 +102,7 @@ static void read_duration(struct reader *reader, const struct option *option, co
     problem =
         no_unit ? "it has no unit; durations are like 500ms, 2s, 1m30s" : value_duration(node->text, &ms);
   } else {
-    conf_wrong_type(&reader->report, node, node->key, "a duration in quotes, like \"2m\"");
+    conf_wrong_type(reader->report, node, node->key, "a duration in quotes, like \"2m\"");
     return;
   }
   if (problem == NULL) problem = option_set_number(reader->options, option, ms, reason);
@@ -115,7 +115,7 @@ static void read_handlers(struct reader *reader, const struct option *option, co
     if (at->type == CONF_STRING)
       report(reader, at, node->key, option_set_string(reader->options, option, at->text));
     else
-      conf_wrong_type(&reader->report, at, node->key, "a string, FILTER=MODULE, or a list of them");
+      conf_wrong_type(reader->report, at, node->key, "a string, FILTER=MODULE, or a list of them");
   }
 }
 
@@ -125,7 +125,7 @@ static void read_option(struct reader *reader, const struct option *option, cons
       if (node->type == CONF_BOOL)
         option_set_bool(reader->options, option, node->truth);
       else
-        conf_wrong_type(&reader->report, node, node->key, "true or false, without quotes");
+        conf_wrong_type(reader->report, node, node->key, "true or false, without quotes");
       break;
     case OPTION_DURATION:
       read_duration(reader, option, node);
@@ -137,7 +137,7 @@ static void read_option(struct reader *reader, const struct option *option, cons
       if (node->type == CONF_STRING)
         report(reader, node, node->key, option_set_string(reader->options, option, node->text));
       else
-        conf_wrong_type(&reader->report, node, node->key, "a string in quotes");
+        conf_wrong_type(reader->report, node, node->key, "a string in quotes");
       break;
     case OPTION_LISTEN:
       if (node->type == CONF_STRING)
@@ -172,10 +172,10 @@ static void read_missing(struct reader *reader, const struct missing *about, con
   bool refuse =
       about->answer != WARN || has_key(node, "remotes"); /* leaf nodes that connect to other servers */
   if (refuse)
-    conf_wrong(&reader->report, node, "%s: tern does not have %s; remove this, or keep nats-server",
-               node->key, about->what);
+    conf_wrong(reader->report, node, "%s: tern does not have %s; remove this, or keep nats-server", node->key,
+               about->what);
   else
-    conf_warn(&reader->report, node, "%s: tern does not have %s; ignored", node->key, about->what);
+    conf_warn(reader->report, node, "%s: tern does not have %s; ignored", node->key, about->what);
 }
 
 static const struct missing *find_missing(const char *key) {
@@ -188,7 +188,7 @@ static const struct missing *find_missing(const char *key) {
 
 static void read_own(struct reader *reader, const struct conf_node *block) {
   if (block->type != CONF_MAP) {
-    conf_wrong_type(&reader->report, block, block->key, "a block: tern { ... }");
+    conf_wrong_type(reader->report, block, block->key, "a block: tern { ... }");
     return;
   }
   for (const struct conf_node *node = block->first; node != NULL; node = node->next) {
@@ -196,7 +196,7 @@ static void read_own(struct reader *reader, const struct conf_node *block) {
     if (option != NULL)
       read_option(reader, option, node);
     else
-      conf_unknown(&reader->report, node, "tern");
+      conf_unknown(reader->report, node, "tern");
   }
 }
 
@@ -211,24 +211,20 @@ static void read_all(struct reader *reader, const struct conf_node *root) {
     else if (about != NULL)
       read_missing(reader, about, node);
     else
-      conf_unknown(&reader->report, node, NULL);
+      conf_unknown(reader->report, node, NULL);
   }
 }
 
-int options_read_file(struct options *options, const char *path, unsigned *warnings) {
-  struct reader reader = {.options = options};
+int options_read_file(struct options *options, const char *path, struct conf_report *report) {
+  struct reader reader = {.options = options, .report = report};
   struct conf_error error;
-  struct conf *conf;
-  if (conf_load(path, &conf, &error) < 0) {
-    fprintf(stderr, "tern: %s\n", error.text);
+  unsigned errors = report->errors;
+  if (conf_load(path, &options->conf, &error) < 0) {
+    conf_wrong(report, NULL, "%s", error.text);
     return -1;
   }
-  if (conf_root(conf)->first == NULL) {
-    fprintf(stderr, "tern: %s: warning: config has no values or is empty\n", path);
-    reader.report.warnings++;
-  }
-  read_all(&reader, conf_root(conf));
-  conf_free(conf);
-  *warnings += reader.report.warnings;
-  return reader.report.errors == 0 ? 0 : -1;
+  if (conf_root(options->conf)->first == NULL)
+    conf_warn(report, conf_root(options->conf), "config has no values or is empty");
+  read_all(&reader, conf_root(options->conf));
+  return report->errors == errors ? 0 : -1;
 }

@@ -3,12 +3,13 @@
 #ifndef BROKER_OPS_OPTIONS_FILE_H
 #define BROKER_OPS_OPTIONS_FILE_H
 
+#include "conf_report.h"
 #include "options.h"
 
 /**
- * Reads the file over the options. Everything that is wrong with it is said on standard error, each with file, line
- * and column. Returns 0, or -1 when the server should not start with it; counts warnings.
+ * Reads the file over the options; its tree stays in options->conf. Everything that is wrong with it is reported, each
+ * with file, line and column. Returns 0, or -1 when the server should not start with it.
  */
-int options_read_file(struct options *options, const char *path, unsigned *warnings);
+int options_read_file(struct options *options, const char *path, struct conf_report *report);
 
 #endif

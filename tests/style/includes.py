@@ -6,8 +6,8 @@
     lib <- broker              lib <- bench         tests see all
 
 The public headers belong to the layer that implements them; transport.h and protocol.h are the contract on which net and
-the codecs meet. The broker's protocol folders know the router's headers (broker/*.h), who may do what (broker/access)
-and themselves, never one another or ops; access, ops and handlers know no protocol. liburcu stays inside loop and registry, OpenSSL inside net and the broker.
+the codecs meet. The broker's rooms know its top folder's shared headers, themselves, and the rooms in ROOM_MAY_SEE; protocols never one
+another. liburcu stays inside loop and registry, OpenSSL inside net and the broker.
 bench/micro measures the inside of library and broker, so like the tests it may see that, and what supports them.
 """
 import os
@@ -33,9 +33,16 @@ MAY_SEE = {
 }
 LAYER_OF = {name: layer for layer, names in PUBLIC.items() for name in names}
 # What the broker's rooms may know of its top folder.
-ROOMS_SHARE = {"broker/route.h", "broker/container.h", "broker/utf8.h"}
+ROOMS_SHARE = {"broker/route.h", "broker/settings.h", "broker/container.h", "broker/utf8.h"}
+ROOM_MAY_SEE = {
+    "conf": set(),
+    "access": {"conf"},
+    "nats": {"access"},
+    "ops": {"conf", "access"},
+    "handlers": {"conf", "ops"},
+    "monitor": {"conf", "access", "ops", "nats"},
+}
 MICRO_MAY_SEE = ("bench/", "lib/", "broker/", "tests/support/")
-NOT_PROTOCOLS = {"access", "ops", "handlers"}  # folders of the broker that are not a protocol
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)
 
 
@@ -97,9 +104,7 @@ def check_broker(path, target):
         return None
     if theirs is None:
         return None if target in ROOMS_SHARE else f"{ours} must not know {target}"
-    if ours not in NOT_PROTOCOLS and theirs != "access":
-        return f"the protocol {ours} must not know {target}"
-    return None if theirs in NOT_PROTOCOLS else f"{ours} must not know the protocol {theirs}"
+    return None if theirs in ROOM_MAY_SEE.get(ours, ()) else f"the room {ours} must not know {target}"
 
 
 def check(root, path, headers):

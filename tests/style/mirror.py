@@ -18,7 +18,7 @@ ELSEWHERE = {
     "lib/net/transport.c": "tests/support/transport_battery.c: what all transports promise, run for each of them",
     "broker/main.c": "tests/e2e: a program is tested as a process",
     "broker/server.c": "tests/e2e: starts threads and opens sockets, in order",
-    "broker/ops/conf_scan.c": "tests/unit/broker/ops_conf.c: the words of the language are tested with the language",
+    "broker/conf/conf_scan.c": "tests/unit/broker/conf_conf.c: the words of the language are tested with the language",
     "broker/ops/options_table.c": "tests/unit/broker/ops_options.c: a table, tested by what uses it",
     "broker/handlers/handlers.c": "tests/unit/broker/handlers.c: the room has no other file",
 }

@@ -35,7 +35,7 @@ static int (*core_started)(void *arg, struct tern_worker *worker, void **data);
 
 static int started(void *arg, struct tern_worker *worker, void **data) {
   struct core *core = arg;
-  int error = core->registry == NULL ? core_attach(core, tern_worker_pool_of(worker)) : 0;
+  int error = core->account_count == 0 ? core_attach(core, tern_worker_pool_of(worker)) : 0;
   return error == 0 ? core_started(arg, worker, data) : error;
 }
 
@@ -50,7 +50,13 @@ int sim_open(struct sim *sim, unsigned workers, size_t ring_bytes, const struct 
                                    .nats_version = "2.12.0",
                                    .tern_version = "0",
                                    .host = "mem"};
-  int error = core_init(&sim->core, limits != NULL ? limits : &defaults, &identity);
+  struct settings *settings = settings_new(limits != NULL ? limits : &defaults);
+  int error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
+  if (error != 0) {
+    settings_unref(settings);
+    return error;
+  }
+  core_init(&sim->core, settings, 0);
   struct tern_workers_options options = {.count = workers, .ring_bytes = ring_bytes};
   core_worker_options(&sim->core, &options);
   core_started = options.started;

@@ -298,7 +298,7 @@ static const struct tern_sink_ops newcomer_ops = {.deliver = take_first_byte};
 
 static struct route *enter_route(struct sim *sim, unsigned worker) {
   tern__sim_enter(tern_workers_at(sim->workers, worker));
-  return sim->core.nats.workers[worker]->route;
+  return sim->core.nats.workers[worker]->routes[0];
 }
 
 static void publish_byte(struct sim *sim, const char *byte) {

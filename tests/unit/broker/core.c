@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The core on simulated workers: made with memory that runs out at every allocation, and its figures, each of which
- * has to come from all workers (malloc and calloc are wrapped by the linker, the pools have their hook).
+ * has to come from all workers (malloc, calloc and realloc are wrapped by the linker, the pools have their hook).
  */
 #include "fixture.h"
 
@@ -11,8 +11,10 @@
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
 
 static int allocations_left = -1; /* negative: no bound */
 
@@ -22,6 +24,7 @@ static bool refused(void) {
 
 void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
 void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
+void *__wrap_realloc(void *block, size_t size) { return refused() ? NULL : __real_realloc(block, size); }
 static int pool_fault(size_t size) {
   (void)size;
   return refused();
@@ -49,14 +52,8 @@ static void what_is_half_made_can_be_freed(void **state) {
   (void)state;
   struct core core;
   struct nats_limits limits = sim_limits();
-  const struct nats_identity identity = {
-      .server_id = "N", .server_name = "n", .nats_version = "2", .tern_version = "0", .host = "h"};
-  assert_int_equal(core_init(&core, &limits, &identity), 0);
+  core_init(&core, settings_new(&limits), 0);
   core_fini(&core); /* no registry yet */
-  allocations_left = 0;
-  assert_int_equal(core_init(&core, &limits, &identity), -ENOMEM);
-  allocations_left = -1;
-  core_fini(&core);
 }
 
 static void options_leave_the_sizes_alone(void **state) {
@@ -102,9 +99,9 @@ static void figures_come_from_all_workers(void **state) {
     struct nats_worker *worker = sim.core.nats.workers[i];
     tern_counter_add(&worker->stats.slow_consumers, 1 + i);
     tern_counter_add(&worker->stats.stale_connections, 3 + i);
-    tern_counter_add(&worker->route->stats.no_memory, 5 + i);
-    tern_counter_add(&worker->route->stats.rerouted, 7 + i);
-    tern_counter_add(&worker->route->stats.untaken, 9 + i);
+    tern_counter_add(&worker->routes[0]->stats->no_memory, 5 + i);
+    tern_counter_add(&worker->routes[0]->stats->rerouted, 7 + i);
+    tern_counter_add(&worker->routes[0]->stats->untaken, 9 + i);
   }
   f = core_figures(&sim.core, sim.workers);
   assert_int_equal(f.slow_consumers, 3);
@@ -115,12 +112,54 @@ static void figures_come_from_all_workers(void **state) {
   end(&sim, c, 4);
 }
 
+/* Accounts that are added while the workers run: a route on each, and nothing left of those there was no memory for. */
+static void accounts_can_be_added(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  start(&sim, 2, NULL);
+  for (unsigned i = 0; i < 2; i++)
+    join(&sim, &c[i], i, QUIET);
+  uint32_t number = 0;
+  int error = -ENOMEM, n = 0;
+  for (; error != 0; n++) {
+    allocations_left = n;
+    error = core_add_account(&sim.core, sim.workers, true, &number);
+    allocations_left = -1;
+    if (error != 0) assert_int_equal(sim.core.account_count, 1);
+  }
+  assert_true(n > 3);
+  assert_int_equal(number, 1);
+  /* the same subject in two accounts */
+  for (unsigned i = 0; i < 2; i++) {
+    struct nats_worker *worker = sim.core.nats.workers[i];
+    worker->clients->route = worker->routes[number];
+    say_and_sync(&c[i], "SUB a 1\r\n");
+    worker->clients->route = worker->routes[0];
+    say_and_sync(&c[i], "SUB a 2\r\n");
+  }
+  sim_say(&c[0], "PUB a 1\r\nx\r\n");
+  for (unsigned i = 0; i < 2; i++)
+    expect(&c[i], "MSG a 2 1\r\nx\r\n");
+  sim.core.nats.workers[0]->clients->route = sim.core.nats.workers[0]->routes[number];
+  sim_say(&c[0], "PUB a 1\r\ny\r\n");
+  for (unsigned i = 0; i < 2; i++) {
+    expect(&c[i], "MSG a 1 1\r\ny\r\n");
+    expect_silence(&c[i]);
+    for (unsigned a = 0; a < 2; a++) { /* each subscription goes by way of the route it came by */
+      struct nats_worker *worker = sim.core.nats.workers[i];
+      worker->clients->route = worker->routes[a];
+      say_and_sync(&c[i], a == 0 ? "UNSUB 2\r\n" : "UNSUB 1\r\n");
+    }
+  }
+  end(&sim, c, 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(without_memory_nothing_is_left),
-      cmocka_unit_test(what_is_half_made_can_be_freed),
-      cmocka_unit_test(options_leave_the_sizes_alone),
-      cmocka_unit_test(figures_come_from_all_workers),
+      cmocka_unit_test(without_memory_nothing_is_left), cmocka_unit_test(what_is_half_made_can_be_freed),
+      cmocka_unit_test(options_leave_the_sizes_alone),  cmocka_unit_test(figures_come_from_all_workers),
+      cmocka_unit_test(accounts_can_be_added),
   };
   return cmocka_run_group_tests_name("core", tests, NULL, NULL);
 }

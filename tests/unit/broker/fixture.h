@@ -39,7 +39,7 @@ static inline uint64_t sum(const struct sim *sim, size_t offset) {
 }
 
 static inline struct route_stats *route_stats_of(struct sim *sim, unsigned worker) {
-  return &sim->core.nats.workers[worker]->route->stats;
+  return sim->core.nats.workers[worker]->routes[0]->stats;
 }
 
 static inline void start(struct sim *sim, unsigned workers, const struct nats_limits *limits) {

@@ -21,7 +21,7 @@
 enum {
   CLIENTS = 64,
   BODY_BYTES = 20000,
-  CONNECTION_BYTES = 384 + 384 + 192 /* nats_client, tern__socket and tern_peer, as the pool rounds them */
+  CONNECTION_BYTES = 512 + 384 + 192 /* nats_client, tern__socket and tern_peer, as the pool rounds them */
 };
 
 static struct sim sim;

@@ -55,11 +55,13 @@ static void the_shared_part_is_json_with_escapes(void **state) {
   struct nats_server server;
   struct nats_limits limits = sim_limits();
   limits.max_payload = 67108864;
-  assert_int_equal(nats_server_init(&server, &limits, &identity), 0);
-  assert_null(strpbrk(server.info, "<>&")); /* as Go's encoder has it */
-  assert_non_null(strstr(server.info, "a \\u003cb\\u003e \\u0026 \\\"c\\\" \\\\ \xc3\xa4"));
+  struct settings *settings = settings_new(&limits);
+  assert_int_equal(nats_settings_describe(settings, &identity), 0);
+  nats_server_init(&server, settings, identity.port);
+  assert_null(strpbrk(settings->info, "<>&")); /* as Go's encoder has it */
+  assert_non_null(strstr(settings->info, "a \\u003cb\\u003e \\u0026 \\\"c\\\" \\\\ \xc3\xa4"));
   char whole[1024];
-  snprintf(whole, sizeof whole, "%s}", server.info);
+  snprintf(whole, sizeof whole, "%s}", settings->info);
   json_t *info = json_loads(whole, 0, NULL);
   assert_non_null(info);
   assert_string_equal(text(info, "server_id"), identity.server_id);
@@ -75,17 +77,17 @@ static void the_shared_part_is_json_with_escapes(void **state) {
   nats_server_fini(&server);
 }
 
-static void without_memory_there_is_no_server(void **state) {
+static void without_memory_there_is_no_text(void **state) {
   (void)state;
   struct nats_limits limits = sim_limits();
   int error = -ENOMEM, n = 0;
   for (; error != 0; n++) {
-    struct nats_server server;
     allocations_left = n;
-    error = nats_server_init(&server, &limits, &identity);
+    struct settings *settings = settings_new(&limits);
+    error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
     allocations_left = -1;
     if (error != 0) assert_int_equal(error, -ENOMEM);
-    if (error == 0) nats_server_fini(&server);
+    settings_unref(settings);
     assert_true(n < 1000);
   }
   assert_true(n > 10); /* they did fail, each in its turn; that nothing leaks the sanitizer sees */
@@ -125,7 +127,7 @@ static void each_connection_has_its_own_fields(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_shared_part_is_json_with_escapes),
-      cmocka_unit_test(without_memory_there_is_no_server),
+      cmocka_unit_test(without_memory_there_is_no_text),
       cmocka_unit_test(each_connection_has_its_own_fields),
   };
   json_set_alloc_funcs(__wrap_malloc, free);

@@ -329,7 +329,7 @@ static void play(uint64_t seed, bool at_once, struct sim *sim, struct sim_client
   for (unsigned i = 1; i < CLIENTS; i++)
     join_at_random(sim, &c[i], sim_draw(sim, 2));
   for (unsigned i = 0; i < 2; i++)
-    sim->core.nats.workers[i]->route->random = seed + i + 1; /* the same members are drawn in both ways */
+    sim->core.nats.workers[i]->routes[0]->random = seed + i + 1; /* the same members are drawn in both ways */
   for (unsigned bursts = 1 + sim_draw(sim, 5), number = 0; bursts > 0; bursts--) {
     size_t size = sizes[sim_draw(sim, 5)];
     unsigned count = 1 + sim_draw(sim, 150), publisher = sim_draw(sim, 2);
@@ -384,7 +384,7 @@ static void each_message_dropped_for_memory_is_counted(void **state) {
   tern__pool_fault = no_memory;
   tern__worker_tick(tern_workers_at(sim.workers, 0));
   tern__pool_fault = NULL;
-  assert_int_equal(tern_counter_read(&sim.core.nats.workers[0]->route->stats.no_memory), BURST);
+  assert_int_equal(tern_counter_read(&sim.core.nats.workers[0]->routes[0]->stats->no_memory), BURST);
   expect_nothing(&c[1]);
   end(&sim, c, 2);
 }

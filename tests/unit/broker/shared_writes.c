@@ -125,7 +125,7 @@ static void close_scene(struct scene *scene) {
 
 /* What both workers can reach but the other one's insides. */
 static void watch_common(struct scene *scene, struct watched *watched) {
-  struct tern_registry *registry = scene->sim.core.registry;
+  struct tern_registry *registry = scene->sim.core.registries[0];
   struct tern__filter parsed;
   assert_int_equal(tern__filter_parse(registry, filter, &parsed), 0);
   struct tern__entry *entry = tern__entry_find(registry, &parsed);

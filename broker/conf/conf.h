@@ -3,8 +3,8 @@
  * nats-server's configuration language: text becomes a tree of maps, arrays and scalars, in which every node knows
  * where it was written. What keys mean is not known here. Thread: any; a tree is constant once it is made.
  */
-#ifndef BROKER_OPS_CONF_H
-#define BROKER_OPS_CONF_H
+#ifndef BROKER_CONF_CONF_H
+#define BROKER_CONF_CONF_H
 
 #include <limits.h>
 #include <stdbool.h>

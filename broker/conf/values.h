@@ -3,8 +3,8 @@
  * Values as operators write them, on the command line and in the configuration file: numbers, sizes, durations,
  * switches. Each reader returns NULL, or what is wrong with the text. Thread: any.
  */
-#ifndef BROKER_OPS_VALUES_H
-#define BROKER_OPS_VALUES_H
+#ifndef BROKER_CONF_VALUES_H
+#define BROKER_CONF_VALUES_H
 
 #include <stdbool.h>
 #include <stddef.h>

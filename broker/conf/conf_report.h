@@ -3,8 +3,8 @@
  * What readers of the configuration have to say about it: each line names the place it is about. Whoever reads a block
  * is handed a report, goes on after errors, and so says everything that is wrong at once.
  */
-#ifndef BROKER_OPS_CONF_REPORT_H
-#define BROKER_OPS_CONF_REPORT_H
+#ifndef BROKER_CONF_CONF_REPORT_H
+#define BROKER_CONF_CONF_REPORT_H
 
 #include "conf.h"
 
@@ -18,7 +18,7 @@ struct conf_report {
   unsigned errors, warnings; /* so far */
 };
 
-/** Something is wrong at the node's place; what was read must not be used. */
+/** Something is wrong at the node's place (NULL: not at one place); what was read must not be used. */
 void conf_wrong(struct conf_report *report, const struct conf_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /** Something at the node's place is not what was meant, probably. */

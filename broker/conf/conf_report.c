@@ -22,10 +22,13 @@ static void say(struct conf_report *report, const struct conf_node *node, bool w
   unsigned count = report->errors + report->warnings;
   if (count == CONF_REPORT_MAX + 1) put(report, warning, "there is more, which is not shown");
   if (count > CONF_REPORT_MAX) return;
-  char what[1024], text[PATH_MAX + sizeof what + 64];
+  char what[PATH_MAX + 1024], place[PATH_MAX + 64] = "", text[sizeof place + sizeof what + 64];
   vsnprintf(what, sizeof what, format, arguments);
-  snprintf(text, sizeof text, "%s:%u:%u: %s%s", node->place.file, node->place.line, node->place.column,
-           warning ? "warning: " : "", what);
+  if (node != NULL && node->place.line > 0)
+    snprintf(place, sizeof place, "%s:%u:%u: ", node->place.file, node->place.line, node->place.column);
+  else if (node != NULL) /* the root: all of the file */
+    snprintf(place, sizeof place, "%s: ", node->place.file);
+  snprintf(text, sizeof text, "%s%s%s", place, warning ? "warning: " : "", what);
   put(report, warning, text);
 }
 

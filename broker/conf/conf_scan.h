@@ -3,8 +3,8 @@
  * The words of the configuration language: blanks, comments, keys, scalars. conf.c makes the tree of them. The functions
  * move `at`; those that can fail return 0 or a negative error, having set the error of the set of files.
  */
-#ifndef BROKER_OPS_CONF_SCAN_H
-#define BROKER_OPS_CONF_SCAN_H
+#ifndef BROKER_CONF_CONF_SCAN_H
+#define BROKER_CONF_CONF_SCAN_H
 
 #include "conf.h"
 

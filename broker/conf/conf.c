@@ -467,6 +467,7 @@ int conf_load(const char *path, struct conf **out, struct conf_error *error) {
   const char *own_path;
   int result = begin(error, &scope, out);
   if (result == 0) result = relative_to(*out, "", path, &own_path);
+  if (result == 0) (*out)->root->place.file = own_path;
   if (result == 0) result = read_file(*out, NULL, own_path, (struct conf_place){own_path, 0, 0}, &scope);
   return finish(out, result);
 }

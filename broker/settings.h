@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Settings: everything an operator may change while the server runs, as one object that never changes. A reload makes a
+ * new one; each worker is handed it, as a whole, between two ticks' work (nats_worker_set_settings), so whatever is done
+ * in one call of a protocol is judged by one of them.
+ *
+ * Made on the control thread. Read by anybody who holds a reference; workers hold one each.
+ */
+#ifndef BROKER_SETTINGS_H
+#define BROKER_SETTINGS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/** Limits and times of client connections. */
+struct nats_limits {
+  uint32_t max_payload;      /* bytes */
+  uint32_t max_control_line; /* bytes */
+  uint64_t max_pending;      /* bytes */
+  uint64_t max_connections;
+  uint32_t max_subscriptions;       /* per connection, 0: unlimited */
+  uint32_t max_subscription_tokens; /* 0: unlimited */
+  uint64_t ping_interval_ms;
+  uint32_t ping_max;
+  uint64_t write_deadline_ms;
+};
+
+struct settings {
+  struct nats_limits limits;
+  char *
+      info; /* INFO's JSON up to the fields of one connection, without the closing brace (nats_settings_describe) */
+  _Atomic unsigned refs; /* private */
+};
+
+/** Makes settings with these limits and nothing else. The caller holds a reference. NULL without memory. */
+struct settings *settings_new(const struct nats_limits *limits);
+/** One more reference. Returns the argument. Thread: any that holds one. */
+struct settings *settings_ref(struct settings *settings);
+/** Gives a reference back; the last one frees. NULL is allowed. Thread: any. */
+void settings_unref(struct settings *settings);
+
+#endif
