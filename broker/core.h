@@ -14,6 +14,7 @@
 #include <tern/registry.h>
 #include <tern/worker.h>
 
+#include "figures.h"
 #include "nats.h"
 
 struct core {
@@ -38,15 +39,6 @@ int core_add_account(struct core *core, struct tern_workers *workers, bool runni
 /** Hands every worker new settings; the caller keeps its reference. Returns 0, or TERN_ECLOSED when the workers do not
  * run. */
 int core_set_settings(struct core *core, struct tern_workers *workers, struct settings *settings);
-/** Figures of all workers together. */
-struct core_figures {
-  uint64_t connections, total_connections, subscriptions, filters;
-  uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
-  uint64_t slow_consumers, stale_connections, protocol_errors;
-  uint64_t no_memory, rerouted, untaken;                 /* messages, see route.h */
-  uint64_t overflows, retired, retired_bytes, held_back; /* see tern_worker_stats */
-  uint64_t gp_age_ms;                                    /* the oldest worker's */
-};
 /** Adds up the figures; they may be a moment old. */
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers);
 

@@ -6,6 +6,7 @@
  *     workers       threads, each with its part of the core (core.c)
  *     handlers      in-process modules, attached before anyone can publish
  *     listeners     from here on clients come
+ *     monitoring    figures over HTTP
  *     files         pid and ports file: others may look now
  *
  * Runs on the control thread.
@@ -27,7 +28,9 @@
 #include "core.h"
 #include "files.h"
 #include "handlers.h"
+#include "monitor.h"
 #include "version.h"
+#include "web.h"
 
 /** How long the end waits for clients to take what was queued for them. */
 #define STOP_FLUSH_MS 5000
@@ -42,6 +45,8 @@ struct server {
   struct core core;
   struct handlers *handlers;
   struct tern_listener *tcp, *unix_socket;
+  struct monitor *monitor;
+  struct web *web;
   bool ports_written;
 };
 
@@ -166,11 +171,40 @@ static int start_listening(struct server *server) {
   return error;
 }
 
+static struct core_figures figures(void *arg) {
+  struct server *server = arg;
+  return core_figures(&server->core, server->workers);
+}
+
+static int start_monitoring(struct server *server) {
+  const struct options *o = &server->options;
+  const struct monitor_source source = {
+      .options = o,
+      .server_id = server->id,
+      .server_name = o->server_name != NULL ? o->server_name : server->id,
+      .port = server_port(server),
+      .workers = tern_workers_count(server->workers),
+      .figures = figures,
+      .arg = server,
+  };
+  int error = monitor_new(&source, &server->monitor);
+  if (error != 0 || o->http_port == 0) return error;
+  const struct web_options web = {.host = o->http_host != NULL ? o->http_host : o->host,
+                                  .port = o->http_port > 0 ? (uint16_t)o->http_port : 0,
+                                  .base_path = o->http_base_path};
+  return web_start(server->monitor, &web, &server->web);
+}
+
 static int write_files(struct server *server) {
   const struct options *o = &server->options;
   int error = o->pid_file != NULL ? files_write_pid(o->pid_file) : 0;
   if (error == 0 && o->ports_file_dir != NULL) {
-    error = files_write_ports(o->ports_file_dir, server->program, o->host, server_port(server));
+    const struct files_listener listeners[] = {
+        {"nats", "nats", o->host, server_port(server)},
+        {"monitoring", "http", o->http_host != NULL ? o->http_host : o->host,
+         server->web != NULL ? web_port(server->web) : 0},
+    };
+    error = files_write_ports(o->ports_file_dir, server->program, listeners, server->web != NULL ? 2 : 1);
     server->ports_written = error == 0;
   }
   return error;
@@ -186,6 +220,7 @@ static int start(struct server *server) {
   }
   error = handlers_new(server->workers, server->core.registries[0], &server->options, &server->handlers);
   if (error == 0) error = start_listening(server);
+  if (error == 0) error = start_monitoring(server);
   if (error == 0) error = write_files(server);
   return error;
 }
@@ -193,6 +228,8 @@ static int start(struct server *server) {
 /* The list at the top, backwards. Works from any point a start may have reached. */
 static int stop(struct server *server) {
   if (server->ports_written) files_remove_ports(server->options.ports_file_dir, server->program);
+  web_stop(server->web);
+  monitor_free(server->monitor);
   if (server->unix_socket != NULL) tern_listener_close(server->unix_socket);
   if (server->tcp != NULL) tern_listener_close(server->tcp);
   handlers_free(server->handlers);

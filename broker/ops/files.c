@@ -90,16 +90,17 @@ static int ports_path(const char *dir, const char *program, char *path, size_t r
   return n < 0 || (size_t)n >= room ? -ENAMETOOLONG : 0;
 }
 
-static int add_url(json_t *urls, const char *host, uint16_t port) {
+static int add_url(json_t *urls, const struct files_listener *listener, const char *host) {
   char url[300];
   bool v6 = strchr(host, ':') != NULL;
-  snprintf(url, sizeof url, "nats://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", (unsigned)port);
+  snprintf(url, sizeof url, "%s://%s%s%s:%u", listener->scheme, v6 ? "[" : "", host, v6 ? "]" : "",
+           (unsigned)listener->port);
   return json_array_append_new(urls, json_string(url)) < 0 ? -ENOMEM : 0;
 }
 
 /* One URL for each address of each interface that is up. Link-local IPv6 addresses need a scope to be of use
  * and are left out, as nats-server does. `v6` says whether the wildcard takes IPv6 too. */
-static int add_interfaces(json_t *urls, bool v6, uint16_t port) {
+static int add_interfaces(json_t *urls, const struct files_listener *listener, bool v6) {
   struct ifaddrs *all;
   if (getifaddrs(&all) < 0) return -errno;
   int error = 0;
@@ -116,31 +117,43 @@ static int add_interfaces(json_t *urls, bool v6, uint16_t port) {
     } else {
       continue;
     }
-    error = add_url(urls, host, port);
+    error = add_url(urls, listener, host);
   }
   freeifaddrs(all);
   return error;
 }
 
-/* The file's text, to be freed. */
-static int ports_json(const char *host, uint16_t port, char **text) {
+/* Adds the URLs of one listener. */
+static int add_listener(json_t *root, const struct files_listener *listener) {
   json_t *urls = json_array();
   if (urls == NULL) return -ENOMEM;
+  const char *host = listener->host;
   bool v6 = strcmp(host, "::") == 0;
-  int error = v6 || strcmp(host, "0.0.0.0") == 0 ? add_interfaces(urls, v6, port) : add_url(urls, host, port);
-  json_t *root = error == 0 ? json_pack("{s:O}", "nats", urls) : NULL;
-  *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
-  json_decref(root);
+  int error =
+      v6 || strcmp(host, "0.0.0.0") == 0 ? add_interfaces(urls, listener, v6) : add_url(urls, listener, host);
+  if (error == 0 && json_object_set(root, listener->kind, urls) < 0) error = -ENOMEM;
   json_decref(urls);
+  return error;
+}
+
+/* The file's text, to be freed. */
+static int ports_json(const struct files_listener *listeners, size_t count, char **text) {
+  json_t *root = json_object();
+  int error = root != NULL ? 0 : -ENOMEM;
+  for (size_t i = 0; i < count && error == 0; i++)
+    error = add_listener(root, &listeners[i]);
+  *text = error == 0 ? json_dumps(root, JSON_COMPACT) : NULL;
+  json_decref(root);
   return error != 0 ? error : *text == NULL ? -ENOMEM : 0;
 }
 
-int files_write_ports(const char *dir, const char *program, const char *host, uint16_t port) {
+int files_write_ports(const char *dir, const char *program, const struct files_listener *listeners,
+                      size_t count) {
   char path[PATH_MAX], temporary[PATH_MAX + 8];
   int error = ports_path(dir, program, path, sizeof path);
   if (error < 0) return complain("ports file", path, error);
   char *text;
-  error = ports_json(host, port, &text);
+  error = ports_json(listeners, count, &text);
   if (error < 0) return complain("ports file", path, error);
   snprintf(temporary, sizeof temporary, "%s.tmp", path);
   error = write_file(temporary, text);

@@ -271,6 +271,16 @@ static enum options_verdict check_all(struct options *options) {
   if (options->port == 0) options->port = PORT_DEFAULT;
   if (options->max_connections == 0) options->max_connections = TERN_CONNECTIONS_MAX_DEFAULT;
   if (options->max_connections < 0) options->max_connections = INT64_MAX;
+  if (options->http_port != 0 && options->https_port != 0) {
+    fprintf(stderr, "tern: can't specify both HTTP (%d) and HTTPs (%d) ports\n", options->http_port,
+            options->https_port);
+    return OPTIONS_FAIL;
+  }
+  if (options->https_port != 0) {
+    fprintf(stderr,
+            "tern: https needs the tls block, which tern does not have; use http on a local address\n");
+    return OPTIONS_FAIL;
+  }
   if (options->max_payload > options->max_pending) {
     fprintf(stderr, "tern: max_payload (%" PRIu32 ") must not be larger than max_pending (%" PRIu64 ")\n",
             options->max_payload, options->max_pending);
@@ -345,7 +355,7 @@ int options_init(struct options *options) {
 
 void options_free(struct options *options) {
   for (size_t i = 0; i < option_count; i++) {
-    if (option_table[i].kind != OPTION_STRING) continue;
+    if (option_table[i].kind != OPTION_STRING && option_table[i].kind != OPTION_LISTEN) continue;
     char **string = option_member(options, &option_table[i]);
     free(*string);
     *string = NULL;

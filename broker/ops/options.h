@@ -25,6 +25,10 @@ struct options {
   char *host;             /* -a, --addr, --net; default "0.0.0.0" */
   int port;               /* -p; default 4222, -1: any free one */
   char *server_name;      /* -n; NULL: the server id */
+  char *http_host;        /* where monitoring listens; NULL: as host */
+  int http_port;          /* -m; 0: none, -1: any free one */
+  int https_port;         /* -ms; likewise; not both */
+  char *http_base_path;   /* in front of the pages' paths; NULL: nothing */
   char *client_advertise; /* --client_advertise host[:port]; NULL: none */
   char *pid_file;         /* -P */
   char *ports_file_dir;   /* --ports_file_dir */

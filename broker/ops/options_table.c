@@ -45,7 +45,7 @@ const struct option option_table[] = {
     {"a|addr|net", "host|net", OPTION_STRING, FIELD(host), .value = "host", .help = "Address to listen on"},
     {"p|port", "port", OPTION_INT, FIELD(port), BETWEEN(-1, PORT_MAX), "port",
      "Port to listen on; -1: any free one, 0: 4222"},
-    {NULL, "listen", OPTION_LISTEN, .value = "host:port", .help = "Both at once; or only the port"},
+    {NULL, "listen", OPTION_LISTEN, FIELD(host), .port = "port"},
     {"n|name|server_name", "server_name", OPTION_STRING, FIELD(server_name), .value = "name",
      .help = "Name shown to clients; without it, the server's id", .check = check_name},
     {SAME("client_advertise"), OPTION_STRING, FIELD(client_advertise), .value = "host[:port]",
@@ -66,6 +66,15 @@ const struct option option_table[] = {
      .help = "Write the process id to this file"},
     {SAME("ports_file_dir"), OPTION_STRING, FIELD(ports_file_dir), .value = "dir",
      .help = "Write the ports in use to <program>_<pid>.ports in this directory"},
+
+    {.kind = OPTION_HEADING, .help = "Monitoring"},
+    {"m|http_port", "http_port|monitor_port", OPTION_INT, FIELD(http_port), BETWEEN(-1, PORT_MAX), "port",
+     "Tell figures over HTTP on this port; -1: any free one, 0: do not"},
+    {"ms|https_port", "https_port", OPTION_INT, FIELD(https_port), BETWEEN(-1, PORT_MAX), "port",
+     "The same over HTTPS, with the certificate of the tls block"},
+    {NULL, "http", OPTION_LISTEN, FIELD(http_host), .port = "http_port"},
+    {NULL, "https", OPTION_LISTEN, FIELD(http_host), .port = "https_port"},
+    {NULL, "http_base_path", OPTION_STRING, FIELD(http_base_path)},
 
     {.kind = OPTION_HEADING, .help = "Limits and times"},
     {SAME("max_payload"), OPTION_SIZE, FIELD(max_payload), BETWEEN(1, INT32_MAX), "size",
@@ -103,8 +112,7 @@ const struct option option_table[] = {
              "whose behaviour this is, for tools that ask"},
     {"h|help", NULL, OPTION_HELP, .help = "Print this text and end"},
 
-    {.flags = "sl|signal|m|http_port|ms|https_port|profile|s|syslog|r|remote_syslog",
-     .kind = OPTION_UNSUPPORTED},
+    {.flags = "sl|signal|profile|s|syslog|r|remote_syslog", .kind = OPTION_UNSUPPORTED},
     {.flags = "log_size_limit|max_traced_msg_len|user|pass|auth|tls|tlscert|tlskey",
      .kind = OPTION_UNSUPPORTED},
     {.flags = "tlsverify|tlscacert|help_tls|js|jetstream|sd|store_dir|routes|cluster",
@@ -211,7 +219,7 @@ static const char *add_handler(struct options *options, const char *text) {
 }
 
 /* "host:port", "[v6]:port", ":port". */
-static const char *set_listen(struct options *options, const char *text) {
+static const char *set_listen(struct options *options, const struct option *option, const char *text) {
   static const char wrong[] = "must be HOST:PORT, an IPv6 address in brackets, or only a port as a number";
   const char *colon = strrchr(text, ':');
   bool bracket = text[0] == '[';
@@ -220,22 +228,23 @@ static const char *set_listen(struct options *options, const char *text) {
   if (bracket ? colon < text + 3 || colon[-1] != ']' : strchr(text, ':') != colon) return wrong;
   const char *host = text + bracket;
   size_t len = (size_t)(colon - host) - bracket;
-  const char *problem = len == 0 ? replace(&options->host, "0.0.0.0", 7) : replace(&options->host, host, len);
-  if (problem == NULL) options->port = (int)port;
+  char **member = option_member(options, option);
+  const char *problem = len == 0 ? replace(member, "0.0.0.0", 7) : replace(member, host, len);
+  if (problem == NULL) store_number(options, option_by_key("", option->port), port);
   return problem;
 }
 
 const char *option_set_string(struct options *options, const struct option *option, const char *text) {
   if (*text == '\0') return "must not be empty";
   if (option->kind == OPTION_HANDLER) return add_handler(options, text);
-  if (option->kind == OPTION_LISTEN) return set_listen(options, text);
+  if (option->kind == OPTION_LISTEN) return set_listen(options, option, text);
   const char *problem = option->check != NULL ? option->check(text) : NULL;
   return problem != NULL ? problem : replace(option_member(options, option), text, strlen(text));
 }
 
 const char *option_set_number(struct options *options, const struct option *option, int64_t value,
                               char *reason) {
-  if (option->kind == OPTION_LISTEN) option = option_by_key("", "port");
+  if (option->kind == OPTION_LISTEN) option = option_by_key("", option->port);
   if (value >= option->min && value <= option->max) {
     store_number(options, option, value);
     return NULL;

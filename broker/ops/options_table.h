@@ -20,7 +20,7 @@ enum option_kind {
   OPTION_DURATION,    /* milliseconds in a uint64_t: 1m30s, or a number of seconds */
   OPTION_STRING,      /* char *, owned */
   OPTION_HANDLER,     /* appended to options->handlers */
-  OPTION_LISTEN,      /* host and port at once */
+  OPTION_LISTEN,      /* host (the member) and port (that of the row `port`) at once */
   OPTION_DEBUG_TRACE, /* a switch for two members at once */
   OPTION_VERSION,     /* print and end */
   OPTION_HELP,
@@ -38,6 +38,7 @@ struct option {
   const char *value;
   const char *help;
   const char *(*check)(const char *text); /* OPTION_STRING: what is wrong with it; NULL: anything goes */
+  const char *port;                       /* OPTION_LISTEN: key of the port */
 };
 
 /** Keys that nats-server does not have are in one block, `tern { ... }`. */

@@ -33,7 +33,7 @@ MAY_SEE = {
 }
 LAYER_OF = {name: layer for layer, names in PUBLIC.items() for name in names}
 # What the broker's rooms may know of its top folder.
-ROOMS_SHARE = {"broker/route.h", "broker/settings.h", "broker/container.h", "broker/utf8.h"}
+ROOMS_SHARE = {"broker/route.h", "broker/settings.h", "broker/container.h", "broker/utf8.h", "broker/figures.h"}
 ROOM_MAY_SEE = {
     "conf": set(),
     "access": {"conf"},

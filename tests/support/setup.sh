@@ -27,6 +27,7 @@ broker | pkg-config      | finds the libraries               | cmd:pkg-config   
 broker | liburcu         | lock-free registry                | pc:liburcu-qsbr         | liburcu-dev      | pkgconfig(liburcu-qsbr)   | userspace-rcu-dev  | liburcu        | pkgconfig(liburcu-qsbr)
 broker | libxxhash       | hashing of subjects               | pc:libxxhash            | libxxhash-dev    | pkgconfig(libxxhash)      | xxhash-dev         | xxhash         | pkgconfig(libxxhash)
 broker | libjansson      | JSON in CONNECT and INFO          | pc:jansson              | libjansson-dev   | pkgconfig(jansson)        | jansson-dev        | jansson        | pkgconfig(jansson)
+broker | libmicrohttpd   | monitoring over HTTP              | pc:libmicrohttpd        | libmicrohttpd-dev | pkgconfig(libmicrohttpd) | libmicrohttpd-dev  | libmicrohttpd  | pkgconfig(libmicrohttpd)
 tests  | Python          | runs and counts the tests         | atleast:python3:3.9     | python3          | python3                   | python3            | python         | python3
 tests  | cmocka          | unit tests                        | pc:cmocka               | libcmocka-dev    | pkgconfig(cmocka)         | cmocka-dev         | cmocka         | pkgconfig(cmocka)
 some   | gcc sanitizers  | address and thread checks         | fn:has_gcc_sanitizers   | gcc libc6-dev    | libasan libubsan libtsan  | -                  | gcc            | libasan8 libubsan1 libtsan2

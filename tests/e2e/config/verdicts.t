@@ -331,10 +331,17 @@ jetstream { store_dir: "/tmp/tern-store" }
 === valid: a feature that is switched off
 jetstream: false
 jetstream: disabled
+=== valid: monitoring
+http: "127.0.0.1:-1"
+http_base_path: /x
+=== only nats-server: monitoring over both
+@differs it says so when it starts
+@says can't specify both HTTP (1) and HTTPs (2) ports
+http: 1
+https: 2
 === only nats-server: what is only not offered
 @differs a warning in tern, and warnings fail -t
-@says case.conf:1:1: warning: http: tern does not have monitoring over HTTP; ignored
-http: "127.0.0.1:-1"
+@says case.conf:1:1: warning: leafnodes: tern does not have leaf nodes; ignored
 leafnodes { listen: "127.0.0.1:-1" }
 websocket { port: -1, no_tls: true }
 server_tags [ id:XXXX ]

@@ -51,6 +51,7 @@ class Broker:
         self.stderr = open(self.log, "wb")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr)
         self.port = None
+        self.monitoring = None  # the URL of its pages, when it has them
         if wait:
             self.wait_ready()
 
@@ -63,8 +64,10 @@ class Broker:
                 raise RuntimeError(f"{self.path} ended with {self.process.returncode}:\n{self.output()}")
             try:
                 with open(name) as file:
-                    self.port = int(json.load(file)["nats"][0].rsplit(":", 1)[1])
-                    return
+                    ports = json.load(file)
+                self.port = int(ports["nats"][0].rsplit(":", 1)[1])
+                self.monitoring = ports.get("monitoring", [None])[0]
+                return
             except (OSError, ValueError):
                 time.sleep(0.01)
         raise RuntimeError(f"{self.path} wrote no ports file:\n{self.output()}")

@@ -122,6 +122,12 @@ static void a_pid_file_that_cannot_be_written_is_named(void **unused) {
 
 /* ---- ports file ---- */
 
+/* A ports file of one listener. */
+static int write_nats(const char *in, const char *program, const char *host, uint16_t port) {
+  const struct files_listener listener = {"nats", "nats", host, port};
+  return files_write_ports(in, program, &listener, 1);
+}
+
 static void the_ports_file_is_one_line_of_json(void **unused) {
   (void)unused;
   static const struct {
@@ -137,13 +143,25 @@ static void the_ports_file_is_one_line_of_json(void **unused) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char path[PATH_MAX], text[512];
     ports_in_dir(path, cases[i].file);
-    assert_int_equal(files_write_ports(dir, cases[i].program, cases[i].host, cases[i].port), 0);
+    assert_int_equal(write_nats(dir, cases[i].program, cases[i].host, cases[i].port), 0);
     read_file(path, text, sizeof text);
     assert_string_equal(text, cases[i].text);
     assert_int_equal(files_in_dir(), 1); /* nothing temporary is left */
     files_remove_ports(dir, cases[i].program);
     assert_int_equal(files_in_dir(), 0);
   }
+}
+
+static void each_listener_has_its_entry(void **unused) {
+  (void)unused;
+  char path[PATH_MAX], text[512];
+  const struct files_listener listeners[] = {{"nats", "tls", "127.0.0.1", 4222},
+                                             {"monitoring", "https", "::1", 8222}};
+  ports_in_dir(path, "tern");
+  assert_int_equal(files_write_ports(dir, "tern", listeners, 2), 0);
+  read_file(path, text, sizeof text);
+  assert_string_equal(text, "{\"nats\":[\"tls://127.0.0.1:4222\"],\"monitoring\":[\"https://[::1]:8222\"]}");
+  files_remove_ports(dir, "tern");
 }
 
 /* The URLs the file should have for all interfaces, as text with a blank around each. */
@@ -177,7 +195,7 @@ static void a_wildcard_becomes_every_interface(void **unused) {
   for (int i = 0; i < 2; i++) {
     char path[PATH_MAX], expected[8192];
     ports_in_dir(path, "tern");
-    assert_int_equal(files_write_ports(dir, "tern", hosts[i], 77), 0);
+    assert_int_equal(write_nats(dir, "tern", hosts[i], 77), 0);
     json_t *root = json_load_file(path, 0, NULL);
     assert_non_null(root);
     json_t *urls = json_object_get(root, "nats");
@@ -204,7 +222,7 @@ static void a_ports_file_that_cannot_be_written_leaves_nothing(void **unused) {
   char missing[PATH_MAX], path[PATH_MAX], inside[PATH_MAX + 8];
   in_dir(missing, "missing");
   catch_begin();
-  int error = files_write_ports(missing, "tern", "127.0.0.1", 1);
+  int error = write_nats(missing, "tern", "127.0.0.1", 1);
   const char *text = catch_end();
   assert_int_equal(error, -ENOENT);
   assert_non_null(strstr(text, missing));
@@ -216,7 +234,7 @@ static void a_ports_file_that_cannot_be_written_leaves_nothing(void **unused) {
   assert_int_equal(mkdir(path, 0700), 0);
   assert_int_equal(mkdir(inside, 0700), 0);
   catch_begin();
-  error = files_write_ports(dir, "tern", "127.0.0.1", 1);
+  error = write_nats(dir, "tern", "127.0.0.1", 1);
   text = catch_end();
   assert_true(error < 0);
   assert_non_null(strstr(text, path));
@@ -232,7 +250,7 @@ static void a_ports_file_that_cannot_be_written_leaves_nothing(void **unused) {
   memset(long_dir, 'x', PATH_MAX);
   long_dir[PATH_MAX] = '\0';
   catch_begin();
-  error = files_write_ports(long_dir, "tern", "127.0.0.1", 1);
+  error = write_nats(long_dir, "tern", "127.0.0.1", 1);
   files_remove_ports(long_dir, "tern");
   text = catch_end();
   free(long_dir);
@@ -262,6 +280,7 @@ int main(void) {
       cmocka_unit_test(the_pid_file_holds_the_pid_and_nothing_else),
       cmocka_unit_test(a_pid_file_that_cannot_be_written_is_named),
       cmocka_unit_test(the_ports_file_is_one_line_of_json),
+      cmocka_unit_test(each_listener_has_its_entry),
       cmocka_unit_test(a_wildcard_becomes_every_interface),
       cmocka_unit_test(a_ports_file_that_cannot_be_written_leaves_nothing),
       cmocka_unit_test(removing_what_is_not_there_is_quiet),

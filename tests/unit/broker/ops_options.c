@@ -423,10 +423,6 @@ static void flags_of_nats_server_that_are_missing_are_refused(void **unused) {
   static const char *const missing[] = {
       "sl",
       "signal",
-      "m",
-      "http_port",
-      "ms",
-      "https_port",
       "s",
       "syslog",
       "r",

@@ -301,12 +301,6 @@ static void security_is_not_passed_over(void **unused) {
 static void what_is_only_not_offered_is_warned_of(void **unused) {
   (void)unused;
   static const char *const warned[] = {
-      "http: '127.0.0.1:-1'",
-      "http_port: 8222",
-      "monitor_port: 8222",
-      "https_port: 1",
-      "https: 1",
-      "http_base_path: /x",
       "leafnodes { listen: '127.0.0.1:-1' }",
       "leaf {}",
       "websocket { port: -1, no_tls: true }",
@@ -343,8 +337,37 @@ static void what_is_switched_off_is_no_matter(void **unused) {
   (void)unused;
   assert_says(
       "jetstream: false, jetstream: disabled, allow_non_tls: off, ocsp: false, proxy_protocol: false, "
-      "syslog: no, no_header_support: false, http_port: 0",
+      "syslog: no, no_header_support: false",
       OPTIONS_RUN, "");
+}
+
+static void monitoring_has_a_host_and_one_port(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *text, *host;
+    int port;
+  } cases[] = {{"http: '127.0.0.1:-1'", "127.0.0.1", -1}, {"http: 8222", NULL, 8222},
+               {"http_port: 8222", NULL, 8222},           {"monitor_port: 1", NULL, 1},
+               {"http: '[::1]:8222'", "::1", 8222},       {"http: ':8222'", "0.0.0.0", 8222}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct options_run *run = parse_config(cases[i].text);
+    assert_int_equal(run->verdict, OPTIONS_RUN);
+    assert_int_equal(run->options.http_port, cases[i].port);
+    if (cases[i].host == NULL)
+      assert_null(run->options.http_host);
+    else
+      assert_string_equal(run->options.http_host, cases[i].host);
+    assert_string_equal(run->options.host, "0.0.0.0");
+    assert_int_equal(run->options.port, 4222);
+    options_free(&run->options);
+  }
+  assert_says("http: 1, https: 2", OPTIONS_FAIL, "tern: can't specify both HTTP (1) and HTTPs (2) ports\n");
+  assert_says("https: 2", OPTIONS_FAIL,
+              "tern: https needs the tls block, which tern does not have; use http on a local address\n");
+  assert_says("http: x", OPTIONS_FAIL,
+              "1:1: invalid value \"x\" for http: must be HOST:PORT, an IPv6 address in brackets, or only a "
+              "port as a "
+              "number\n");
 }
 
 /* ---- the file and the flags ---- */
@@ -453,6 +476,7 @@ int main(void) {
       cmocka_unit_test(security_is_not_passed_over),
       cmocka_unit_test(what_is_only_not_offered_is_warned_of),
       cmocka_unit_test(what_is_switched_off_is_no_matter),
+      cmocka_unit_test(monitoring_has_a_host_and_one_port),
       cmocka_unit_test(flags_override_the_file),
       cmocka_unit_test(t_gives_a_verdict),
   };

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The inside of the monitor, shared by the files of this room. */
+#ifndef BROKER_MONITOR_INSIDE_H
+#define BROKER_MONITOR_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "monitor.h"
+
+#define MONITOR_PAGES 6
+
+/** The processor's share, measured between two questions that are a second apart or more. */
+struct monitor_cpu {
+  pthread_mutex_t lock;
+  uint64_t used_ns, at_ns; /* the last measurement; monotonic */
+  double percent;
+};
+
+struct monitor {
+  struct monitor_source source;
+  uint64_t start_ns;                        /* since 1970 */
+  _Atomic uint64_t requests[MONITOR_PAGES]; /* relaxed: figures */
+  struct monitor_cpu cpu;
+};
+
+/** The path of a page. */
+const char *monitor_path(unsigned page);
+
+#endif

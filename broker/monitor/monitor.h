@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Monitoring: the server's figures as pages, with nats-server's names, fields and parameters.
+ *
+ *     web.c   HTTP: port, paths ----+
+ *                                   +--> monitor_make --> one function per page (varz.c, ...) --> JSON
+ *     requests by message ----------+
+ *
+ * The room knows no protocol: what it tells comes from struct monitor_source, which the server fills.
+ */
+#ifndef BROKER_MONITOR_MONITOR_H
+#define BROKER_MONITOR_MONITOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "figures.h"
+#include "options.h"
+
+struct monitor;
+
+/** Where the figures come from; everything is valid as long as the monitor. */
+struct monitor_source {
+  const struct options *options;
+  const char *server_id, *server_name;
+  uint16_t port; /* clients connect to */
+  unsigned workers;
+  /** The figures of the whole server. Called by any thread that is no worker. */
+  struct core_figures (*figures)(void *arg);
+  void *arg;
+};
+
+/** The parameters of a page. */
+struct monitor_query {
+  /** The text of a parameter, NULL: not given. */
+  const char *(*parameter)(const void *arg, const char *name);
+  const void *arg;
+};
+
+/** A page that was made. */
+struct monitor_text {
+  unsigned status;  /* as HTTP's: 200, 400, ... */
+  const char *type; /* Content-Type; constant */
+  char *text;       /* malloc'ed and NUL-terminated: the page, or what is wrong. NULL: no memory for it */
+  size_t len;
+};
+
+/** Makes the monitor. Returns 0 or -ENOMEM. Thread: control, like monitor_free. */
+int monitor_new(const struct monitor_source *source, struct monitor **out);
+/** Frees it; no page may be in the making. */
+void monitor_free(struct monitor *monitor);
+
+/** The number of a page by its path ("/varz"); negative: there is none. */
+int monitor_find(const char *path);
+/** Makes a page. Thread: any that is no worker. Blocks: for some ticks of the workers. */
+void monitor_make(struct monitor *monitor, int page, const struct monitor_query *query,
+                  struct monitor_text *out);
+/** Counts a request by HTTP in http_req_stats. Thread: any. */
+void monitor_count(struct monitor *monitor, int page);
+
+#endif

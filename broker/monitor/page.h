@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * A page of monitoring while it is made: where its figures come from, what was asked, and the text so far. Each page is
+ * one function that reads the query and writes JSON; HTTP and requests by message (`$SYS`) call the same.
+ */
+#ifndef BROKER_MONITOR_PAGE_H
+#define BROKER_MONITOR_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "json.h"
+#include "monitor.h"
+
+/** Longest text of an error. */
+#define PAGE_ERROR_BYTES 512
+
+struct page {
+  struct monitor *monitor;
+  const struct monitor_query *query;
+  struct json_writer json;
+  unsigned status;  /* 200, or that of the error */
+  const char *type; /* what the text is, when it is not JSON */
+  char error[PAGE_ERROR_BYTES];
+};
+
+/** Ends the page with an error; only the first one counts. */
+void page_fail(struct page *page, unsigned status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Parameters. Each changes *value only when the parameter is given, and returns false when it cannot be read; then the
+ * page has failed with nats-server's text. */
+bool page_bool(struct page *page, const char *name, bool *value);
+bool page_int(struct page *page, const char *name, int64_t *value);
+bool page_uint(struct page *page, const char *name, uint64_t *value);
+/** The text of a parameter; NULL: not given or empty. */
+const char *page_text(const struct page *page, const char *name);
+
+/** Nanoseconds since 1970. */
+uint64_t page_now_ns(void);
+/** "server_id" and "now", which most pages begin with. */
+void page_begin(struct page *page);
+
+/* The pages: varz.c, ... */
+void varz_page(struct page *page);
+void routez_page(struct page *page);
+void leafz_page(struct page *page);
+void gatewayz_page(struct page *page);
+void jsz_page(struct page *page);
+void healthz_page(struct page *page);
+
+#endif

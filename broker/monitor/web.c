@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pages by HTTP. The server itself is a module (http/), loaded when somebody wants it and kept until the process ends,
+ * because the libraries it brings do not like to be unloaded. Here is what nats-server does around its pages: the base
+ * path, `callback` for scripts of other sites, 404.
+ *
+ * web_start and web_stop run on the control thread, answer on the module's.
+ */
+#include "web.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <tern/error.h>
+#include <tern/log.h>
+
+#include "http/http.h"
+
+#define CALLBACK_MAX 100
+
+struct web {
+  struct monitor *monitor;
+  struct web_options options;
+  const struct http_module *module;
+  struct http_server *server;
+};
+
+/* ---- requests ---- */
+
+static const char *const any_origin[] = {"Access-Control-Allow-Origin", "*", NULL};
+
+static const char *parameter(const void *arg, const char *name) {
+  const struct http_request *request = arg;
+  return request->parameter(request, name);
+}
+
+/* The path below the base path, or NULL when it is not below it. */
+static const char *below_base(const struct web *web, const char *path) {
+  const char *base = web->options.base_path != NULL ? web->options.base_path : "";
+  base += strspn(base, "/");
+  size_t len = strlen(base);
+  while (len > 0 && base[len - 1] == '/')
+    len--;
+  if (len == 0) return path;
+  return path[0] == '/' && strncmp(path + 1, base, len) == 0 && path[1 + len] == '/' ? path + 1 + len : NULL;
+}
+
+/* A name that a script can have, and nothing else: it becomes part of a script. */
+static bool is_callback(const char *name) {
+  const size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$.");
+  return len > 0 && len <= CALLBACK_MAX && name[len] == '\0';
+}
+
+/* "name(page)" instead of the page. Without memory, no body. */
+static void wrap(const char *name, struct monitor_text *page) {
+  const size_t room = strlen(name) + page->len + 3;
+  char *text = page->text != NULL ? malloc(room) : NULL;
+  if (text != NULL) page->len = (size_t)snprintf(text, room, "%s(%s)", name, page->text);
+  free(page->text);
+  page->text = text;
+  page->type = "application/javascript";
+}
+
+static void answer(void *arg, const struct http_request *request, struct http_reply *reply) {
+  struct web *web = arg;
+  const char *path = below_base(web, request->path);
+  const int number = path != NULL ? monitor_find(path) : -1;
+  if (number < 0) {
+    *reply = (struct http_reply){404, "text/plain; charset=utf-8", NULL, strdup("404 page not found\n"), 0};
+    if (reply->body != NULL) reply->len = strlen(reply->body);
+    return;
+  }
+  monitor_count(web->monitor, number);
+  const struct monitor_query query = {parameter, request};
+  struct monitor_text page;
+  monitor_make(web->monitor, number, &query, &page);
+  const char *callback = parameter(request, "callback");
+  if (page.status == 200 && callback != NULL && is_callback(callback)) wrap(callback, &page);
+  *reply = (struct http_reply){page.status, page.type, any_origin, page.text, page.len};
+}
+
+/* ---- the module ---- */
+
+/* `../lib/tern/http.so` beside the program, or where it was installed. Returns NULL with the reason logged. */
+static void *open_module(void) {
+  static const char name[] = "/../lib/tern/http.so";
+  char beside[PATH_MAX + sizeof name] = "";
+  ssize_t len = readlink("/proc/self/exe", beside, PATH_MAX);
+  char *slash = len > 0 ? memrchr(beside, '/', (size_t)len) : NULL;
+  if (slash != NULL) memcpy(slash, name, sizeof name);
+  const char *path = slash != NULL && access(beside, F_OK) == 0 ? beside : TERN_MODULE_DIR "/http.so";
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL)
+    tern_log(TERN_LOG_FATAL,
+             "monitoring over HTTP needs the module %s: %s; install it and libmicrohttpd, or take http, "
+             "https and -m out of the configuration",
+             path, dlerror());
+  return library;
+}
+
+static const struct http_module *load(void) {
+  void *library = open_module();
+  if (library == NULL) return NULL;
+  const struct http_module *(*entry)(void);
+  void *symbol = dlsym(library, "tern_http_v1");
+  if (symbol != NULL) {
+    memcpy(&entry, &symbol, sizeof entry);
+    const struct http_module *module = entry();
+    if (module->abi == HTTP_ABI) return module;
+  }
+  tern_log(TERN_LOG_FATAL,
+           "the module http.so is not of this version of tern; install the one that belongs to it");
+  dlclose(library);
+  return NULL;
+}
+
+static void complain(const struct web_options *options, int error) {
+  static const char in_use[] = "stop the other server or choose another port with -m";
+  static const char no_host[] = "give an address or a name that this machine can look up";
+  static const char no_key[] = "check cert_file and key_file of the tls block";
+  const char *what = error == -EKEYREJECTED ? "certificate or key not acceptable"
+                     : error == -EINVAL     ? "unknown host"
+                                            : tern_strerror(error);
+  const char *advice = error == -EADDRINUSE     ? in_use
+                       : error == -EINVAL       ? no_host
+                       : error == -EKEYREJECTED ? no_key
+                                                : "choose another address or port";
+  tern_log(TERN_LOG_FATAL, "cannot listen for monitoring on %s port %u: %s; %s", options->host,
+           (unsigned)options->port, what, advice);
+}
+
+int web_start(struct monitor *monitor, const struct web_options *options, struct web **out) {
+  struct web *web = calloc(1, sizeof *web);
+  if (web == NULL) return -ENOMEM;
+  *web = (struct web){.monitor = monitor, .options = *options, .module = load()};
+  int error = web->module != NULL ? 0 : TERN_EMODULE;
+  if (error == 0) {
+    const struct http_options http = {.host = options->host,
+                                      .port = options->port,
+                                      .certificate = options->certificate,
+                                      .key = options->key,
+                                      .answer = answer,
+                                      .arg = web};
+    error = web->module->start(&http, &web->server);
+    if (error != 0) complain(options, error);
+  }
+  if (error != 0) {
+    free(web);
+    return error;
+  }
+  const bool tls = options->certificate != NULL;
+  tern_log(TERN_LOG_INFO, "Starting %s monitor on %s:%u", tls ? "https" : "http", options->host,
+           web_port(web));
+  *out = web;
+  return 0;
+}
+
+uint16_t web_port(const struct web *web) { return web->module->port(web->server); }
+
+void web_stop(struct web *web) {
+  if (web == NULL) return;
+  web->module->stop(web->server);
+  free(web);
+}
