@@ -41,6 +41,7 @@
 #include <tern/error.h>
 #include <tern/log.h>
 #include <tern/module.h>
+#include <tern/module_path.h>
 #include <tern/stats.h>
 #include <tern/subject.h>
 
@@ -193,43 +194,21 @@ static int open_module(const char *path, struct stamp *stamp) {
   return error;
 }
 
-/* The directory `../lib/tern` beside the program's. */
-static int program_dir(char *dir, size_t room) {
-  static const char suffix[] = "/../lib/tern";
-  size_t most = room - sizeof suffix;
-  ssize_t len = readlink("/proc/self/exe", dir, most);
-  if (len < 0) return -errno;
-  if ((size_t)len == most) return -ENAMETOOLONG;
-  dir[len] = '\0';
-  char *slash = strrchr(dir, '/');
-  if (slash == NULL) return -ENOENT;
-  memcpy(slash, suffix, sizeof suffix);
-  return 0;
-}
-
 /* Tries `<dir>/<name>.so`. Returns a descriptor or -errno. */
-static int open_in(const char *dir, size_t dir_len, const char *name, struct stamp *stamp) {
+static int open_in(const char *dir, const char *name, struct stamp *stamp) {
   char path[PATH_MAX];
-  int n = snprintf(path, sizeof path, "%.*s/%s.so", (int)dir_len, dir, name);
+  int n = snprintf(path, sizeof path, "%s/%s.so", dir, name);
   return n < 0 || (size_t)n >= sizeof path ? -ENAMETOOLONG : open_module(path, stamp);
 }
 
 static bool is_missing(int error) { return error == -ENOENT || error == -ENOTDIR; }
 
-/* Looks a name up in $TERN_MODULE_PATH, beside the program, and where modules are installed. The first
- * directory that has it decides. */
+/* Looks a name up where modules are. The first directory that has it decides. */
 static int open_by_name(const char *name, struct stamp *stamp) {
   int fd = -ENOENT;
-  const char *list = getenv("TERN_MODULE_PATH");
-  while (list != NULL && *list != '\0' && is_missing(fd)) {
-    size_t len = strcspn(list, ":");
-    if (len > 0) fd = open_in(list, len, name, stamp);
-    list += len + (list[len] == ':');
-  }
-  char beside[PATH_MAX];
-  if (is_missing(fd) && program_dir(beside, sizeof beside) == 0)
-    fd = open_in(beside, strlen(beside), name, stamp);
-  if (is_missing(fd)) fd = open_in(TERN_MODULE_DIR, strlen(TERN_MODULE_DIR), name, stamp);
+  char dir[PATH_MAX];
+  for (unsigned i = 0; is_missing(fd) && tern_module_dir(i, dir, sizeof dir); i++)
+    if (dir[0] != '\0') fd = open_in(dir, name, stamp);
   return fd;
 }
 
@@ -245,13 +224,10 @@ static void complain_open(enum tern_log_level level, const struct options_handle
   } else if (strchr(config->module, '/') != NULL) {
     tern_log(level, "handler module %s: %s", config->module, tern_strerror(error));
   } else {
-    char beside[PATH_MAX] = "(unknown)";
-    program_dir(beside, sizeof beside);
-    const char *path = getenv("TERN_MODULE_PATH");
-    tern_log(level,
-             "handler module %s: %s; looked for %s.so in %s%s%s, %s (a path with a '/' is used as it is)",
-             config->module, tern_strerror(error), config->module, path != NULL ? path : "",
-             path != NULL ? ", " : "", beside, TERN_MODULE_DIR);
+    char dirs[PATH_MAX];
+    tern_module_dirs(dirs, sizeof dirs);
+    tern_log(level, "handler module %s: %s; looked for %s.so in %s (a path with a '/' is used as it is)",
+             config->module, tern_strerror(error), config->module, dirs);
   }
 }
 

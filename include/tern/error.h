@@ -20,7 +20,8 @@ enum tern_error {
   TERN_EPROTOCOL = -1005, /**< the peer broke the protocol */
   TERN_ESLOW = -1006,     /**< the peer did not take its data in time or within its bound */
   TERN_ESHUTDOWN = -1007, /**< this side is shutting down */
-  TERN_EMODULE = -1008,   /**< a handler module could not be used */
+  TERN_EMODULE = -1008,   /**< a module could not be used */
+  TERN_ETLS = -1009,      /**< TLS failed: the handshake, a record, or the stream was cut short */
 };
 
 /**

@@ -50,6 +50,8 @@ struct tern_protocol_ops {
   void (*pause_writing)(struct tern_protocol *protocol);
   /** No more than the low-water mark is waiting. NULL: not of interest. */
   void (*resume_writing)(struct tern_protocol *protocol);
+  /** The TLS handshake that tern_tls_start began is complete (tls.h). NULL: not of interest. */
+  void (*secured)(struct tern_protocol *protocol);
 };
 
 /** The part every protocol object starts with. */

@@ -16,7 +16,8 @@ static const char *const texts[] = {
     "protocol violation",
     "slow consumer",
     "shutting down",
-    "handler module cannot be used",
+    "module cannot be used",
+    "TLS failed",
 };
 
 const char *tern_strerror(int error) {

@@ -125,13 +125,15 @@ static void connection_lost(struct tern_protocol *lower, int error) {
 static void pause_writing(struct tern_protocol *lower) {
   struct trace *trace = trace_of(lower);
   show_event(trace, "pause_writing");
-  if (trace->inner->ops->pause_writing != NULL) trace->inner->ops->pause_writing(trace->inner);
+  struct tern_protocol *inner = trace->upper.protocol; /* TLS may have been put in between */
+  if (inner->ops->pause_writing != NULL) inner->ops->pause_writing(inner);
 }
 
 static void resume_writing(struct tern_protocol *lower) {
   struct trace *trace = trace_of(lower);
   show_event(trace, "resume_writing");
-  if (trace->inner->ops->resume_writing != NULL) trace->inner->ops->resume_writing(trace->inner);
+  struct tern_protocol *inner = trace->upper.protocol;
+  if (inner->ops->resume_writing != NULL) inner->ops->resume_writing(inner);
 }
 
 static const struct tern_protocol_ops lower_ops = {

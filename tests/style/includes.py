@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks who includes whom:
 
-    base <- loop <- net        base <- codec        base <- registry
+    base <- loop <- net -> tls        base <- codec        base <- registry
     lib <- broker              lib <- bench         tests see all
 
 The public headers belong to the layer that implements them; transport.h and protocol.h are the contract on which net and
 the codecs meet. The broker's rooms know its top folder's shared headers, themselves, and the rooms in ROOM_MAY_SEE; protocols never one
-another. liburcu stays inside loop and registry, OpenSSL inside net and the broker.
+another. liburcu stays inside loop and registry, OpenSSL inside tls.
 bench/micro measures the inside of library and broker, so like the tests it may see that, and what supports them.
 """
 import os
@@ -16,9 +16,9 @@ import re
 import source
 
 PUBLIC = {
-    "base": {"buffer", "error", "export", "limits", "log", "message", "module", "stats"},
+    "base": {"buffer", "error", "export", "limits", "log", "message", "module", "module_path", "stats"},
     "loop": {"loop", "worker"},
-    "contract": {"protocol", "transport"},
+    "contract": {"protocol", "tls", "transport"},
     "net": {"lines", "listener", "serve"},
     "codec": {"codec_nats"},
     "registry": {"registry", "subject"},
@@ -27,7 +27,8 @@ MAY_SEE = {
     "base": {"base"},
     "loop": {"base", "loop"},
     "contract": {"base", "loop", "contract"},
-    "net": {"base", "loop", "contract", "net"},
+    "tls": {"base", "loop", "contract", "tls"},
+    "net": {"base", "loop", "contract", "net", "tls"},
     "codec": {"base", "contract", "codec"},
     "registry": {"base", "registry"},
 }
@@ -81,8 +82,8 @@ def check_system(path, name, layer):
         return "liburcu is known to lib/loop and lib/registry only"
     if path.startswith("include/") and name.startswith("urcu"):
         return "a public header must not show liburcu"
-    if name.startswith("openssl/") and not path.startswith(("lib/net/", "broker/")):
-        return "OpenSSL is known to lib/net and the broker only"
+    if name.startswith("openssl/") and not path.startswith("lib/tls/"):
+        return "OpenSSL is known to lib/tls only"
     return None
 
 

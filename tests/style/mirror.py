@@ -15,6 +15,10 @@ import source
 ELSEWHERE = {
     "lib/loop/rcu.c": "tests/torture/grace_period.c: it shows with threads only",
     "lib/loop/sim.c": "tests/unit/loop/inbox.c: the simulation is what the tests of workers stand on",
+    "lib/net/tls_engine.c": "tests/unit/net/tls.c: contexts and the loading of the module are what connections begin with",
+    "lib/tls/context.c": "tests/unit/net/tls.c: the inside of a module is tested through what loads it",
+    "lib/tls/openssl.c": "tests/unit/net/tls.c: the same",
+    "lib/tls/peer.c": "tests/unit/net/tls.c: the same",
     "lib/net/transport.c": "tests/support/transport_battery.c: what all transports promise, run for each of them",
     "broker/main.c": "tests/e2e: a program is tested as a process",
     "broker/server.c": "tests/e2e: starts threads and opens sockets, in order",

@@ -28,6 +28,7 @@ broker | liburcu         | lock-free registry                | pc:liburcu-qsbr  
 broker | libxxhash       | hashing of subjects               | pc:libxxhash            | libxxhash-dev    | pkgconfig(libxxhash)      | xxhash-dev         | xxhash         | pkgconfig(libxxhash)
 broker | libjansson      | JSON in CONNECT and INFO          | pc:jansson              | libjansson-dev   | pkgconfig(jansson)        | jansson-dev        | jansson        | pkgconfig(jansson)
 broker | libmicrohttpd   | monitoring over HTTP              | pc:libmicrohttpd        | libmicrohttpd-dev | pkgconfig(libmicrohttpd) | libmicrohttpd-dev  | libmicrohttpd  | pkgconfig(libmicrohttpd)
+broker | OpenSSL         | TLS                               | pc:libssl               | libssl-dev       | pkgconfig(libssl)         | openssl-dev        | openssl        | pkgconfig(libssl)
 tests  | Python          | runs and counts the tests         | atleast:python3:3.9     | python3          | python3                   | python3            | python         | python3
 tests  | cmocka          | unit tests                        | pc:cmocka               | libcmocka-dev    | pkgconfig(cmocka)         | cmocka-dev         | cmocka         | pkgconfig(cmocka)
 some   | gcc sanitizers  | address and thread checks         | fn:has_gcc_sanitizers   | gcc libc6-dev    | libasan libubsan libtsan  | -                  | gcc            | libasan8 libubsan1 libtsan2
@@ -38,6 +39,7 @@ some   | shellcheck      | checks the scripts                | cmd:shellcheck   
 some   | Doxygen         | reference documentation           | cmd:doxygen             | doxygen          | doxygen                   | doxygen            | doxygen        | doxygen
 some   | valgrind        | memory checks, instruction counts | cmd:valgrind            | valgrind         | valgrind                  | valgrind           | valgrind       | valgrind
 some   | spin            | models of the concurrent parts    | cmd:spin                | spin             | spin                      | -                  | -              | spin
+some   | openssl         | certificates for tests of TLS     | cmd:openssl             | openssl          | openssl                   | openssl            | openssl        | openssl
 some   | libnats         | tests with the NATS C client      | pc:libnats              | libnats-dev      | pkgconfig(libnats)        | nats.c-dev         | -              | pkgconfig(libnats)
 rival  | nats-server     | tests side by side with it        | cmd:nats-server         | nats-server      | /usr/bin/nats-server      | nats-server        | nats-server    | nats-server
 some   | Node.js         | tests with the NATS npm client    | cmd:node                | nodejs           | nodejs                    | nodejs             | nodejs         | nodejs-default
