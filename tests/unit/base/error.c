@@ -16,14 +16,14 @@
 
 static void own_errors_have_texts_of_their_own(void **unused) {
   (void)unused;
-  for (int a = TERN_ECLOSED; a >= TERN_EMODULE; a--) {
+  for (int a = TERN_ECLOSED; a >= TERN_ETLS; a--) {
     assert_non_null(tern_strerror(a));
     assert_null(strstr(tern_strerror(a), "Unknown"));
-    for (int b = a - 1; b >= TERN_EMODULE; b--)
+    for (int b = a - 1; b >= TERN_ETLS; b--)
       assert_string_not_equal(tern_strerror(a), tern_strerror(b));
   }
   assert_string_equal(tern_strerror(TERN_ESUBJECT), "not a valid subject");
-  assert_string_equal(tern_strerror(TERN_EMODULE), "handler module cannot be used");
+  assert_string_equal(tern_strerror(TERN_EMODULE), "module cannot be used");
 }
 
 static void other_numbers_are_the_systems(void **unused) {
@@ -31,7 +31,7 @@ static void other_numbers_are_the_systems(void **unused) {
   assert_string_equal(tern_strerror(TERN_OK), "success");
   assert_string_equal(tern_strerror(-ENOENT), "No such file or directory");
   assert_string_equal(tern_strerror(-ENOMEM), "Cannot allocate memory");
-  assert_non_null(strstr(tern_strerror(TERN_EMODULE - 1), "Unknown error"));
+  assert_non_null(strstr(tern_strerror(TERN_ETLS - 1), "Unknown error"));
   assert_non_null(strstr(tern_strerror(TERN_ECLOSED + 1), "Unknown error"));
 }
 
