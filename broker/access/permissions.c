@@ -24,7 +24,6 @@
 
 #include <tern/subject.h>
 
-#include "conf_report.h"
 #include "values.h"
 
 #define ANSWERS_MAX        1

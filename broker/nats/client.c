@@ -28,7 +28,6 @@
 
 #include "client.h"
 #include "container.h"
-#include "permit.h"
 
 const char *nats_client_label(const struct nats_client *client) {
   static _Thread_local char label[160];
@@ -191,7 +190,6 @@ static void wait_over(struct tern_waiter *waiter) {
 }
 
 static void client_free(struct nats_client *client) {
-  nats_permit_fini(client);
   nats_connect_fini(&client->options);
   tern_pool_release(tern_loop_pool(client->worker->loop), client, sizeof *client);
 }
@@ -355,7 +353,6 @@ int nats_worker_new(struct nats_server *server, struct tern_worker *on, struct r
 void nats_worker_free(struct nats_worker *worker) {
   if (worker == NULL) return;
   settings_unref(worker->settings);
-  nats_permit_forget(worker);
   free(worker->by_id);
   free(worker);
 }
@@ -364,7 +361,6 @@ void nats_worker_set_routes(struct nats_worker *worker, struct route **routes) {
 
 void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings) {
   struct settings *before = worker->settings;
-  nats_permit_forget(worker);
   worker->settings = settings_ref(settings);
   settings_unref(before);
 }

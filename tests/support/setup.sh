@@ -29,6 +29,7 @@ broker | libxxhash       | hashing of subjects               | pc:libxxhash     
 broker | libjansson      | JSON in CONNECT and INFO          | pc:jansson              | libjansson-dev   | pkgconfig(jansson)        | jansson-dev        | jansson        | pkgconfig(jansson)
 broker | libmicrohttpd   | monitoring over HTTP              | pc:libmicrohttpd        | libmicrohttpd-dev | pkgconfig(libmicrohttpd) | libmicrohttpd-dev  | libmicrohttpd  | pkgconfig(libmicrohttpd)
 broker | OpenSSL         | TLS                               | pc:libssl               | libssl-dev       | pkgconfig(libssl)         | openssl-dev        | openssl        | pkgconfig(libssl)
+broker | libcrypt        | bcrypt hashes of passwords        | fn:has_crypt            | libcrypt-dev     | libxcrypt-devel           | musl-dev           | libxcrypt      | libxcrypt-devel
 tests  | Python          | runs and counts the tests         | atleast:python3:3.9     | python3          | python3                   | python3            | python         | python3
 tests  | cmocka          | unit tests                        | pc:cmocka               | libcmocka-dev    | pkgconfig(cmocka)         | cmocka-dev         | cmocka         | pkgconfig(cmocka)
 some   | gcc sanitizers  | address and thread checks         | fn:has_gcc_sanitizers   | gcc libc6-dev    | libasan libubsan libtsan  | -                  | gcc            | libasan8 libubsan1 libtsan2
@@ -57,6 +58,10 @@ compiles() { # compiles COMPILER FLAG...
   printf 'int main(void) { return 0; }\n' | "$@" -x c - -o /dev/null >/dev/null 2>&1
 }
 has_compiler() { compiles cc || compiles gcc || compiles clang; }
+has_crypt() {
+  printf '#include <crypt.h>\nint main(void) { static struct crypt_data d; return crypt_r("", "*", &d) == 0; }\n' |
+    cc -x c - -o /dev/null -lcrypt >/dev/null 2>&1
+}
 has_gcc_sanitizers() { compiles cc -fsanitize=address,undefined && compiles cc -fsanitize=thread; }
 has_libfuzzer() {
   printf 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d && n == 7; }\n' |
