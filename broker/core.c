@@ -9,8 +9,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "route.h"
+
+/** Clients closed, and buckets of clients told something, on a worker before it does something else. */
+#define CLOSE_SLICE 64
+#define TELL_SLICE  256
 
 /* What hangs on a worker's loop. The route of `$G` comes first: route_current relies on it. */
 struct worker_parts {
@@ -162,6 +167,72 @@ int core_set_settings(struct core *core, struct tern_workers *workers, struct se
   settings_unref(core->nats.settings);
   core->nats.settings = settings_ref(settings);
   return 0;
+}
+
+struct close_call {
+  unsigned max, closed;
+  uint64_t random;
+  const char *error;
+};
+
+static void call_close_some(struct tern_worker *worker, void *arg) {
+  struct close_call *call = arg;
+  call->closed = nats_worker_close_some(parts_of(worker)->nats, call->max, call->random, call->error);
+}
+
+/* A worker, the more probably the more connections it has. */
+static unsigned pick_worker(const struct core *core, unsigned count, uint64_t random) {
+  uint64_t open[TERN_WORKERS_MAX], total = 0;
+  for (unsigned i = 0; i < count; i++)
+    total += open[i] = tern_counter_read(&nats_worker_stats(core->nats.workers[i])->connections);
+  random = total > 0 ? random % total : 0;
+  unsigned at = 0;
+  while (at + 1 < count && random >= open[at])
+    random -= open[at++];
+  return at;
+}
+
+uint64_t core_close_clients(struct core *core, struct tern_workers *workers, uint64_t count,
+                            const char *error) {
+  const unsigned all = tern_workers_count(workers);
+  uint64_t closed = 0, random[2] = {0};
+  unsigned at = 0, empty = 0; /* workers in turn on which nobody was left */
+  while (closed < count && empty < all) {
+    getrandom(random, sizeof random, 0); /* without it, whoever comes first */
+    at = empty > 0 ? (at + 1) % all : pick_worker(core, all, random[0]);
+    uint64_t left = count - closed;
+    struct close_call call = {
+        .max = left < CLOSE_SLICE ? (unsigned)left : CLOSE_SLICE, .random = random[1], .error = error};
+    if (tern_workers_call(workers, at, call_close_some, &call) != 0) break;
+    closed += call.closed;
+    empty = call.closed > 0 ? 0 : empty + 1;
+  }
+  return closed;
+}
+
+void core_shed(struct core *core, struct tern_workers *workers) {
+  /* relaxed: a plain count; who comes and goes meanwhile is judged by the new limit (pairs with nats_factory) */
+  uint64_t open = atomic_load_explicit(&core->nats.connections, memory_order_relaxed);
+  uint64_t max = core->nats.settings->limits.max_connections;
+  if (open > max) core_close_clients(core, workers, open - max, "maximum connections exceeded");
+}
+
+struct tell_call {
+  uint32_t at;
+  bool more;
+};
+
+static void call_tell(struct tern_worker *worker, void *arg) {
+  struct tell_call *call = arg;
+  call->more = nats_worker_tell_lame_duck(parts_of(worker)->nats, &call->at, TELL_SLICE);
+}
+
+void core_tell_lame_duck(struct tern_workers *workers) {
+  for (unsigned i = 0; i < tern_workers_count(workers); i++) {
+    struct tell_call call = {.more = true};
+    while (call.more && tern_workers_call(workers, i, call_tell, &call) == 0)
+      ;
+  }
 }
 
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers) {

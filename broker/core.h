@@ -39,6 +39,16 @@ int core_add_account(struct core *core, struct tern_workers *workers, bool runni
 /** Hands every worker new settings; the caller keeps its reference. Returns 0, or TERN_ECLOSED when the workers do not
  * run. */
 int core_set_settings(struct core *core, struct tern_workers *workers, struct settings *settings);
+/**
+ * Closes clients picked at random until so many are closed or none is open; error: the -ERR they get, or NULL for none.
+ * Returns how many. A worker has other work in between when they are many. Blocks: a tick for each slice.
+ */
+uint64_t core_close_clients(struct core *core, struct tern_workers *workers, uint64_t count,
+                            const char *error);
+/** Closes as many as there are above max_connections, with its -ERR. */
+void core_shed(struct core *core, struct tern_workers *workers);
+/** Tells all clients that the server is about to end (lame duck); the listeners must be closed. */
+void core_tell_lame_duck(struct tern_workers *workers);
 /** Adds up the figures; they may be a moment old. */
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers);
 

@@ -4,9 +4,10 @@
  * it waits for signals and does what they ask.
  *
  *     SIGINT, SIGTERM   orderly stop, exit 0
- *     SIGHUP            look at the handler modules again, log the figures
+ *     SIGHUP            read the configuration file and the handler modules again, log the figures
  *     SIGUSR1           close and open the log file again
- *     SIGUSR2           (lame duck mode in nats-server) not supported: a warning
+ *     SIGUSR2           lame duck mode: no more clients, those who are there leave one by one, then stop; SIGTERM
+ *                       changes nothing about that, SIGINT ends it
  *
  * All signals are blocked before any thread is made, so that they come here and nowhere else.
  */
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include <tern/error.h>
 #include <tern/log.h>
@@ -44,14 +46,21 @@ static void block_signals(sigset_t *set) {
   signal(SIGPIPE, SIG_IGN);
 }
 
+/* The next signal, or 0 when the time is over; negative time: no bound. */
+static int next_signal(const sigset_t *set, int wait_ms) {
+  struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000L};
+  int number = wait_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
+  return number > 0 ? number : 0;
+}
+
 static void serve(struct server *server, const sigset_t *set) {
-  for (;;) {
-    int number = sigwaitinfo(set, NULL);
-    if (number == SIGINT || number == SIGTERM) return;
+  int wait_ms;
+  while ((wait_ms = server_tick(server)) != SERVER_DONE) {
+    int number = next_signal(set, wait_ms);
+    if (number == SIGINT || (number == SIGTERM && !server_is_lame(server))) return;
     if (number == SIGHUP) server_reload(server);
     if (number == SIGUSR1) tern_log_reopen();
-    if (number == SIGUSR2)
-      tern_log(TERN_LOG_WARN, "SIGUSR2: lame duck mode is not supported by this version; ignored");
+    if (number == SIGUSR2) server_lame_duck(server);
   }
 }
 
@@ -88,6 +97,5 @@ int main(int argc, char **argv) {
     server_stop(server);
   }
   tern_log_stop();
-  options_free(&options);
   return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

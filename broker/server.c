@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <tern/error.h>
@@ -28,26 +29,34 @@
 #include "core.h"
 #include "files.h"
 #include "handlers.h"
+#include "lame_duck.h"
 #include "monitor.h"
+#include "reload.h"
 #include "version.h"
 #include "web.h"
 
 /** How long the end waits for clients to take what was queued for them. */
 #define STOP_FLUSH_MS 5000
 
+/** In lame duck mode, how often is looked whether anybody is left. */
+#define LAME_DUCK_LOOK_MS 250
+
 #define SERVER_ID_LEN 56
 
 struct server {
-  struct options options; /* the caller's, who frees what is inside */
+  struct options options;
   const char *program;
   char id[SERVER_ID_LEN + 1];
   struct tern_workers *workers;
   struct core core;
   struct handlers *handlers;
-  struct tern_listener *tcp, *unix_socket;
+  struct tern_listener *tcp, *unix_socket; /* NULL: closed */
   struct monitor *monitor;
   struct web *web;
+  uint16_t port;
   bool ports_written;
+  bool is_lame; /* lame duck mode has begun */
+  struct lame_duck lame_duck;
 };
 
 /* A public key's text form (nkey): prefix byte of a server, 32 bytes, CRC-16/XMODEM, in base32. No one has
@@ -87,8 +96,7 @@ static void fill_limits(struct nats_limits *limits, const struct options *option
 }
 
 /* The settings that follow from the options. */
-static int make_settings(struct server *server, struct settings **out, uint16_t *port) {
-  const struct options *o = &server->options;
+static int make_settings(struct server *server, const struct options *o, struct settings **out) {
   struct nats_limits limits;
   fill_limits(&limits, o);
   struct nats_identity identity = {
@@ -96,7 +104,6 @@ static int make_settings(struct server *server, struct settings **out, uint16_t 
       .server_name = o->server_name != NULL ? o->server_name : server->id,
       .nats_version = TERN_NATS_VERSION,
       .tern_version = TERN_VERSION,
-      .port = o->port > 0 ? (uint16_t)o->port : 0,
   };
   /* "host[:port]" to advertise instead of where the server listens */
   const char *address = o->client_advertise != NULL ? o->client_advertise : o->host;
@@ -104,7 +111,7 @@ static int make_settings(struct server *server, struct settings **out, uint16_t 
   if (colon != NULL && strchr(colon, ']') != NULL) colon = NULL; /* inside of [v6] */
   char *host = strndup(address, colon != NULL ? (size_t)(colon - address) : strlen(address));
   if (host == NULL) return -ENOMEM;
-  if (colon != NULL) identity.port = (uint16_t)strtoul(colon + 1, NULL, 10);
+  if (colon != NULL) identity.advertised_port = (uint16_t)strtoul(colon + 1, NULL, 10);
   identity.host = host;
   struct settings *settings = settings_new(&limits);
   int error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
@@ -113,16 +120,15 @@ static int make_settings(struct server *server, struct settings **out, uint16_t 
     settings_unref(settings);
     return error;
   }
-  *port = identity.port;
   *out = settings;
   return 0;
 }
 
 static int make_core(struct server *server) {
   struct settings *settings;
-  uint16_t port;
-  int error = make_settings(server, &settings, &port);
-  if (error == 0) core_init(&server->core, settings, port);
+  int error = make_settings(server, &server->options, &settings);
+  if (error == 0)
+    core_init(&server->core, settings, server->options.port > 0 ? (uint16_t)server->options.port : 0);
   return error;
 }
 
@@ -160,8 +166,8 @@ static int start_listening(struct server *server) {
   snprintf(url, sizeof url, v6 ? "tcp://[%s]:%d" : "tcp://%s:%d", o->host, o->port < 0 ? 0 : o->port);
   int error = listen_at(server, url, &server->tcp);
   if (error != 0) return error;
-  if (o->port <= 0 && o->client_advertise == NULL)
-    nats_server_set_port(&server->core.nats, server_port(server));
+  server->port = tern_listener_port(server->tcp);
+  nats_server_set_port(&server->core.nats, server->port);
   tern_log(TERN_LOG_INFO, "Listening for client connections on %s:%u", o->host, server_port(server));
   if (o->unix_socket != NULL) {
     snprintf(url, sizeof url, "unix://%s", o->unix_socket);
@@ -195,18 +201,21 @@ static int start_monitoring(struct server *server) {
   return web_start(server->monitor, &web, &server->web);
 }
 
+static int write_ports(struct server *server, const struct options *o) {
+  const struct files_listener listeners[] = {
+      {"nats", "nats", o->host, server_port(server)},
+      {"monitoring", "http", o->http_host != NULL ? o->http_host : o->host,
+       server->web != NULL ? web_port(server->web) : 0},
+  };
+  int error = files_write_ports(o->ports_file_dir, server->program, listeners, server->web != NULL ? 2 : 1);
+  server->ports_written = error == 0;
+  return error;
+}
+
 static int write_files(struct server *server) {
   const struct options *o = &server->options;
   int error = o->pid_file != NULL ? files_write_pid(o->pid_file) : 0;
-  if (error == 0 && o->ports_file_dir != NULL) {
-    const struct files_listener listeners[] = {
-        {"nats", "nats", o->host, server_port(server)},
-        {"monitoring", "http", o->http_host != NULL ? o->http_host : o->host,
-         server->web != NULL ? web_port(server->web) : 0},
-    };
-    error = files_write_ports(o->ports_file_dir, server->program, listeners, server->web != NULL ? 2 : 1);
-    server->ports_written = error == 0;
-  }
+  if (error == 0 && o->ports_file_dir != NULL) error = write_ports(server, o);
   return error;
 }
 
@@ -225,25 +234,35 @@ static int start(struct server *server) {
   return error;
 }
 
+static void stop_listening(struct server *server) {
+  if (server->unix_socket != NULL) tern_listener_close(server->unix_socket);
+  if (server->tcp != NULL) tern_listener_close(server->tcp);
+  server->unix_socket = server->tcp = NULL;
+}
+
 /* The list at the top, backwards. Works from any point a start may have reached. */
 static int stop(struct server *server) {
   if (server->ports_written) files_remove_ports(server->options.ports_file_dir, server->program);
   web_stop(server->web);
   monitor_free(server->monitor);
-  if (server->unix_socket != NULL) tern_listener_close(server->unix_socket);
-  if (server->tcp != NULL) tern_listener_close(server->tcp);
+  stop_listening(server);
   handlers_free(server->handlers);
   int error = 0;
   if (server->workers != NULL) error = tern_workers_stop(server->workers, STOP_FLUSH_MS);
   core_fini(&server->core);
   if (server->workers != NULL) tern_workers_free(server->workers);
+  options_free(&server->options);
   free(server);
   return error;
 }
 
 int server_start(const struct options *options, const char *program, struct server **out) {
   struct server *server = calloc(1, sizeof *server);
-  if (server == NULL) return -ENOMEM;
+  if (server == NULL) {
+    struct options unused = *options;
+    options_free(&unused);
+    return -ENOMEM;
+  }
   server->options = *options;
   server->program = program;
   tern_log(TERN_LOG_INFO, "Starting tern %s (speaks NATS as nats-server %s)", TERN_VERSION,
@@ -291,9 +310,81 @@ int server_stop(struct server *server) {
   return error;
 }
 
+/* Another pid file or ports file; a failure is logged and does not stop a reload. */
+static void move_files(struct server *server, const struct options *next) {
+  const struct options *o = &server->options;
+  if (next->pid_file != NULL && (o->pid_file == NULL || strcmp(o->pid_file, next->pid_file) != 0))
+    files_write_pid(next->pid_file);
+  if (o->ports_file_dir != NULL && next->ports_file_dir != NULL &&
+      strcmp(o->ports_file_dir, next->ports_file_dir) == 0)
+    return;
+  if (server->ports_written) files_remove_ports(o->ports_file_dir, server->program);
+  server->ports_written = false;
+  if (next->ports_file_dir != NULL) write_ports(server, next);
+}
+
+/* A reload: what can fail is made first; then everything changes. */
+static int apply(void *arg, const struct options *next) {
+  struct server *server = arg;
+  struct settings *settings;
+  int error = make_settings(server, next, &settings);
+  if (error == 0) {
+    error = core_set_settings(&server->core, server->workers, settings);
+    settings_unref(settings);
+  }
+  if (error != 0) {
+    tern_log(TERN_LOG_ERROR, "Failed to reload server configuration: %s", tern_strerror(error));
+    return error;
+  }
+  handlers_set_max_payload(server->handlers, next->max_payload);
+  core_shed(&server->core, server->workers);
+  move_files(server, next);
+  return 0;
+}
+
+static void reload_config(struct server *server) {
+  monitor_pause(server->monitor); /* its pages read the options */
+  reload(&server->options, apply, server);
+  monitor_resume(server->monitor);
+}
+
 void server_reload(struct server *server) {
+  if (server->options.config_file != NULL)
+    reload_config(server);
+  else
+    tern_log(TERN_LOG_INFO, "There is no configuration file to read again; name one with -c");
   handlers_reload(server->handlers);
   log_figures(server);
 }
 
-uint16_t server_port(const struct server *server) { return tern_listener_port(server->tcp); }
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void server_lame_duck(struct server *server) {
+  const struct options *o = &server->options;
+  if (server->is_lame) return;
+  tern_log(TERN_LOG_INFO, "Entering lame duck mode, stop accepting new clients");
+  server->is_lame = true;
+  stop_listening(server);
+  lame_duck_start(&server->lame_duck, now_ms(), o->lame_duck_duration_ms, o->lame_duck_grace_period_ms);
+  core_tell_lame_duck(server->workers);
+}
+
+bool server_is_lame(const struct server *server) { return server->is_lame; }
+
+int server_tick(struct server *server) {
+  if (!server->is_lame) return SERVER_IDLE;
+  uint64_t wait_ms, random = 0;
+  /* relaxed: a plain count; pairs with nats_factory */
+  uint64_t open = atomic_load_explicit(&server->core.nats.connections, memory_order_relaxed);
+  if (open == 0) return SERVER_DONE; /* everybody has left */
+  getrandom(&random, sizeof random, 0);
+  uint64_t due = lame_duck_due(&server->lame_duck, now_ms(), open, random, &wait_ms);
+  if (due > 0 && core_close_clients(&server->core, server->workers, due, NULL) == 0) return SERVER_DONE;
+  return wait_ms < LAME_DUCK_LOOK_MS ? (int)wait_ms : LAME_DUCK_LOOK_MS;
+}
+
+uint16_t server_port(const struct server *server) { return server->port; }

@@ -27,6 +27,7 @@ struct nats_limits {
 
 struct settings {
   struct nats_limits limits;
+  uint16_t advertised_port; /* in INFO; 0: the one it listens on */
   char *
       info; /* INFO's JSON up to the fields of one connection, without the closing brace (nats_settings_describe) */
   _Atomic unsigned refs; /* private */

@@ -92,8 +92,8 @@ struct slot {
 struct handlers {
   struct tern_workers *workers;
   struct tern_registry *registry;
-  const struct options *options;
-  struct slot *slots; /* one for each worker */
+  _Atomic uint32_t max_payload; /* of what they publish */
+  struct slot *slots;           /* one for each worker */
   unsigned slot_count;
   size_t count;
   struct binding bindings[];
@@ -121,7 +121,10 @@ static bool is_sendable(struct tern_slice subject) {
 
 static int publish(const struct tern_module_context *context, struct tern_slice subject,
                    struct tern_slice reply, struct tern_slice payload) {
-  if (payload.len > call_of(context)->instance->handlers->options->max_payload) return TERN_ELIMIT;
+  /* relaxed: a limit, it says nothing about other data (pairs with handlers_set_max_payload) */
+  if (payload.len >
+      atomic_load_explicit(&call_of(context)->instance->handlers->max_payload, memory_order_relaxed))
+    return TERN_ELIMIT;
   if (!is_sendable(subject) || (reply.len > 0 && !is_sendable(reply))) return TERN_ESUBJECT;
   struct route *route = route_current();
   if (route == NULL) return TERN_ECLOSED; /* a thread of the module's own */
@@ -451,12 +454,19 @@ static int no_memory(struct handlers *handlers) {
   return -ENOMEM;
 }
 
+void handlers_set_max_payload(struct handlers *handlers, uint32_t max_payload) {
+  /* relaxed: pairs with the load in publish */
+  atomic_store_explicit(&handlers->max_payload, max_payload, memory_order_relaxed);
+}
+
 int handlers_new(struct tern_workers *workers, struct tern_registry *registry, const struct options *options,
                  struct handlers **out) {
   size_t count = options->handler_count;
   struct handlers *handlers = calloc(1, sizeof *handlers + count * sizeof handlers->bindings[0]);
   if (handlers == NULL) return no_memory(NULL);
-  *handlers = (struct handlers){.workers = workers, .registry = registry, .options = options};
+  handlers->workers = workers;
+  handlers->registry = registry;
+  atomic_init(&handlers->max_payload, options->max_payload);
   handlers->slot_count = tern_workers_count(workers);
   handlers->slots = aligned_alloc(CACHE_LINE, handlers->slot_count * sizeof handlers->slots[0]);
   if (handlers->slots == NULL) return no_memory(handlers);

@@ -21,13 +21,15 @@
 
 struct handlers;
 
-/** Loads and attaches all configured modules. Returns 0, or a negative error with the reason logged (a module
+/** Loads and attaches all configured modules; refers to options->handlers until the end. Returns 0, or a negative error with the reason logged (a module
  * that is missing or unfit at start is fatal). */
 int handlers_new(struct tern_workers *workers, struct tern_registry *registry, const struct options *options,
                  struct handlers **out);
 /** Looks at the files again (SIGHUP). Faults are logged; what cannot be loaded leaves the old module in
  * place. */
 void handlers_reload(struct handlers *handlers);
+/** The largest message they may publish from now on. Thread: any. */
+void handlers_set_max_payload(struct handlers *handlers, uint32_t max_payload);
 /** Detaches everything, waits for a grace period if the workers run, stops and unloads. */
 void handlers_free(struct handlers *handlers);
 

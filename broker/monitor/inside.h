@@ -20,7 +20,8 @@ struct monitor_cpu {
 
 struct monitor {
   struct monitor_source source;
-  uint64_t start_ns;                        /* since 1970 */
+  pthread_rwlock_t lock; /* readers: pages in the making; writer: who changes what source refers to */
+  uint64_t start_ns;     /* since 1970 */
   _Atomic uint64_t requests[MONITOR_PAGES]; /* relaxed: figures */
   struct monitor_cpu cpu;
 };

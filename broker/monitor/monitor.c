@@ -28,10 +28,16 @@ int monitor_find(const char *path) {
   return -1;
 }
 
+void monitor_pause(struct monitor *monitor) { pthread_rwlock_wrlock(&monitor->lock); }
+
+void monitor_resume(struct monitor *monitor) { pthread_rwlock_unlock(&monitor->lock); }
+
 void monitor_make(struct monitor *monitor, int number, const struct monitor_query *query,
                   struct monitor_text *out) {
   struct page page = {.monitor = monitor, .query = query, .status = 200, .type = "application/json"};
+  pthread_rwlock_rdlock(&monitor->lock);
   pages[number].make(&page);
+  pthread_rwlock_unlock(&monitor->lock);
   if (page.status != 200) {
     free(page.json.text);
     *out = (struct monitor_text){page.status, "text/plain; charset=utf-8", strdup(page.error), 0};
@@ -56,6 +62,8 @@ int monitor_new(const struct monitor_source *source, struct monitor **out) {
   monitor->source = *source;
   monitor->start_ns = page_now_ns();
   int error = -pthread_mutex_init(&monitor->cpu.lock, NULL);
+  if (error == 0 && (error = -pthread_rwlock_init(&monitor->lock, NULL)) != 0)
+    pthread_mutex_destroy(&monitor->cpu.lock);
   if (error != 0) {
     free(monitor);
     return error;
@@ -66,6 +74,7 @@ int monitor_new(const struct monitor_source *source, struct monitor **out) {
 
 void monitor_free(struct monitor *monitor) {
   if (monitor == NULL) return;
+  pthread_rwlock_destroy(&monitor->lock);
   pthread_mutex_destroy(&monitor->cpu.lock);
   free(monitor);
 }

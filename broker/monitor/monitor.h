@@ -19,7 +19,7 @@
 
 struct monitor;
 
-/** Where the figures come from; everything is valid as long as the monitor. */
+/** Where the figures come from; everything is valid as long as the monitor, and constant but for monitor_pause. */
 struct monitor_source {
   const struct options *options;
   const char *server_id, *server_name;
@@ -52,6 +52,10 @@ void monitor_free(struct monitor *monitor);
 
 /** The number of a page by its path ("/varz"); negative: there is none. */
 int monitor_find(const char *path);
+/** No page is made from here on until monitor_resume: what the source refers to may change. Thread: control. Blocks:
+ * until those in the making are made. */
+void monitor_pause(struct monitor *monitor);
+void monitor_resume(struct monitor *monitor);
 /** Makes a page. Thread: any that is no worker. Blocks: for some ticks of the workers. */
 void monitor_make(struct monitor *monitor, int page, const struct monitor_query *query,
                   struct monitor_text *out);

@@ -359,12 +359,6 @@ void nats_worker_free(struct nats_worker *worker) {
 
 void nats_worker_set_routes(struct nats_worker *worker, struct route **routes) { worker->routes = routes; }
 
-void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings) {
-  struct settings *before = worker->settings;
-  worker->settings = settings_ref(settings);
-  settings_unref(before);
-}
-
 void nats_worker_stop(struct nats_worker *worker) {
   worker->stopping = true;
   for (struct nats_client *client = worker->clients; client != NULL; client = client->next)

@@ -92,7 +92,8 @@ struct nats_worker {
   uint32_t by_id_size;
   uint32_t client_count;
   bool trace;
-  bool stopping; /* reading is over for all */
+  bool stopping;  /* reading is over for all */
+  bool lame_duck; /* the server ends soon; INFO says so */
   struct nats_stats stats;
 };
 

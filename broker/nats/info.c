@@ -35,6 +35,7 @@ int nats_settings_describe(struct settings *settings, const struct nats_identity
                            identity->tern_version, "proto", 1, "go", "none (C11)", "host", identity->host,
                            "headers", 1, "max_payload", (json_int_t)settings->limits.max_payload);
   char *text = info != NULL ? json_dumps(info, JSON_COMPACT) : NULL;
+  settings->advertised_port = identity->advertised_port;
   free(settings->info);
   settings->info = text != NULL ? escape_open(text) : NULL;
   free(text);
@@ -63,12 +64,14 @@ void nats_server_fini(struct nats_server *server) {
 void nats_info_send(struct nats_client *client, bool second) {
   const char *shared = client->worker->settings->info;
   const struct tern_peer *peer = tern_transport_peer(client->transport);
+  unsigned port = client->worker->settings->advertised_port;
   /* acquire: pairs with the release in nats_server_set_port */
-  unsigned port = atomic_load_explicit(&client->worker->server->port, memory_order_acquire);
+  if (port == 0) port = atomic_load_explicit(&client->worker->server->port, memory_order_acquire);
   char own[256];
-  int len = snprintf(own, sizeof own, ",\"port\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s} \r\n", port,
+  int len = snprintf(own, sizeof own, ",\"port\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s%s} \r\n", port,
                      (unsigned long long)client->id, strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
-                     second ? ",\"connect_info\":true,\"remote_account\":\"$G\"" : "");
+                     second ? ",\"connect_info\":true,\"remote_account\":\"$G\"" : "",
+                     client->worker->lame_duck ? ",\"ldm\":true" : "");
   struct iovec parts[] = {
       {.iov_base = (char *)(uintptr_t) "INFO ", .iov_len = 5},
       {.iov_base = (char *)(uintptr_t)shared, .iov_len = strlen(shared)},

@@ -27,8 +27,8 @@ struct nats_identity {
   const char *server_name;
   const char *nats_version; /* the nats-server version clients are told */
   const char *tern_version;
-  const char *host; /* as configured or advertised */
-  uint16_t port;
+  const char *host;         /* as configured or advertised */
+  uint16_t advertised_port; /* 0: the one it listens on */
 };
 
 /** One for the process. Written by nats_server_init, then constant but for the atomics. */
@@ -38,7 +38,7 @@ struct nats_server {
   /* Written with every connection; the workers above keep them off the cache lines of the limits. */
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
   _Atomic uint64_t connections; /* relaxed: open connections, for max_connections */
-  _Atomic unsigned port;        /* in INFO */
+  _Atomic unsigned port;        /* where it listens, for INFO */
 };
 
 /** Figures of one worker's clients. */
@@ -67,8 +67,19 @@ int nats_worker_new(struct nats_server *server, struct tern_worker *worker, stru
                     struct nats_worker **out);
 /** Says that there are other accounts now; numbers of those in use stay. Thread: the worker's. */
 void nats_worker_set_routes(struct nats_worker *worker, struct route **routes);
-/** From now on these settings hold here; takes a reference of its own. Thread: the worker's. */
+/** From now on these settings hold here, for all its clients; takes a reference of its own. Thread: the worker's. */
 void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings);
+/**
+ * Closes up to max clients that are open, beginning anywhere; error: the -ERR they get, or NULL for none.
+ * Returns how many. Thread: the worker's.
+ */
+unsigned nats_worker_close_some(struct nats_worker *worker, unsigned max, uint64_t random, const char *error);
+/**
+ * Lame duck mode: the server is about to end. INFO says so from now on; clients that can take one out of turn are sent
+ * it, those of up to max buckets from *at on (0 at first) in one call. True when there are more. Who is added
+ * meanwhile may be missed, or told twice. Thread: the worker's.
+ */
+bool nats_worker_tell_lame_duck(struct nats_worker *worker, uint32_t *at, uint32_t max);
 /** Frees it; all its clients must be gone. Thread: the worker's. */
 void nats_worker_free(struct nats_worker *worker);
 /** No more input from clients is read; what was read will be handled. Thread: the worker's. */

@@ -26,6 +26,7 @@
 
 #include <tern/limits.h>
 
+#include "options_diff.h"
 #include "options_file.h"
 #include "options_table.h"
 #include "values.h"
@@ -128,6 +129,7 @@ static void print_option(FILE *out, const struct option *option, struct options 
   format_default(defaults, option, value, sizeof value);
   snprintf(help, sizeof help, value[0] != '\0' ? "%s (default %s)" : "%s", option->help, value);
   append_key(help, sizeof help, option);
+  if (option->live) append(help, sizeof help, " [reload]", SIZE_MAX);
   fprintf(out, "%-*s", HELP_COLUMN, names);
   if (strlen(names) >= HELP_COLUMN) fprintf(out, "\n%*s", HELP_COLUMN, "");
   print_wrapped(out, help, HELP_COLUMN);
@@ -145,7 +147,9 @@ static void print_help(FILE *out) {
       "A message broker that speaks the NATS protocol. Options may have one dash or two; a value "
       "follows as `-x value` or `-x=value`. Sizes: 65536, 64k (thousands), 64KB or 64KiB (1024s). "
       "Times: 500ms, 2s, 1m30s, or a number of seconds. In a configuration file an option has the name "
-      "of its long flag, unless another is given here.",
+      "of its long flag, unless another is given here. SIGHUP makes a running server read that file again; "
+      "what "
+      "may change then is marked [reload].",
       0);
   char missing[1024] = "";
   for (size_t i = 0; i < option_count; i++) {
@@ -267,50 +271,44 @@ static enum options_verdict read_flags(struct options *options, int argc, char *
 /* ---- everything together ---- */
 
 /* What no single option can say: values that stand for others, and values that must fit one another. */
-static enum options_verdict check_all(struct options *options) {
+static enum options_verdict check_all(struct options *options, struct conf_report *report) {
+  const unsigned errors = report->errors;
   if (options->port == 0) options->port = PORT_DEFAULT;
   if (options->max_connections == 0) options->max_connections = TERN_CONNECTIONS_MAX_DEFAULT;
   if (options->max_connections < 0) options->max_connections = INT64_MAX;
-  if (options->http_port != 0 && options->https_port != 0) {
-    fprintf(stderr, "tern: can't specify both HTTP (%d) and HTTPs (%d) ports\n", options->http_port,
-            options->https_port);
-    return OPTIONS_FAIL;
-  }
-  if (options->https_port != 0) {
-    fprintf(stderr,
-            "tern: https needs the tls block, which tern does not have; use http on a local address\n");
-    return OPTIONS_FAIL;
-  }
-  if (options->max_payload > options->max_pending) {
-    fprintf(stderr, "tern: max_payload (%" PRIu32 ") must not be larger than max_pending (%" PRIu64 ")\n",
-            options->max_payload, options->max_pending);
-    return OPTIONS_FAIL;
-  }
+  if (options->http_port != 0 && options->https_port != 0)
+    conf_wrong(report, NULL, "can't specify both HTTP (%d) and HTTPs (%d) ports", options->http_port,
+               options->https_port);
+  else if (options->https_port != 0)
+    conf_wrong(report, NULL,
+               "https needs the tls block, which tern does not have; use http on a local address");
+  if (options->max_payload > options->max_pending)
+    conf_wrong(report, NULL, "max_payload (%" PRIu32 ") must not be larger than max_pending (%" PRIu64 ")",
+               options->max_payload, options->max_pending);
   if ((options->ring_size & (options->ring_size - 1)) != 0 ||
-      options->ring_size / 16 < options->max_control_line) {
-    fprintf(stderr,
-            "tern: ring_size (%" PRIu32
-            ") must be a power of two and at least 16 times max_control_line (%" PRIu32 ")\n",
-            options->ring_size, options->max_control_line);
-    return OPTIONS_FAIL;
-  }
+      options->ring_size / 16 < options->max_control_line)
+    conf_wrong(report, NULL,
+               "ring_size (%" PRIu32
+               ") must be a power of two and at least 16 times max_control_line (%" PRIu32 ")",
+               options->ring_size, options->max_control_line);
+  if (options->lame_duck_grace_period_ms >= options->lame_duck_duration_ms)
+    conf_wrong(report, NULL, "lame_duck_grace_period must be shorter than lame_duck_duration");
   if (options->max_payload > PAYLOAD_WARN_BYTES)
-    fprintf(stderr, "tern: warning: max_payload is above 8MB: such messages hold up everyone's traffic\n");
-  return OPTIONS_RUN;
+    conf_warn(report, NULL, "max_payload is above 8MB: such messages hold up everyone's traffic");
+  return report->errors == errors ? OPTIONS_RUN : OPTIONS_FAIL;
 }
 
-/* Starts again from the defaults: the file first, then the flags, which have been read before without an error. */
-static enum options_verdict read_file(struct options *options, int argc, char **argv,
+/* Starts from the defaults: the file first, then the flags, which have been read before without an error. */
+static enum options_verdict read_both(struct options *both, const char *file, int argc, char **argv,
                                       struct conf_report *report) {
-  struct options both;
-  enum options_verdict verdict = OPTIONS_FAIL;
-  if (options_init(&both) < 0)
-    fprintf(stderr, "tern: %s\n", option_no_memory);
-  else if (options_read_file(&both, options->config_file, report) == 0)
-    verdict = read_flags(&both, argc, argv);
-  options_free(options);
-  *options = both;
-  return verdict;
+  if (options_init(both) < 0) {
+    conf_wrong(report, NULL, "%s", option_no_memory);
+    return OPTIONS_FAIL;
+  }
+  both->argc = argc;
+  both->argv = argv;
+  if (options_read_file(both, file, report) != 0) return OPTIONS_FAIL;
+  return read_flags(both, argc, argv);
 }
 
 /* What -t says. */
@@ -324,16 +322,56 @@ static enum options_verdict conclude(const struct options *options, unsigned war
   return OPTIONS_EXIT;
 }
 
+static void print_change(void *arg, const struct options_change *change) {
+  (void)arg;
+  printf("%-8s %s: %s -> %s\n", change->live ? "live" : "restart", change->name, change->before,
+         change->after);
+}
+
+/* What --diff says: the other file is the one that is in use. */
+static enum options_verdict print_diff(const struct options *options) {
+  struct options in_use;
+  struct conf_report report = {0};
+  enum options_verdict verdict = read_both(&in_use, options->diff, options->argc, options->argv, &report);
+  if (verdict == OPTIONS_RUN) verdict = check_all(&in_use, &report);
+  if (verdict == OPTIONS_RUN) {
+    if (options_diff(&in_use, options, print_change, NULL) == 0) printf("nothing would change\n");
+    verdict = OPTIONS_EXIT;
+  }
+  options_free(&in_use);
+  return verdict;
+}
+
 enum options_verdict options_parse(struct options *options, int argc, char **argv) {
   struct conf_report report = {0};
   enum options_verdict verdict = read_flags(options, argc, argv);
-  if (verdict == OPTIONS_RUN && options->config_file != NULL)
-    verdict = read_file(options, argc, argv, &report);
-  if (verdict == OPTIONS_RUN) verdict = check_all(options);
-  if (verdict != OPTIONS_RUN || !options->check_only) return verdict;
-  if (options->config_file != NULL) return conclude(options, report.warnings);
-  fprintf(stderr, "tern: -t checks a configuration file; name it with -c\n");
+  options->argc = argc;
+  options->argv = argv;
+  if (verdict == OPTIONS_RUN && options->config_file != NULL) {
+    struct options both;
+    verdict = read_both(&both, options->config_file, argc, argv, &report);
+    options_free(options);
+    *options = both;
+  }
+  const unsigned warnings = report.warnings; /* what follows does not make the file a bad one */
+  if (verdict == OPTIONS_RUN) verdict = check_all(options, &report);
+  if (verdict != OPTIONS_RUN || (!options->check_only && options->diff == NULL)) return verdict;
+  if (options->config_file == NULL)
+    fprintf(stderr, "tern: -t checks a configuration file; name it with -c\n");
+  else if (!options->check_only)
+    fprintf(stderr, "tern: --diff compares configuration files and ends; it goes with -t\n");
+  else if (options->diff != NULL)
+    return print_diff(options);
+  else
+    return conclude(options, warnings);
   return OPTIONS_FAIL;
+}
+
+int options_read_again(const struct options *options, struct options *out, struct conf_report *report) {
+  enum options_verdict verdict = read_both(out, options->config_file, options->argc, options->argv, report);
+  if (verdict == OPTIONS_RUN && check_all(out, report) == OPTIONS_RUN) return 0;
+  options_free(out);
+  return -1;
 }
 
 int options_init(struct options *options) {
@@ -349,6 +387,8 @@ int options_init(struct options *options) {
       .ping_interval_ms = 120000,
       .ping_max = 2,
       .write_deadline_ms = 10000,
+      .lame_duck_duration_ms = 120000,
+      .lame_duck_grace_period_ms = 10000,
   };
   return options->host != NULL ? 0 : -ENOMEM;
 }

@@ -2,7 +2,7 @@
 /**
  * Options: everything an operator can set, with nats-server's names. One table describes them (spellings, type,
  * bounds, help text); the command line and the configuration file are read by it.
- * Thread: control, before the server starts; afterwards the structure is constant.
+ * Thread: control. A reload makes new ones (reload.h).
  */
 #ifndef BROKER_OPS_OPTIONS_H
 #define BROKER_OPS_OPTIONS_H
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct conf;
+struct conf_report;
 
 /** One `--handler FILTER=MODULE`. */
 struct options_handler {
@@ -22,6 +23,7 @@ struct options_handler {
 struct options {
   char *config_file;      /* -c FILE; NULL: none */
   bool check_only;        /* -t */
+  char *diff;             /* --diff FILE, with -t; NULL: not asked for */
   char *host;             /* -a, --addr, --net; default "0.0.0.0" */
   int port;               /* -p; default 4222, -1: any free one */
   char *server_name;      /* -n; NULL: the server id */
@@ -49,9 +51,13 @@ struct options {
   uint64_t ping_interval_ms;
   uint32_t ping_max;
   uint64_t write_deadline_ms;
+  uint64_t lame_duck_duration_ms;
+  uint64_t lame_duck_grace_period_ms;
   struct conf *conf; /* the file's tree, for those who read blocks; NULL: no file */
   struct options_handler *handlers;
   size_t handler_count;
+  int argc; /* the command line, for reading everything again */
+  char **argv;
 };
 
 /** What main should do after the command line, and the file it may name, were read. */
@@ -65,6 +71,9 @@ enum options_verdict {
 int options_init(struct options *options);
 /** Reads the command line and the configuration file it may name; prints help, version, warnings or errors itself. */
 enum options_verdict options_parse(struct options *options, int argc, char **argv);
+/** Reads the same command line and file again, into options that are not initialised. Returns 0, or -1 with the reasons
+ * reported; then nothing is left. */
+int options_read_again(const struct options *options, struct options *out, struct conf_report *report);
 /** Frees everything inside. */
 void options_free(struct options *options);
 

@@ -50,7 +50,6 @@ static const struct missing {
     {"leafnodes|leaf", WARN, "leaf nodes"},
     {"websocket|ws", WARN, "WebSocket"},
     {"mqtt", WARN, "MQTT"},
-    {"lame_duck_duration|lame_duck_grace_period", WARN, "lame duck mode"},
     {"syslog|remote_syslog", WARN, "logging to syslog"},
     {"log_size_limit|logfile_size_limit|log_max_num|logfile_max_num", WARN, "log rotation by size"},
     {"max_traced_msg_len|trace_headers", WARN, "shortened traces"},

@@ -39,6 +39,7 @@ struct option {
   const char *help;
   const char *(*check)(const char *text); /* OPTION_STRING: what is wrong with it; NULL: anything goes */
   const char *port;                       /* OPTION_LISTEN: key of the port */
+  bool live;                              /* a reload may change it; else that takes a restart */
 };
 
 /** Keys that nats-server does not have are in one block, `tern { ... }`. */

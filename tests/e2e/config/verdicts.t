@@ -345,5 +345,4 @@ https: 2
 leafnodes { listen: "127.0.0.1:-1" }
 websocket { port: -1, no_tls: true }
 server_tags [ id:XXXX ]
-lame_duck_duration: "1m"
 syslog: true

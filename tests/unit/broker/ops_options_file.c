@@ -306,8 +306,6 @@ static void what_is_only_not_offered_is_warned_of(void **unused) {
       "websocket { port: -1, no_tls: true }",
       "ws {}",
       "mqtt {}",
-      "lame_duck_duration: '30s'",
-      "lame_duck_grace_period: '1s'",
       "syslog: true",
       "remote_syslog: x",
       "log_size_limit: 1MB",

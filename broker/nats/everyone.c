@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is done to all clients of a worker, or to some of them that nobody has named: new settings, room for others, the
+ * end of the server. Called in the worker's inbox step, so between two operations of any client. What takes long for
+ * many clients is done in slices: the control thread calls again.
+ */
+#include <tern/log.h>
+
+#include "client.h"
+
+void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings) {
+  struct settings *before = worker->settings;
+  const struct nats_limits *limits = &settings->limits;
+  worker->settings = settings_ref(settings);
+  worker->trace = tern_log_enabled(TERN_LOG_TRACE);
+  if (limits->max_payload != before->limits.max_payload ||
+      limits->max_control_line != before->limits.max_control_line)
+    for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
+      tern_nats_set_limits(&client->parser, limits->max_control_line, limits->max_payload);
+  settings_unref(before);
+}
+
+/* Ids are given out in turn, so that neighbours in the buckets have nothing in common but the time they came. */
+unsigned nats_worker_close_some(struct nats_worker *worker, unsigned max, uint64_t random,
+                                const char *error) {
+  const uint32_t mask = worker->by_id_size - 1;
+  unsigned closed = 0;
+  for (uint32_t i = 0; i <= mask && closed < max; i++) {
+    struct nats_client *next;
+    for (struct nats_client *client = worker->by_id[(random + i) & mask]; client != NULL && closed < max;
+         client = next) {
+      next = client->next_by_id;
+      if (client->flow == NATS_ENDED) continue;
+      if (error != NULL)
+        nats_client_error(client, true, "%s", error);
+      else
+        nats_client_end(client);
+      closed++;
+    }
+  }
+  return closed;
+}
+
+bool nats_worker_tell_lame_duck(struct nats_worker *worker, uint32_t *at, uint32_t max) {
+  worker->lame_duck = true;
+  for (uint32_t end = *at + max; *at < worker->by_id_size && *at < end; ++*at) {
+    for (struct nats_client *client = worker->by_id[*at]; client != NULL; client = client->next_by_id) {
+      if (!client->ponged || client->options.protocol < 1 || client->flow == NATS_ENDED) continue;
+      nats_info_send(client, false);
+      nats_client_queued(client);
+    }
+  }
+  return *at < worker->by_id_size;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reload is all or nothing:
+ *
+ *     file, flags --read again--> options --compare--> changes --every one live?--> apply --> in use
+ *                      |                                  |                           |
+ *                    error                          one is not                      error
+ *                      +--------------- logged, everything stays as it was -----------+
+ *
+ * Guarantees, of everything that settings (settings.h) say:
+ *   R1  An operation of a client, PUB or SUB, is judged by one state of the configuration, the old one or the new one.
+ *       Workers change over one after another, each between two operations; so does everything on one worker.
+ *   R2  When the reload is logged as done, every worker has changed over.
+ *   R3  No message is lost by it, to any client that may stay connected and keep its subscription.
+ *
+ * What it logs never shows the content of blocks, where secrets may be.
+ */
+#include "reload.h"
+
+#include <string.h>
+
+#include <tern/log.h>
+
+#include "conf_report.h"
+#include "options_diff.h"
+
+#define FAILED "Failed to reload server configuration: "
+
+static void log_line(void *arg, bool warning, const char *text) {
+  (void)arg;
+  tern_log(warning ? TERN_LOG_WARN : TERN_LOG_ERROR, warning ? "%s" : FAILED "%s", text);
+}
+
+/* arg: how many changes take a restart. */
+static void log_refused(void *arg, const struct options_change *change) {
+  unsigned *refused = arg;
+  if (change->live) return;
+  ++*refused;
+  tern_log(TERN_LOG_ERROR,
+           FAILED "config reload not supported for %s: old=%s, new=%s; restart the server to change it",
+           change->name, change->before, change->after);
+}
+
+static void log_done(void *arg, const struct options_change *change) {
+  (void)arg;
+  tern_log(TERN_LOG_INFO, "Reloaded: %s = %s", change->name, change->after);
+}
+
+/* The new ones take the place of the old ones. Of what is equal, strings and handlers, the old ones stay where they are:
+ * parts that run refer to them. */
+static void replace(struct options *options, struct options *next) {
+  struct options old = *options;
+  options_keep(next, &old);
+  *options = *next;
+  options_free(&old);
+}
+
+int reload(struct options *options, reload_apply_fn *apply, void *arg) {
+  struct conf_report report = {.line = log_line};
+  struct options next;
+  unsigned refused = 0;
+  tern_log(TERN_LOG_INFO, "Reloading configuration file %s", options->config_file);
+  if (options_read_again(options, &next, &report) != 0) return -1;
+  options_diff(options, &next, log_refused, &refused);
+  if (refused > 0 || apply(arg, &next) != 0) {
+    options_free(&next);
+    return -1;
+  }
+  options_diff(options, &next, log_done, NULL);
+  replace(options, &next);
+  tern_log(TERN_LOG_INFO, "Reloaded server configuration");
+  return 0;
+}
