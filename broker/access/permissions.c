@@ -24,6 +24,7 @@
 
 #include <tern/subject.h>
 
+#include "conf_report.h"
 #include "values.h"
 
 #define ANSWERS_MAX        1

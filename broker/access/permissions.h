@@ -14,12 +14,12 @@
 
 #include <tern/buffer.h>
 
-#include "conf_report.h"
-
 /** Bounds of one list; what exceeds one is an error. */
 #define PERMISSIONS_TOKENS_MAX  255
 #define PERMISSIONS_ENTRIES_MAX 65536
 
+struct conf_node;
+struct conf_report;
 struct permissions;
 
 /** allow_responses: whoever receives a request may answer it, whatever else it may publish. */

@@ -28,6 +28,7 @@
 
 #include "client.h"
 #include "container.h"
+#include "permit.h"
 
 const char *nats_client_label(const struct nats_client *client) {
   static _Thread_local char label[160];
@@ -190,6 +191,7 @@ static void wait_over(struct tern_waiter *waiter) {
 }
 
 static void client_free(struct nats_client *client) {
+  nats_permit_fini(client);
   nats_connect_fini(&client->options);
   tern_pool_release(tern_loop_pool(client->worker->loop), client, sizeof *client);
 }
@@ -353,6 +355,7 @@ int nats_worker_new(struct nats_server *server, struct tern_worker *on, struct r
 void nats_worker_free(struct nats_worker *worker) {
   if (worker == NULL) return;
   settings_unref(worker->settings);
+  nats_permit_forget(worker);
   free(worker->by_id);
   free(worker);
 }

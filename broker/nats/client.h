@@ -24,7 +24,8 @@ struct nats_sub {
   struct tern_sink sink;
   struct nats_client *client;
   uint64_t max;            /* removed after that many; 0: never */
-  uint64_t delivered : 48; /* messages since SUB */
+  uint64_t delivered : 47; /* messages since SUB */
+  uint64_t filtered : 1;   /* not all that it matches is permitted */
   uint64_t sid_len : 16;
   char sid[]; /* not NUL-terminated */
 };
@@ -55,7 +56,9 @@ struct nats_held {
 struct nats_client {
   struct tern_protocol protocol;
   struct nats_worker *worker;
-  struct route *route; /* the worker's, of the account the client is in */
+  struct route *route;                   /* the worker's, of the account the client is in */
+  const struct permissions *permissions; /* NULL: everything is permitted (permit.h) */
+  struct nats_answers *answers;          /* what else it may publish to just now, or NULL */
   struct tern_transport *transport;
   struct tern_nats_parser parser;
   struct nats_connect options;
@@ -91,6 +94,7 @@ struct nats_worker {
   struct nats_client **by_id; /* buckets, a power of two */
   uint32_t by_id_size;
   uint32_t client_count;
+  struct nats_verdicts *verdicts; /* of permissions, on subjects; NULL: none yet (permit.c) */
   bool trace;
   bool stopping;  /* reading is over for all */
   bool lame_duck; /* the server ends soon; INFO says so */
@@ -134,6 +138,8 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
                  struct tern_slice sid);
 /** The subscription of a sid, or NULL. */
 struct nats_sub *nats_sub_find(const struct nats_client *client, struct tern_slice sid);
+/** Sees to it that deliveries are those that the client's permissions, which allow the subscription, allow. */
+void nats_sub_guard(struct nats_sub *sub);
 /** Unsubscribes and frees. */
 void nats_sub_remove(struct nats_sub *sub);
 /** Removes up to NATS_REMOVE_MAX subscriptions. True when some are left. */

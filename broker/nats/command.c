@@ -19,7 +19,7 @@
 
 #include "client.h"
 #include "container.h"
-#include "utf8.h"
+#include "permit.h"
 
 #define OK_LINE "+OK\r\n"
 /* What these cost a connection's turn, in deliveries. A new queue group copies the list of the filter's groups, which
@@ -37,40 +37,6 @@ static void active(struct nats_client *client) { client->active_ms = tern_loop_n
 static bool starts_with(struct tern_slice text, const char *prefix) {
   size_t len = strlen(prefix);
   return text.len >= len && memcmp(text.ptr, prefix, len) == 0;
-}
-
-/* The text in Go's %q form, as error texts have it: \" \\ and \xff for what is neither printable ASCII nor
- * well-formed UTF-8. malloc'ed; NULL without memory. */
-static char *quoted(struct tern_slice text) {
-  char *room = malloc(text.len * 4 + 1);
-  if (room == NULL) return NULL;
-  char *to = room;
-  for (size_t i = 0; i < text.len;) {
-    unsigned char c = (unsigned char)text.ptr[i];
-    size_t len = utf8_len(text.ptr + i, text.len - i);
-    if (c == '"' || c == '\\') {
-      *to++ = '\\';
-      *to++ = (char)c;
-    } else if (len == 0 || c < 0x20 || c == 0x7F) {
-      len = 1;
-      to += snprintf(to, 5, "\\x%02x", c);
-    } else {
-      memcpy(to, text.ptr + i, len);
-      to += len;
-    }
-    i += len != 0 ? len : 1;
-  }
-  *to = '\0';
-  return room;
-}
-
-/* -ERR 'Permissions Violation for <what> "<name>"<rest>'; the connection stays. */
-static void violation(struct nats_client *client, const char *what, struct tern_slice name,
-                      const char *rest) {
-  char *text = quoted(name);
-  nats_client_error(client, false, "Permissions Violation for %s \"%s\"%s", what, text != NULL ? text : "",
-                    rest);
-  free(text);
 }
 
 static const char *or_none(const char *text) { return text != NULL ? text : "-"; }
@@ -125,15 +91,16 @@ void nats_no_responders(struct nats_client *client, struct tern_slice subject, s
   nats_client_queued(client);
 }
 
-/* Subjects clients may not publish to, and replies they may not use. False when refused. */
+/* Subjects the client, or all of them, may not publish to, and replies they may not use. False when refused. */
 static bool may_publish(struct nats_client *client, const struct tern_nats_op *op) {
-  if (starts_with(op->subject, "_GR_.") || starts_with(op->subject, "$NRG.")) {
-    violation(client, "Publish to", op->subject, "");
+  bool reserved = starts_with(op->subject, "_GR_.") || starts_with(op->subject, "$NRG.");
+  if (reserved || (client->permissions != NULL && !nats_permit_publish(client, op->subject))) {
+    nats_violation(client, "Publish to", op->subject, "");
     return false;
   }
   if (starts_with(op->reply, "_R_.") || starts_with(op->reply, "_GR_.") ||
       starts_with(op->reply, "$JS.ACK.")) {
-    violation(client, "Publish with Reply of", op->reply, "");
+    nats_violation(client, "Publish with Reply of", op->reply, "");
     return false;
   }
   return true;
@@ -153,7 +120,8 @@ static void charge(struct nats_client *client, const struct route_result *result
 /* Nothing but the delivery may be due for each message of a run. */
 static bool may_run(const struct nats_client *client, const struct tern_nats_op *op) {
   return op->reply.len == 0 && op->body.len <= TERN_COPY_MAX_BYTES && !client->options.verbose &&
-         !client->options.pedantic && !client->worker->trace;
+         !client->options.pedantic && !client->worker->trace &&
+         (client->answers == NULL || nats_permit_publish_all(client, op->subject));
 }
 
 /*
@@ -182,7 +150,7 @@ __attribute__((noinline)) static void publish_repeats(struct nats_client *client
   }
 }
 
-/* PUB and HPUB. The first bytes of a subject decide almost always that it is not a reserved one. */
+/* PUB and HPUB. Who has no permissions is let off, almost always, by the first byte of the subject. */
 static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   struct nats_worker *worker = client->worker;
   active(client);
@@ -190,8 +158,9 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   tern_counter_add(&worker->stats.in_bytes, op->body.len);
   if (client->options.pedantic && !tern_subject_is_literal(op->subject))
     nats_client_error(client, false, "Invalid Publish Subject");
-  bool reserved = op->subject.ptr[0] == '_' || op->subject.ptr[0] == '$' || op->reply.len > 0;
-  if (reserved && !may_publish(client, op)) return;
+  bool judge = op->subject.ptr[0] == '_' || op->subject.ptr[0] == '$' || op->reply.len > 0 ||
+               client->permissions != NULL;
+  if (judge && !may_publish(client, op)) return;
   acknowledge(client);
   struct tern_message m = {
       .subject = op->subject,
@@ -214,13 +183,18 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
 
 static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {
   const struct nats_limits *limits = &client->worker->settings->limits;
-  if (op->group.len == 5 && memcmp(op->group.ptr, "_sys_", 5) == 0) {
-    violation(client, "Subscription to", op->subject, " using queue \"_sys_\"");
+  bool reserved = op->group.len == 5 && memcmp(op->group.ptr, "_sys_", 5) == 0;
+  if (reserved || (client->permissions != NULL &&
+                   !permissions_may_subscribe(client->permissions, op->subject, op->group))) {
+    if (op->group.len > 0)
+      nats_violation_of_two(client, "Subscription to", op->subject, " using queue ", op->group, "");
+    else
+      nats_violation(client, "Subscription to", op->subject, "");
     return false;
   }
   if (limits->max_subscription_tokens != 0 &&
       tern_subject_tokens(op->subject) > limits->max_subscription_tokens) {
-    violation(client, "Subscription to", op->subject, ", too many tokens");
+    nats_violation(client, "Subscription to", op->subject, ", too many tokens");
     return false;
   }
   if (limits->max_subscriptions != 0 && client->sids.count >= limits->max_subscriptions) {

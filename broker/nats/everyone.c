@@ -7,10 +7,12 @@
 #include <tern/log.h>
 
 #include "client.h"
+#include "permit.h"
 
 void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings) {
   struct settings *before = worker->settings;
   const struct nats_limits *limits = &settings->limits;
+  nats_permit_forget(worker);
   worker->settings = settings_ref(settings);
   worker->trace = tern_log_enabled(TERN_LOG_TRACE);
   if (limits->max_payload != before->limits.max_payload ||

@@ -50,6 +50,8 @@ struct nats_stats {
   struct tern_counter slow_consumers;
   struct tern_counter stale_connections;
   struct tern_counter protocol_errors;
+  struct tern_counter
+      forgotten_answers; /* requests that allow_responses let clients answer, until they were too many */
 };
 
 /** Puts what INFO says to everyone into settings that are being made. Returns 0 or -ENOMEM. Thread: control. */

@@ -18,6 +18,7 @@
 
 #include "client.h"
 #include "container.h"
+#include "permit.h"
 
 static uint32_t sid_hash(struct tern_slice sid) { return (uint32_t)tern_subject_hash(sid); }
 static struct tern_slice sid_of(const struct nats_sub *sub) {
@@ -145,6 +146,16 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   return true;
 }
 
+/* For clients with permissions, where they matter. */
+static bool deliver_guarded(struct tern_sink *sink, struct tern_message *m) {
+  struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
+  struct nats_client *client = sub->client;
+  if (sub->filtered && !nats_permit_delivery(client, m, tern_sink_group(sink))) return false;
+  if (!deliver(sink, m)) return false; /* the subscription may be gone now */
+  if (m->reply.len > 0) nats_permit_answer(client, m->reply);
+  return true;
+}
+
 static bool takes_run(struct tern_sink *sink, uint64_t run) {
   struct nats_client *client = container_of(sink, struct nats_sub, sink)->client;
   bool first = client->run != run;
@@ -153,6 +164,16 @@ static bool takes_run(struct tern_sink *sink, uint64_t run) {
 }
 
 static const struct tern_sink_ops sink_ops = {.deliver = deliver, .takes_run = takes_run};
+static const struct tern_sink_ops guarded_ops = {.deliver = deliver_guarded, .takes_run = takes_run};
+
+void nats_sub_guard(struct nats_sub *sub) {
+  const struct permissions *permissions = sub->client->permissions;
+  bool filtered = permissions != NULL && permissions_needs_filter(permissions, tern_sink_filter(&sub->sink),
+                                                                  tern_sink_group(&sub->sink));
+  bool answers = permissions != NULL && permissions_answers(permissions) != NULL;
+  sub->filtered = filtered;
+  sub->sink.ops = filtered || answers ? &guarded_ops : &sink_ops;
+}
 
 struct nats_sub *nats_sub_find(const struct nats_client *client, struct tern_slice sid) {
   if (client->sids.count == 0) return NULL;
@@ -175,6 +196,7 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
     tern_pool_release(tern_loop_pool(client->worker->loop), sub, sizeof *sub + sid.len);
     return error;
   }
+  if (client->permissions != NULL) nats_sub_guard(sub);
   sids->slots[find_slot(sids, sid)] = sub;
   sids->count++;
   tern_counter_add(&client->worker->stats.subscriptions, 1);

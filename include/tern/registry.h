@@ -176,6 +176,8 @@ TERN_API int tern_index_add(struct tern_index *index, struct tern_sink *sink, st
 TERN_API void tern_index_remove(struct tern_index *index, struct tern_sink *sink);
 /** The filter a sink is registered for. Valid until it is removed; empty when not registered. */
 TERN_API struct tern_slice tern_sink_filter(const struct tern_sink *sink);
+/** The queue group it is a member of; empty for a plain sink. Valid as long. */
+TERN_API struct tern_slice tern_sink_group(const struct tern_sink *sink);
 /**
  * Finds who wants a message.
  * @param index the worker's index

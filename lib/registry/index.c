@@ -275,6 +275,11 @@ struct tern_slice tern_sink_filter(const struct tern_sink *sink) {
   return (struct tern_slice){text, node->plain.text_len};
 }
 
+struct tern_slice tern_sink_group(const struct tern_sink *sink) {
+  if (sink->members == NULL || !tern__set_of(sink)->is_group) return (struct tern_slice){NULL, 0};
+  return tern__group_name(tern_container(tern__set_of(sink), struct tern__group, set));
+}
+
 struct tern_sink *tern_index_find(struct tern_index *index, struct tern_slice subject,
                                   bool (*accept)(struct tern_sink *sink, void *arg), void *arg) {
   const struct tern_match *match = tern_index_match(index, subject, tern_subject_hash(subject));

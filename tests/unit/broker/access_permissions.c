@@ -16,6 +16,7 @@
 
 #include <tern/subject.h>
 
+#include "conf_report.h"
 #include "permissions.h"
 
 /* ---- memory ---- */
@@ -360,6 +361,23 @@ static void test_bounds(void **state) {
   free(list);
 }
 
+/* Stars that meet stars are one branch, not two: two to the power of 255 would take a while. */
+static void test_stars(void **state) {
+  (void)state;
+  char block[2 * PERMISSIONS_TOKENS_MAX + 32], subject[2 * PERMISSIONS_TOKENS_MAX + 3];
+  put_tokens(subject, PERMISSIONS_TOKENS_MAX);
+  for (char *at = subject; *at != '\0'; at++)
+    if (*at == 'a') *at = '*';
+  snprintf(block, sizeof block, "{publish: \"%s\"}", subject);
+  struct permissions *permissions = made_of(block);
+  assert_true(permissions_may_publish(permissions, slice(subject)));
+  subject[0] = '>';
+  assert_true(permissions_may_publish(permissions, slice(subject)));
+  subject[strlen(subject) - 2] = '\0';
+  assert_false(permissions_may_publish(permissions, slice(subject)));
+  permissions_free(permissions);
+}
+
 /* Every mix of `a` and `*` of eight tokens: as many branches as there can be. */
 static void test_many_branches(void **state) {
   (void)state;
@@ -569,10 +587,11 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_allowed), cmocka_unit_test(test_filtered),
-      cmocka_unit_test(test_answers), cmocka_unit_test(test_errors),
-      cmocka_unit_test(test_bounds),  cmocka_unit_test(test_many_branches),
-      cmocka_unit_test(test_random),  cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_allowed),       cmocka_unit_test(test_filtered),
+      cmocka_unit_test(test_answers),       cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_bounds),        cmocka_unit_test(test_stars),
+      cmocka_unit_test(test_many_branches), cmocka_unit_test(test_random),
+      cmocka_unit_test(test_out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

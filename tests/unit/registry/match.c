@@ -29,12 +29,14 @@ static void sub_add(struct world *world, struct sub *sub) {
                    0);
   sub->active = true;
   assert_true(tern_slice_equal(tern_sink_filter(&sub->sink), tern_slice_of(sub->filter)));
+  assert_true(tern_slice_equal(tern_sink_group(&sub->sink), tern_slice_of(sub->group)));
 }
 
 static void sub_remove(struct world *world, struct sub *sub) {
   tern_index_remove(world->index[sub->worker], &sub->sink);
   assert_null(sub->sink.members);
   assert_int_equal(tern_sink_filter(&sub->sink).len, 0);
+  assert_int_equal(tern_sink_group(&sub->sink).len, 0);
   sub->active = false;
 }
 

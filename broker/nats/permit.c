@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Permissions where they count: at SUB, at PUB, and at delivery for subscriptions that are wider than what is denied to
+ * them (sub.c gives those sinks an operation of their own).
+ *
+ * Verdicts on subjects are kept, by worker, in a table with one place for each hash: clients publish to few subjects, and
+ * a message goes to many clients with the same permissions. A verdict is that of one set of permissions on one subject;
+ * both are compared, so a place that belongs to another one is only a look-up more. Nobody frees permissions while
+ * verdicts name them, see nats_permit_forget.
+ */
+#include "permit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/subject.h>
+
+#include "answers.h"
+#include "utf8.h"
+
+#define VERDICTS            1024
+#define VERDICT_SUBJECT_MAX 107
+
+enum question { PUBLISH, RECEIVE };
+
+struct verdict {
+  const struct permissions *permissions; /* NULL: none */
+  uint64_t hash;
+  uint8_t question; /* enum question */
+  uint8_t len;
+  bool good;
+  char subject[VERDICT_SUBJECT_MAX];
+};
+_Static_assert(sizeof(struct verdict) == 128, "two cache lines");
+
+struct nats_verdicts {
+  struct verdict at[VERDICTS];
+};
+
+static bool ask(const struct permissions *permissions, enum question question, struct tern_slice subject) {
+  return question == PUBLISH ? permissions_may_publish(permissions, subject)
+                             : permissions_may_receive(permissions, subject, (struct tern_slice){NULL, 0});
+}
+
+static bool judge(const struct nats_client *client, enum question question, struct tern_slice subject,
+                  uint64_t hash) {
+  struct nats_worker *worker = client->worker;
+  const struct permissions *permissions = client->permissions;
+  if (worker->verdicts == NULL) worker->verdicts = calloc(1, sizeof *worker->verdicts);
+  if (worker->verdicts == NULL || subject.len > VERDICT_SUBJECT_MAX)
+    return ask(permissions, question, subject);
+  uint64_t place = (hash ^ (uintptr_t)permissions >> 4) % VERDICTS;
+  struct verdict *verdict = &worker->verdicts->at[place];
+  bool known = verdict->permissions == permissions && verdict->hash == hash &&
+               verdict->question == question && verdict->len == subject.len &&
+               memcmp(verdict->subject, subject.ptr, subject.len) == 0;
+  if (known) return verdict->good;
+  verdict->permissions = permissions;
+  verdict->hash = hash;
+  verdict->question = (uint8_t)question;
+  verdict->len = (uint8_t)subject.len;
+  memcpy(verdict->subject, subject.ptr, subject.len);
+  return verdict->good = ask(permissions, question, subject);
+}
+
+void nats_permit_forget(struct nats_worker *worker) {
+  free(worker->verdicts);
+  worker->verdicts = NULL;
+}
+
+void nats_permit_fini(struct nats_client *client) { nats_answers_free(client->answers); }
+
+bool nats_permit_publish_all(const struct nats_client *client, struct tern_slice subject) {
+  return judge(client, PUBLISH, subject, tern_subject_hash(subject));
+}
+
+bool nats_permit_publish(struct nats_client *client, struct tern_slice subject) {
+  if (nats_permit_publish_all(client, subject)) return true;
+  return client->answers != NULL &&
+         nats_answers_take(client->answers, subject, tern_loop_now_ms(client->worker->loop));
+}
+
+bool nats_permit_delivery(const struct nats_client *client, const struct tern_message *m,
+                          struct tern_slice group) {
+  if (group.len > 0) return permissions_may_receive(client->permissions, m->subject, group);
+  return judge(client, RECEIVE, m->subject, m->hash);
+}
+
+/* Replies are seldom seen twice: they would only push others out of the table of verdicts. */
+void nats_permit_answer(struct nats_client *client, struct tern_slice reply) {
+  const struct permissions_answers *terms = permissions_answers(client->permissions);
+  if (terms == NULL || permissions_may_publish(client->permissions, reply)) return;
+  if (client->answers == NULL) client->answers = nats_answers_new(terms);
+  uint64_t forgotten = 1;
+  if (client->answers != NULL)
+    forgotten = nats_answers_note(client->answers, reply, tern_loop_now_ms(client->worker->loop));
+  tern_counter_add(&client->worker->stats.forgotten_answers, forgotten);
+}
+
+/* ---- changes ---- */
+
+static bool keeps(struct nats_client *client, const struct nats_sub *sub) {
+  struct tern_slice filter = tern_sink_filter(&sub->sink);
+  if (client->permissions == NULL ||
+      permissions_may_subscribe(client->permissions, filter, tern_sink_group(&sub->sink)))
+    return true;
+  nats_violation_of_two(client, "Subscription to", filter, " (sid ",
+                        (struct tern_slice){sub->sid, sub->sid_len}, ")");
+  return false;
+}
+
+void nats_permissions_changed(struct nats_client *client, const struct permissions *permissions) {
+  if (client->permissions == NULL && permissions == NULL) return;
+  client->permissions = permissions;
+  nats_answers_free(client->answers);
+  client->answers = NULL;
+  struct nats_sids *sids = &client->sids;
+  for (uint32_t slot = 0; slot < sids->capacity && client->flow != NATS_ENDED;) {
+    struct nats_sub *sub = sids->slots[slot];
+    if (sub != NULL && !keeps(client, sub)) {
+      nats_sub_remove(sub); /* another one may move to this slot */
+      continue;
+    }
+    if (sub != NULL) nats_sub_guard(sub);
+    slot++;
+  }
+}
+
+/* ---- what a client is told ---- */
+
+/* The text in Go's %q form, as error texts have it: \" \\ and \xff for what is neither printable ASCII nor
+ * well-formed UTF-8. malloc'ed; NULL without memory. */
+static char *quoted(struct tern_slice text) {
+  char *room = malloc(text.len * 4 + 1);
+  if (room == NULL) return NULL;
+  char *to = room;
+  for (size_t i = 0; i < text.len;) {
+    unsigned char c = (unsigned char)text.ptr[i];
+    size_t len = utf8_len(text.ptr + i, text.len - i);
+    if (c == '"' || c == '\\') {
+      *to++ = '\\';
+      *to++ = (char)c;
+    } else if (len == 0 || c < 0x20 || c == 0x7F) {
+      len = 1;
+      to += snprintf(to, 5, "\\x%02x", c);
+    } else {
+      memcpy(to, text.ptr + i, len);
+      to += len;
+    }
+    i += len != 0 ? len : 1;
+  }
+  *to = '\0';
+  return room;
+}
+
+void nats_violation(struct nats_client *client, const char *what, struct tern_slice name, const char *rest) {
+  char *text = quoted(name);
+  nats_client_error(client, false, "Permissions Violation for %s \"%s\"%s", what, text != NULL ? text : "",
+                    rest);
+  free(text);
+}
+
+void nats_violation_of_two(struct nats_client *client, const char *what, struct tern_slice name,
+                           const char *before, struct tern_slice second, const char *after) {
+  char *text = quoted(name), *other = quoted(second);
+  nats_client_error(client, false, "Permissions Violation for %s \"%s\"%s\"%s\"%s", what,
+                    text != NULL ? text : "", before, other != NULL ? other : "", after);
+  free(text);
+  free(other);
+}
