@@ -16,6 +16,8 @@
  * A run (message.h) goes this way as one message as far as plain sinks are concerned: one match, one record for as many
  * of it as fit, one call of each sink. Groups and handlers get its messages one by one, and so does everybody where a
  * connection has two of the sinks, which must not get the second message by one before the first by the other (O1).
+ * A list is a run of messages with different subjects; each has a match of its own, and only those with the same receivers
+ * make one.
  *
  * Queue groups (guarantee O5): the publisher's worker draws one of all members everywhere, so every member
  * has the same chance. The worker that has the draw offers the message to its members, starting at a random
@@ -32,7 +34,7 @@
  * Runs on the worker's thread; never blocks, never waits: a full ring shows in tern_worker_is_congested and
  * the protocol pauses the source.
  */
-#include "route.h"
+#include "route_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -267,6 +269,40 @@ static bool send_run(struct route *route, const struct tern_message *m, uint32_t
   return sent;
 }
 
+/* A message of a run for itself. */
+static struct tern_message message_of_run(const struct tern_message *m, uint32_t i) {
+  struct tern_message one = m->stride > 0 ? *m : m[i];
+  one.body.ptr += (size_t)i * m->stride;
+  one.more = 0;
+  return one;
+}
+
+/* The same for a list. One alone goes as a message. */
+static bool send_list(struct route *route, const struct tern_message *list, uint32_t to,
+                      const struct sending *how) {
+  size_t room = tern_worker_record_max(route->worker), len;
+  if (room > RUN_MAX_BYTES) room = RUN_MAX_BYTES;
+  bool sent = false;
+  for (uint32_t at = 0, left = list->more + 1, count; left > 0; left -= count, at += count) {
+    count = route_list_fit(&list[at], left, room, &len);
+    if (count == 1) {
+      struct tern_message one = message_of_run(list, at);
+      size_t words_len = one.subject.len + one.size_text.len;
+      sent |= send_record(route, NULL, &one, to, how, words_len, &(struct group_run){0});
+      continue;
+    }
+    char *record = tern_worker_reserve(route->worker, to, route->kinds + ROUTE_RECORD_LIST, len);
+    if (record == NULL) {
+      tern_counter_add(&route->stats->no_memory, count);
+      continue;
+    }
+    route_list_put(record, &list[at], count);
+    tern_worker_commit(route->worker, to);
+    sent = true;
+  }
+  return sent;
+}
+
 /*
  * Sends the message to one worker, with the groups picked for it (match NULL: none). One record, unless the groups'
  * names do not fit; then those left follow in records of their own. Returns false when nothing could be sent.
@@ -279,6 +315,7 @@ static bool send_message(struct route *route, const struct tern_match *match, co
     count_dropped(route, m);
     return false;
   }
+  if (m->more > 0 && m->stride == 0) return send_list(route, m, to, &how);
   if (m->more > 0) return send_run(route, m, to, &how, words_len);
   if (match == NULL) return send_record(route, NULL, m, to, &how, words_len, &run);
   size_t others = sizeof(struct record) + sizeof(struct record_groups) + words_len + TERN_COPY_MAX_BYTES;
@@ -294,14 +331,6 @@ static bool send_message(struct route *route, const struct tern_match *match, co
     how.plain = false;
   } while (run.end < match->group_count);
   return sent;
-}
-
-/* A message of a run for itself. */
-static struct tern_message message_of_run(const struct tern_message *m, uint32_t i) {
-  struct tern_message one = *m;
-  one.body.ptr += (size_t)i * m->stride;
-  one.more = 0;
-  return one;
 }
 
 /* Do all of this worker's plain sinks take a run at once? */
@@ -335,14 +364,19 @@ static uint32_t deliver_once(const struct tern_match *match, struct tern_message
   return taken;
 }
 
+/* Messages of the run that cost as much as one. */
+static uint32_t share(const struct tern_message *m) {
+  return m->stride > 0 ? ROUTE_RUN_SHARE : ROUTE_LIST_SHARE;
+}
+
 /* The same for a message or a run. */
-static uint32_t deliver_plain(struct route *route, const struct tern_match *match, struct tern_message *m,
-                              uint64_t epoch, uint32_t *cost) {
+uint32_t route_deliver_plain(struct route *route, const struct tern_match *match, struct tern_message *m,
+                             uint64_t epoch, uint32_t *cost) {
   if (m->more == 0) return deliver_once(match, m, epoch, cost);
   uint32_t taken = 0, each = 0;
   if (take_run(route, match)) {
     taken = deliver_once(match, m, epoch, &each);
-    *cost += each + (uint32_t)((uint64_t)each * m->more / ROUTE_RUN_SHARE);
+    *cost += each + (uint32_t)((uint64_t)each * m->more / share(m));
     return taken;
   }
   for (uint32_t i = 0; i <= m->more; i++) {
@@ -448,9 +482,9 @@ static void call_handlers(struct route *route, const struct tern_match *match, c
   route->inside = outer;
 }
 
-static void publish(struct route *route, const struct tern_match *match, struct tern_message *m,
-                    unsigned flags, struct route_result *result) {
-  uint32_t taken = deliver_plain(route, match, m, UINT64_MAX, &result->cost);
+void route_publish_matched(struct route *route, const struct tern_match *match, struct tern_message *m,
+                           unsigned flags, struct route_result *result) {
+  uint32_t taken = route_deliver_plain(route, match, m, UINT64_MAX, &result->cost);
   uint64_t remote = match->remote;
   uint64_t epoch = match->epoch; /* a handler's publish may raise it */
   bool groups = match->group_count > 0 && picks_ready(route, match->group_count);
@@ -466,7 +500,7 @@ static void publish(struct route *route, const struct tern_match *match, struct 
     if (!send_message(route, groups ? match : NULL, m, to, how)) continue;
     result->workers |= bit(to);
     result->receivers++;
-    result->cost += 1 + m->more / ROUTE_RUN_SHARE;
+    result->cost += 1 + m->more / share(m);
   }
   call_handlers(route, match, m, result);
 }
@@ -482,7 +516,7 @@ struct route_result route_publish(struct route *route, struct tern_message *m, u
   result.cost = (uint32_t)(tern_index_visited(route->index) - visited);
   result.single = match->group_count + match->handler_count > 0;
   if (m->more == 0 || !result.single) {
-    publish(route, match, m, flags, &result);
+    route_publish_matched(route, match, m, flags, &result);
   } else { /* they have come since the message before */
     for (uint32_t i = 0; i <= m->more; i++) {
       struct tern_message one = message_of_run(m, i);
@@ -618,7 +652,7 @@ static void receive_message(struct route *route, const char *data, uint64_t epoc
     return;
   }
   uint32_t cost = 0;
-  uint32_t taken = head.flags & RECORD_PLAIN ? deliver_plain(route, match, &m, epoch, &cost) : 0;
+  uint32_t taken = head.flags & RECORD_PLAIN ? route_deliver_plain(route, match, &m, epoch, &cost) : 0;
   if (groups.count > 0) taken += receive_groups(route, match, &m, &head, &groups, names);
   tern_index_done(route->index, match);
   if (taken == 0 && (head.flags & RECORD_TELL_UNTAKEN)) tell_untaken(route, head.origin, &m);
@@ -630,6 +664,8 @@ void route_receive(struct route *route, unsigned from, unsigned kind, const void
   kind -= route->kinds;
   if (kind == ROUTE_RECORD_MESSAGE) {
     receive_message(route, data, route->heard[from]);
+  } else if (kind == ROUTE_RECORD_LIST) {
+    route_list_receive(route, data, route->heard[from]);
   } else if (kind == ROUTE_RECORD_EPOCH) {
     memcpy(&route->heard[from], data, sizeof route->heard[from]);
   } else if (kind == ROUTE_RECORD_UNTAKEN) {

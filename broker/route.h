@@ -23,6 +23,7 @@
 enum {
   ROUTE_RECORD_MESSAGE, /* a message for one worker's sinks */
   ROUTE_RECORD_EPOCH,   /* the epoch of the messages that follow (tern_match.epoch) */
+  ROUTE_RECORD_LIST,    /* a list of messages for its plain sinks */
   ROUTE_RECORD_UNTAKEN, /* back to the source: nobody was left to take it */
   ROUTE_RECORD_KINDS
 };
@@ -63,8 +64,12 @@ struct route {
   uint64_t heard[TERN_WORKERS_MAX]; /* the epoch last received from each */
 };
 
-/** Messages of a run that cost as much as one for itself, about. */
-#define ROUTE_RUN_SHARE 5
+/** Messages of a run that cost as much as one for itself, about; and of a list. */
+#define ROUTE_RUN_SHARE  5
+#define ROUTE_LIST_SHARE 2
+
+/** Messages of a list, at most. More would save little. */
+#define ROUTE_LIST_MAX 32
 
 /** Flags of route_publish. */
 enum { ROUTE_TELL_UNTAKEN = 1 /* the source wants to know when nobody took it (no responders) */ };
@@ -85,6 +90,16 @@ void route_fini(struct route *route);
 /** Delivers a message, or a run, to everyone who wants it. message->hash must be set; a run has no reply and no owner
  * that matters: its bodies are copied. */
 struct route_result route_publish(struct route *route, struct tern_message *message, unsigned flags);
+/**
+ * Delivers messages that follow one another, without reply, headers and owner: as lists (message.h), where neighbours have
+ * the same receivers.
+ * @param list count messages, at most ROUTE_LIST_MAX, with hash and source, which stand in one piece of memory in order
+ * @param budget no more are begun when the cost is higher
+ * @param[in,out] result what has become of them is added
+ * @return how many were taken care of, at least one
+ */
+uint32_t route_publish_list(struct route *route, struct tern_message *list, uint32_t count, uint32_t budget,
+                            struct route_result *result);
 /** Publishes from inside the broker (handlers). Returns 0, TERN_ELIMIT when nested too deep, or -ENOMEM. */
 int route_publish_inside(struct route *route, struct tern_slice subject, struct tern_slice reply,
                          struct tern_slice payload);

@@ -99,6 +99,7 @@ struct nats_worker {
   bool stopping;  /* reading is over for all */
   bool lame_duck; /* the server ends soon; INFO says so */
   struct nats_stats stats;
+  struct tern_message list[ROUTE_LIST_MAX]; /* being published */
 };
 
 /** Cost of input one connection may cause before others have their turn, in deliveries: about half a millisecond. With

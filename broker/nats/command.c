@@ -91,10 +91,19 @@ void nats_no_responders(struct nats_client *client, struct tern_slice subject, s
   nats_client_queued(client);
 }
 
+/* Is there anything to be asked about this subject? Almost always its first byte says no. */
+static inline bool must_judge(const struct nats_client *client, struct tern_slice subject) {
+  return subject.ptr[0] == '_' || subject.ptr[0] == '$' || client->permissions != NULL;
+}
+
+static bool is_reserved(struct tern_slice subject) {
+  return starts_with(subject, "_GR_.") || starts_with(subject, "$NRG.");
+}
+
 /* Subjects the client, or all of them, may not publish to, and replies they may not use. False when refused. */
 static bool may_publish(struct nats_client *client, const struct tern_nats_op *op) {
-  bool reserved = starts_with(op->subject, "_GR_.") || starts_with(op->subject, "$NRG.");
-  if (reserved || (client->permissions != NULL && !nats_permit_publish(client, op->subject))) {
+  if (is_reserved(op->subject) ||
+      (client->permissions != NULL && !nats_permit_publish(client, op->subject))) {
     nats_violation(client, "Publish to", op->subject, "");
     return false;
   }
@@ -129,18 +138,20 @@ static bool may_run(const struct nats_client *client, const struct tern_nats_op 
  * turn has room for, judged by what the last ones have cost; or one at a time where that says nothing. Not inlined:
  * messages of their own shall not pay for this one's registers.
  */
-__attribute__((noinline)) static void publish_repeats(struct nats_client *client,
+__attribute__((noinline)) static bool publish_repeats(struct nats_client *client,
                                                       const struct tern_nats_op *op, struct tern_message *m,
                                                       struct route_result *result) {
   struct nats_worker *worker = client->worker;
   uint32_t count = 1, last;
+  bool any = false;
   while (client->flow == NATS_OPEN && client->turn_cost <= NATS_TURN_COST_MAX) {
     uint64_t room = (uint64_t)(NATS_TURN_COST_MAX - client->turn_cost) * count + 1;
     if (result->cost > 1) room = room / result->cost + 1;
     if (result->single) room = 1;
     last = count;
     count = tern_nats_take_repeats(&client->parser, op, (uint32_t)room, &m->stride);
-    if (count == 0) return;
+    if (count == 0) break;
+    any = true;
     m->body.ptr += (size_t)m->stride * last;
     tern_counter_add(&worker->stats.in_msgs, count);
     tern_counter_add(&worker->stats.in_bytes, count * op->body.len);
@@ -148,9 +159,52 @@ __attribute__((noinline)) static void publish_repeats(struct nats_client *client
     *result = route_publish(client->route, m, 0);
     charge(client, result);
   }
+  return any;
 }
 
-/* PUB and HPUB. Who has no permissions is let off, almost always, by the first byte of the subject. */
+/* May the client publish there whatever has come before? */
+static bool is_free(const struct nats_client *client, struct tern_slice subject) {
+  return !is_reserved(subject) && (client->permissions == NULL || nats_permit_publish_all(client, subject));
+}
+
+/* Takes PUBs that follow, up to one that is a matter for nats_command, or the second of a run. Returns how many. */
+static uint32_t take_list(struct nats_client *client, struct tern_message *list) {
+  struct tern_nats_parser *parser = &client->parser;
+  uint32_t count = 0;
+  for (; count < ROUTE_LIST_MAX && tern_nats_take_pub(parser, &list[count]); count++) {
+    struct tern_message *m = &list[count];
+    m->hash = tern_subject_hash(m->subject);
+    m->source = client->id;
+    bool again = count > 0 && m->hash == m[-1].hash && m->body.len == m[-1].body.len;
+    bool asks = must_judge(client, m->subject) && !is_free(client, m->subject);
+    if (again || asks || m->body.len > TERN_COPY_MAX_BYTES) {
+      tern_nats_give_back(parser, m);
+      break;
+    }
+  }
+  return count;
+}
+
+/* What follows with lines of its own goes as lists. Not inlined: as above. */
+__attribute__((noinline)) static void publish_lists(struct nats_client *client) {
+  struct nats_worker *worker = client->worker;
+  struct tern_message *list = worker->list;
+  uint32_t count = ROUTE_LIST_MAX;
+  while (count == ROUTE_LIST_MAX && client->flow == NATS_OPEN && client->turn_cost <= NATS_TURN_COST_MAX) {
+    count = take_list(client, list);
+    if (count == 0) return;
+    struct route_result result = {0};
+    uint32_t done =
+        route_publish_list(client->route, list, count, NATS_TURN_COST_MAX - client->turn_cost, &result);
+    tern_counter_add(&worker->stats.in_msgs, done);
+    for (uint32_t i = 0; i < done; i++)
+      tern_counter_add(&worker->stats.in_bytes, list[i].body.len);
+    charge(client, &result);
+    if (done < count) tern_nats_give_back(&client->parser, &list[done]);
+  }
+}
+
+/* PUB and HPUB. */
 static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   struct nats_worker *worker = client->worker;
   active(client);
@@ -158,9 +212,7 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   tern_counter_add(&worker->stats.in_bytes, op->body.len);
   if (client->options.pedantic && !tern_subject_is_literal(op->subject))
     nats_client_error(client, false, "Invalid Publish Subject");
-  bool judge = op->subject.ptr[0] == '_' || op->subject.ptr[0] == '$' || op->reply.len > 0 ||
-               client->permissions != NULL;
-  if (judge && !may_publish(client, op)) return;
+  if ((must_judge(client, op->subject) || op->reply.len > 0) && !may_publish(client, op)) return;
   acknowledge(client);
   struct tern_message m = {
       .subject = op->subject,
@@ -177,8 +229,9 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   struct route_result result = route_publish(client->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
   if (tell && result.receivers == 0) nats_no_responders(client, op->subject, op->reply);
   charge(client, &result);
-  if (tern_nats_may_repeat(&client->parser, op) && may_run(client, op))
-    publish_repeats(client, op, &m, &result);
+  if (!may_run(client, op)) return;
+  if (tern_nats_may_repeat(&client->parser, op) && publish_repeats(client, op, &m, &result)) return;
+  publish_lists(client);
 }
 
 static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {

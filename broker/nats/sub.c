@@ -96,7 +96,7 @@ static int write_large(struct tern_transport *transport, const struct tern_messa
   return error != 0 ? error : tern_transport_write(transport, "\r\n", 2);
 }
 
-/* Writes the first `count` messages of a run, or the one there is. */
+/* Writes the first `count` messages of a run with one line, or the one there is. */
 static int write_messages(struct nats_sub *sub, const struct tern_message *m, bool takes_headers,
                           uint64_t count) {
   struct tern_transport *transport = sub->client->transport;
@@ -120,6 +120,45 @@ static int write_messages(struct nats_sub *sub, const struct tern_message *m, bo
   return 0;
 }
 
+/* Bytes that a message of a list may take in the output. */
+static size_t room_for(const struct tern_message *m, struct tern_slice sid) {
+  return tern_nats_line_max(m, sid.len) + m->body.len + 2;
+}
+
+/* Writes the first `count` messages of a list, as many at a time as fit into a reservation. */
+static int write_list(struct nats_sub *sub, const struct tern_message *list, bool takes_headers,
+                      uint64_t count) {
+  struct tern_transport *transport = sub->client->transport;
+  struct tern_slice sid = sid_of(sub);
+  for (uint64_t done = 0, end; done < count; done = end) {
+    size_t room = room_for(&list[done], sid), more;
+    if (room > TERN_RESERVE_MAX_BYTES) { /* by its sid */
+      int error = write_messages(sub, &list[done], takes_headers, 1);
+      if (error != 0) return error;
+      end = done + 1;
+      continue;
+    }
+    for (end = done + 1; end < count; end++, room += more)
+      if (room + (more = room_for(&list[end], sid)) > TERN_RESERVE_MAX_BYTES) break;
+    char *start = tern_transport_reserve(transport, room), *at = start;
+    if (start == NULL) return TERN_ECLOSED;
+    for (uint64_t i = done; i < end; i++)
+      at = tern_nats_put_frames(at, &list[i], takes_headers, sid, 0, 1);
+    tern_transport_commit(transport, (size_t)(at - start));
+    nats_client_queued(sub->client); /* B1, as above */
+  }
+  return 0;
+}
+
+/* Bytes of bodies of the first `count` messages. */
+static uint64_t body_bytes(const struct tern_message *m, bool takes_headers, uint64_t count) {
+  if (m->stride > 0 || count == 1) return count * tern_nats_body(m, takes_headers).len;
+  uint64_t bytes = 0;
+  for (uint64_t i = 0; i < count; i++)
+    bytes += m[i].body.len;
+  return bytes;
+}
+
 static void trace(const struct nats_sub *sub, const struct tern_message *m, bool takes_headers) {
   struct tern_slice sid = sid_of(sub);
   char *line = malloc(tern_nats_line_max(m, sid.len));
@@ -138,18 +177,39 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   if (client->worker->trace) trace(sub, m, headers);
   uint64_t count = 1 + (uint64_t)m->more;
   if (sub->max != 0 && count > sub->max - sub->delivered) count = sub->max - sub->delivered;
-  if (write_messages(sub, m, headers, count) != 0) return false;
+  bool list = count > 1 && m->stride == 0;
+  if ((list ? write_list : write_messages)(sub, m, headers, count) != 0) return false;
   tern_counter_add(&client->worker->stats.out_msgs, count);
-  tern_counter_add(&client->worker->stats.out_bytes, count * tern_nats_body(m, headers).len);
+  tern_counter_add(&client->worker->stats.out_bytes, body_bytes(m, headers, count));
   sub->delivered += count;
   if (sub->max != 0 && sub->delivered >= sub->max) nats_sub_remove(sub);
   return true;
+}
+
+/* Of a list, what the client may receive, in pieces of neighbours. */
+static bool deliver_permitted(struct nats_sub *sub, struct tern_message *list) {
+  bool taken = false;
+  for (uint32_t i = 0, end, count = list->more + 1; i < count; i = end + 1) {
+    for (end = i; end < count && nats_permit_delivery(sub->client, &list[end], tern_sink_group(&sub->sink));)
+      end++;
+    if (end == i) continue;
+    uint32_t more = list[i].more;
+    bool last =
+        sub->max != 0 && end - i >= sub->max - sub->delivered; /* then the subscription will be gone */
+    list[i].more = end - i - 1;
+    bool took = deliver(&sub->sink, &list[i]);
+    list[i].more = more;
+    taken |= took;
+    if (last || !took) break;
+  }
+  return taken;
 }
 
 /* For clients with permissions, where they matter. */
 static bool deliver_guarded(struct tern_sink *sink, struct tern_message *m) {
   struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
   struct nats_client *client = sub->client;
+  if (sub->filtered && m->more > 0 && m->stride == 0) return deliver_permitted(sub, m);
   if (sub->filtered && !nats_permit_delivery(client, m, tern_sink_group(sink))) return false;
   if (!deliver(sink, m)) return false; /* the subscription may be gone now */
   if (m->reply.len > 0) nats_permit_answer(client, m->reply);

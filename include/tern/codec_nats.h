@@ -135,6 +135,17 @@ static inline bool tern_nats_may_repeat(const struct tern_nats_parser *parser,
   memcpy(&next_end, parser->data + parser->whole_len - sizeof next_end, sizeof next_end);
   return this_end == next_end;
 }
+/**
+ * Takes the next operation when it is a PUB without a reply, in the form clients usually write it, that lies in the input
+ * as a whole. May follow any tern_nats_next that gave an operation; what that and further calls have given stays valid
+ * until another function of the parser is called (apart from tern_nats_give_back).
+ * @param parser the parser
+ * @param[out] message its subject, size_text and body are set
+ * @return false when there is none; tern_nats_next goes on, whatever comes
+ */
+TERN_API bool tern_nats_take_pub(struct tern_nats_parser *parser, struct tern_message *message);
+/** Gives back a message of tern_nats_take_pub, and all that were taken after it. */
+TERN_API void tern_nats_give_back(struct tern_nats_parser *parser, const struct tern_message *message);
 /** Copies what has not been used into the parser, so that the chunk may go.
  * @return 0 or TERN_NATS_ENOMEM */
 TERN_API int tern_nats_keep(struct tern_nats_parser *parser);

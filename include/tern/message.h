@@ -21,9 +21,13 @@ struct tern_message {
   struct tern_buf *owner;        /**< buffer body lies in; reference it to keep large bodies. NULL: copy */
   uint64_t hash;                 /**< tern_subject_hash(subject) */
   uint64_t source;               /**< id of the connection it came from; 0: from inside */
-  uint32_t more;   /**< so many messages follow that differ in the bytes of the body only: a run. Only
-                                    sinks that take runs (registry.h) ever see more than 0 */
-  uint32_t stride; /**< from the body of one message of a run to that of the next */
+  uint32_t
+      more; /**< so many messages follow: a run. Only sinks that take runs (registry.h) ever see more than 0 */
+  uint32_t
+      stride; /**< from the body of one message of a run to that of the next: they differ in the bytes of the body
+                        only. 0: a list, message[1] and on are the others; only subject, size_text, body and hash differ,
+                        and those stand one behind another in one piece of memory. No reply, headers, owner; bodies
+                        of TERN_COPY_MAX_BYTES at most */
 };
 
 #endif

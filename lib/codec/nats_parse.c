@@ -42,7 +42,7 @@
 #include <tern/codec_nats.h>
 #include <tern/limits.h>
 
-#include "nats_scan.h"
+#include "nats_plain.h"
 
 /* For what is to be compiled once per verb, with the verb known. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -51,7 +51,7 @@
 #define SERVER_LINE_MAX_BYTES (1024u * 1024)
 /* Keeps lengths in 32 bits: the largest size is nine digits. */
 #define LINE_MAX_BYTES  (1024u * 1024 * 1024)
-#define SIZE_DIGITS_MAX 9
+#define SIZE_DIGITS_MAX TERN__NATS_SIZE_LEN_MAX
 /* First size of the buffer for an incomplete line. */
 #define KEPT_MIN_BYTES 64u
 
@@ -349,6 +349,25 @@ ALWAYS_INLINE int quick_words(struct tern_nats_parser *p, struct tern_nats_op *o
   return take_line(p, verb, at, lf, &cuts, op);
 }
 
+/* PUB, plain or not. */
+ALWAYS_INLINE int quick_pub(struct tern_nats_parser *p, struct tern_nats_op *op) {
+  struct tern__nats_plain plain;
+  if (p->data[3] != ' ' || !tern__nats_plain_pub(p->data, p->len, p->line_max, p->payload_max, &plain))
+    return quick_words(p, op, TERN_NATS_PUB);
+  const char *subject = p->data + TERN__NATS_PUB_LEN;
+  op->verb = TERN_NATS_PUB;
+  op->subject = (struct tern_slice){subject, plain.subject_len};
+  op->reply = (struct tern_slice){NULL, 0};
+  op->header_text = (struct tern_slice){NULL, 0};
+  op->size_text = (struct tern_slice){subject + plain.subject_len + 1, plain.size_len};
+  op->header_len = 0;
+  op->body = (struct tern_slice){p->data + plain.line_len, plain.body_len};
+  op->owner = p->owner;
+  p->whole_len = plain.line_len;
+  consume(p, (size_t)plain.line_len + plain.body_len + 2);
+  return 1;
+}
+
 /* PING or PONG with nothing to ignore. */
 ALWAYS_INLINE int quick_ping(struct tern_nats_parser *p, struct tern_nats_op *op, enum tern_nats_verb verb) {
   if (p->data[4] != '\r' || p->data[5] != '\n') return take_operation(p, op);
@@ -368,7 +387,7 @@ ALWAYS_INLINE int quick(struct tern_nats_parser *p, struct tern_nats_op *op) {
   if (p->side == TERN_NATS_FROM_CLIENT) {
     switch (letters) {
       case FOUR('p', 'u', 'b', ' '):
-        return quick_words(p, op, TERN_NATS_PUB);
+        return quick_pub(p, op);
       case FOUR('h', 'p', 'u', 'b'):
         return quick_words(p, op, TERN_NATS_HPUB);
       case FOUR('s', 'u', 'b', ' '):
@@ -574,19 +593,6 @@ static int fail(struct tern_nats_parser *p, int error) {
   return error;
 }
 
-/* Are these lines equal? They have 8 bytes at least, since the shortest is `PUB a 0` and its line end. */
-static inline bool same_line(const char *a, const char *b, size_t len) {
-  uint64_t x, y;
-  for (size_t at = 0; at + 8 < len; at += 8) {
-    memcpy(&x, a + at, 8);
-    memcpy(&y, b + at, 8);
-    if (x != y) return false;
-  }
-  memcpy(&x, a + len - 8, 8); /* the last bytes, which may overlap */
-  memcpy(&y, b + len - 8, 8);
-  return x == y;
-}
-
 /* ---- The interface ---- */
 
 void tern_nats_init(struct tern_nats_parser *parser, enum tern_nats_side side, struct tern_pool *pool) {
@@ -641,24 +647,6 @@ int tern_nats_next(struct tern_nats_parser *parser, struct tern_nats_op *op) {
     parser->dry = true;
     return 0;
   }
-}
-
-uint32_t tern_nats_take_repeats(struct tern_nats_parser *parser, const struct tern_nats_op *op, uint32_t max,
-                                uint32_t *stride) {
-  size_t line_len = parser->whole_len, end = line_len + op->body.len;
-  if (line_len == 0) return 0;
-  const char *line = op->body.ptr - line_len, *at = parser->data;
-  size_t left = parser->len;
-  uint32_t count = 0;
-  for (; count < max && left >= end + 2; count++) {
-    if (!same_line(at, line, line_len) || at[end] != '\r' || at[end + 1] != '\n') break;
-    at += end + 2;
-    left -= end + 2;
-  }
-  parser->data = at;
-  parser->len = left;
-  *stride = (uint32_t)end + 2;
-  return count;
 }
 
 int tern_nats_keep(struct tern_nats_parser *parser) {

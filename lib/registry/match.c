@@ -422,6 +422,25 @@ const struct tern_match *tern_index_match(struct tern_index *index, struct tern_
   return &cached->match;
 }
 
+/* Are these the same plain sinks and workers, and nobody else? */
+static inline bool same_receivers(const struct tern_match *a, const struct tern_match *b) {
+  if (a->remote != b->remote || a->epoch != b->epoch || a->local_count != b->local_count) return false;
+  if ((a->group_count | a->handler_count | b->group_count | b->handler_count) != 0) return false;
+  for (uint32_t i = 0; i < a->local_count; i++)
+    if (a->local[i] != b->local[i]) return false;
+  return true;
+}
+
+bool tern_index_alike(struct tern_index *index, const struct tern_match *match, struct tern_slice subject,
+                      uint64_t hash) {
+  if (index->cache == NULL) return false;
+  struct tern__result *cached = cache_get(&index->cache[hash % CACHE_LINES], hash);
+  if (cached == NULL || !is_fresh(index, cached, subject) || !same_receivers(match, &cached->match))
+    return false;
+  index->stats.cache_hits++;
+  return true;
+}
+
 uint64_t tern_index_visited(const struct tern_index *index) { return index->stats.visited; }
 
 void tern_index_done(struct tern_index *index, const struct tern_match *match) {

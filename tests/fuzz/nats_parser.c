@@ -138,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   random_state = 1 + data[1];
   uint32_t most = 1 + data[1] % 64;
   plan.repeats = data[0] & 8 ? 1 + data[1] : 0;
+  plan.pubs = data[0] & 16 ? 1 + data[1] % TRACE_PUBS_MAX : 0;
   plan.piece = piece_random;
   plan.stop = stop_random;
   plan.arg = &most;

@@ -128,6 +128,34 @@ static void what_is_held_back(void **state) {
 }
 
 /* A member of a group that may not have a message leaves it to another one. */
+/* Messages with the same receivers go together (lists): the verdict is on each of them all the same. */
+static void what_is_held_back_of_many(void **state) {
+  (void)state;
+  join_with(0, 0, QUIET, "{publish: {deny: 'a.5'}}");
+  join_with(1, 0, QUIET, "{subscribe: {deny: ['a.3', 'a.4', 'a.9']}}");
+  join_with(2, 1, QUIET, "{subscribe: {deny: ['a.3', 'a.4', 'a.9']}}");
+  for (unsigned i = 1; i < 3; i++)
+    say_and_sync(&c[i], "SUB a.* 1\r\nUNSUB 1 25\r\n"); /* the last one ends a piece of a list */
+  char text[1024], got[1024];
+  for (unsigned round = 0; round < 5; round++) { /* the first of them fills the caches */
+    size_t len = 0, got_len = 0;
+    for (unsigned i = 0; i < 10; i++) {
+      len += (size_t)snprintf(text + len, sizeof text - len, "PUB a.%u 8\r\n%u%u......\r\n", i, round, i);
+      if (i == 3 || i == 4 || i == 5 || i == 9) continue;
+      got_len += (size_t)snprintf(got + got_len, sizeof got - got_len, "MSG a.%u 1 8\r\n%u%u......\r\n", i,
+                                  round, i);
+    }
+    if (round == 4) snprintf(got, sizeof got, "MSG a.0 1 8\r\n40......\r\n");
+    sim_say(&c[0], text);
+    expect(&c[0], VIOLATION "Publish to \"a.5\"'\r\n");
+    for (unsigned i = 1; i < 3; i++)
+      expect(&c[i], got);
+  }
+  for (unsigned i = 1; i < 3; i++)
+    expect_silence(&c[i]);
+  assert_int_equal(SUM(&sim, subscriptions), 0);
+}
+
 static void another_member_gets_it(void **state) {
   (void)state;
   join_with(0, 0, QUIET, "{subscribe: {deny: a.no}}");
@@ -301,6 +329,7 @@ int main(void) {
       CONVERSATION(what_is_not_permitted),
       CONVERSATION(instead_of_ok_and_503),
       CONVERSATION(what_is_held_back),
+      CONVERSATION(what_is_held_back_of_many),
       CONVERSATION(another_member_gets_it),
       CONVERSATION(answers_to_requests),
       CONVERSATION(changes),

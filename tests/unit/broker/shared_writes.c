@@ -97,11 +97,11 @@ static void connect_client(struct scene *scene, struct sim_client *client, unsig
   sim_settle(&scene->sim);
 }
 
-/* No two lines in a row are the same: each message becomes a record. */
+/* No two lines in a row are the same, and there is a reply: each message becomes a record. */
 static void publish(struct scene *scene, unsigned messages) {
   for (unsigned i = 0; i < messages; i++) {
     char text[64];
-    snprintf(text, sizeof text, "PUB shared.%u 5\r\nhello\r\n", i % SUBJECTS);
+    snprintf(text, sizeof text, "PUB shared.%u answers 5\r\nhello\r\n", i % SUBJECTS);
     sim_say(&scene->publisher, text);
   }
 }
@@ -190,7 +190,7 @@ static void receiver_writes(unsigned messages) {
   step(&scene, scene.to, TERN__PHASE_READY, TERN__PHASE_REST);
   assert_int_equal(changed_lines(&watched, NULL) + changed_lines(&mine, NULL), 0);
   sim_pull(&scene.subscriber);
-  assert_non_null(strstr(scene.subscriber.in, "MSG shared.0 1 5\r\nhello\r\n"));
+  assert_non_null(strstr(scene.subscriber.in, "MSG shared.0 1 answers 5\r\nhello\r\n"));
   forget(&watched);
   forget(&mine);
   close_scene(&scene);

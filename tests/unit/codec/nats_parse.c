@@ -297,11 +297,12 @@ static void expect_any_split_with(struct trace_plan plan, const struct entry *en
   }
 }
 
-/* Without taking repeats, one at a time, and as many as there are. */
+/* Without taking more at once, one at a time, and as many as there are, of what repeats itself and of any PUBs. */
 static void expect_any_split(struct trace_plan plan, const struct entry *entry) {
-  static const uint32_t repeats[] = {0, 1, 1000};
+  static const uint32_t repeats[] = {0, 1, 1000, 0, 0}, pubs[] = {0, 0, 0, 1, TRACE_PUBS_MAX};
   for (size_t i = 0; i < sizeof repeats / sizeof repeats[0]; i++) {
     plan.repeats = repeats[i];
+    plan.pubs = pubs[i];
     expect_any_split_with(plan, entry);
   }
 }

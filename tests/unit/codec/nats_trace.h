@@ -114,6 +114,7 @@ struct trace_plan {
   size_t (*piece)(void *arg);     /* length of the next piece, at least 1; NULL: all at once */
   bool (*stop)(void *arg);        /* keep in between, after an operation? NULL: no */
   uint32_t repeats;               /* after each message take that many with the same line at once */
+  uint32_t pubs; /* after each operation take that many plain PUBs, and give the last one back */
   void *arg;
 };
 
@@ -184,6 +185,25 @@ static inline void trace_repeats(struct trace *t, struct tern_nats_parser *parse
   }
 }
 
+#define TRACE_PUBS_MAX 16
+
+/* All are taken before the first one is looked at. */
+static inline void trace_pubs(struct trace *t, struct tern_nats_parser *parser, uint32_t max) {
+  struct tern_message taken[TRACE_PUBS_MAX];
+  uint32_t count = 0;
+  TRACE_CHECK(max <= TRACE_PUBS_MAX);
+  while (count < max && tern_nats_take_pub(parser, &taken[count]))
+    count++;
+  if (max > 1 && count == max) tern_nats_give_back(parser, &taken[--count]);
+  for (uint32_t i = 0; i < count; i++) {
+    struct tern_nats_op op = {.verb = TERN_NATS_PUB,
+                              .subject = taken[i].subject,
+                              .size_text = taken[i].size_text,
+                              .body = taken[i].body};
+    trace_op(t, &op);
+  }
+}
+
 static inline void trace_run(struct trace *t, struct tern_pool *pool, const struct trace_plan *plan,
                              const char *input, size_t len) {
   struct tern_nats_parser parser;
@@ -209,6 +229,7 @@ static inline void trace_run(struct trace *t, struct tern_pool *pool, const stru
       trace_op(t, &op);
       trace_hold(held, &holding, &op, t);
       if (plan->repeats > 0 && trace_is_message(&op)) trace_repeats(t, &parser, &op, plan->repeats);
+      if (plan->pubs > 0) trace_pubs(t, &parser, plan->pubs);
       if (plan->stop != NULL && piece.chunk.data != NULL && plan->stop(plan->arg)) {
         if (tern_nats_keep(&parser) != 0) {
           r = TERN_NATS_ENOMEM;

@@ -430,6 +430,76 @@ static void test_a_thousand_subjects_fit_the_cache(void **state) {
   world_free(&world);
 }
 
+static bool same_plain_receivers(const struct tern_match *a, const struct tern_match *b) {
+  return a->remote == b->remote && a->local_count == b->local_count && a->group_count + b->group_count == 0 &&
+         (a->local_count == 0 || memcmp(a->local, b->local, a->local_count * sizeof a->local[0]) == 0);
+}
+
+/* Of two subjects in the cache: both are matched first. */
+static bool are_alike(struct tern_index *index, const char *a, const char *b) {
+  const struct tern_match *other = match_from(index, b), *match = match_from(index, a);
+  bool same = same_plain_receivers(match, other);
+  tern_index_done(index, other);
+  bool alike = tern_index_alike(index, match, tern_slice_of(b), tern_subject_hash(tern_slice_of(b)));
+  assert_int_equal(alike, same);
+  tern_index_done(index, match);
+  return alike;
+}
+
+static void test_alike_are_subjects_with_the_same_plain_receivers(void **state) {
+  (void)state;
+  struct world world;
+  uint64_t seed = 44;
+  unsigned yes = 0, no = 0;
+  world_init(&world, 2);
+  memset(subs, 0, sizeof subs);
+  for (unsigned step = 0; step < 3000; step++) {
+    struct sub *sub = &subs[random_next(&seed) % 12];
+    if (sub->active) {
+      sub_remove(&world, sub);
+    } else {
+      *sub = (struct sub){.worker = random_next(&seed) % 2};
+      do
+        text_make(random_next(&seed) % TEXTS, sub->filter);
+      while (!tern_filter_is_valid(tern_slice_of(sub->filter)));
+      if (random_next(&seed) % 8 == 0) memcpy(sub->group, "q", 2);
+      sub_add(&world, sub);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+      char a[8], b[8];
+      text_make(random_next(&seed) % TEXTS, a);
+      text_make(random_next(&seed) % TEXTS, b);
+      *(are_alike(world.index[0], a, b) ? &yes : &no) += 1;
+    }
+    if (step % 16 == 0) world_settle(&world);
+  }
+  assert_true(yes > 1000 && no > 1000);
+  remove_all(&world, 12);
+  world_free(&world);
+}
+
+/* What the cache does not know, or knows no more, is not alike. */
+static void test_alike_is_never_out_of_date(void **state) {
+  (void)state;
+  struct world world;
+  world_init(&world, 1);
+  memset(subs, 0, sizeof subs);
+  subs[0] = (struct sub){.filter = "a.*"};
+  subs[1] = (struct sub){.filter = "a.c"};
+  struct tern_slice c = tern_slice_of("a.c");
+  sub_add(&world, &subs[0]);
+  const struct tern_match *match = match_from(world.index[0], "a.b");
+  assert_false(tern_index_alike(world.index[0], match, c, tern_subject_hash(c)));
+  tern_index_done(world.index[0], match);
+  assert_true(are_alike(world.index[0], "a.b", "a.c"));
+  sub_add(&world, &subs[1]);
+  match = match_from(world.index[0], "a.b");
+  assert_false(tern_index_alike(world.index[0], match, c, tern_subject_hash(c)));
+  tern_index_done(world.index[0], match);
+  remove_all(&world, 2);
+  world_free(&world);
+}
+
 /* What a match costs can be told: entries visited by the walk, nothing when the cache answers. */
 static void test_visited_entries_are_counted(void **state) {
   (void)state;
@@ -527,6 +597,8 @@ int main(void) {
       cmocka_unit_test(test_handlers_and_groups_on_one_filter),
       cmocka_unit_test(test_r6_churn_elsewhere_keeps_the_cache),
       cmocka_unit_test(test_a_thousand_subjects_fit_the_cache),
+      cmocka_unit_test(test_alike_are_subjects_with_the_same_plain_receivers),
+      cmocka_unit_test(test_alike_is_never_out_of_date),
       cmocka_unit_test(test_visited_entries_are_counted),
       cmocka_unit_test(test_visited_rows_are_counted),
       cmocka_unit_test(test_two_thousand_tokens),

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is taken off the input without the parser: that it is taken at all (that it is what the parser would have said
+ * is shown with all the parser's rules, nats_parse.c), where it ends, and that it can be given back.
+ */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <stdlib.h>
+#include <tern/codec_nats.h>
+#include <tern/limits.h>
+
+#include "pool.h"
+
+#define PADDING "PUB padding 20\r\n12345678901234567890\r\n"
+
+static struct tern_pool *pool;
+static struct tern_nats_parser parser;
+static char *memory; /* of exactly the input's size: what is read behind it is found */
+
+static void feed(const char *text) {
+  size_t len = strlen(text);
+  memory = malloc(len);
+  assert_non_null(memory);
+  memcpy(memory, text, len);
+  pool = tern_pool_new();
+  tern_nats_init(&parser, TERN_NATS_FROM_CLIENT, pool);
+  tern_nats_set_limits(&parser, 40, 1000);
+  struct tern_chunk chunk = {.data = memory, .len = len};
+  tern_nats_feed(&parser, &chunk);
+}
+
+static void drop(void) {
+  tern_nats_reset(&parser);
+  tern_pool_free(pool);
+  free(memory);
+}
+
+static void expect_next(enum tern_nats_verb verb, const char *subject) {
+  struct tern_nats_op op;
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_int_equal(op.verb, verb);
+  if (subject != NULL) assert_true(tern_slice_equal(op.subject, tern_slice_of(subject)));
+}
+
+static void expect_pub(const char *subject, const char *size, const char *body) {
+  struct tern_message m = {.hash = 5};
+  assert_true(tern_nats_take_pub(&parser, &m));
+  assert_true(tern_slice_equal(m.subject, tern_slice_of(subject)));
+  assert_true(tern_slice_equal(m.size_text, tern_slice_of(size)));
+  assert_true(tern_slice_equal(m.body, tern_slice_of(body)));
+  assert_int_equal(m.hash, 5); /* and so with all the rest */
+}
+
+static void plain_pubs_are_taken(void **state) {
+  (void)state;
+  feed(
+      "PING\r\nPUB a 5\r\nhello\r\npub b.c.d 0012\r\nhello, hello\r\nPuB x 0\r\n\r\n"
+      "PUB a.subject.beyond.the.first.block 2\r\nok\r\nPUB last 3\r\nend\r\n" PADDING);
+  expect_next(TERN_NATS_PING, NULL);
+  expect_pub("a", "5", "hello");
+  expect_pub("b.c.d", "0012", "hello, hello");
+  expect_pub("x", "0", "");
+  expect_pub("a.subject.beyond.the.first.block", "2", "ok");
+  expect_pub("last", "3", "end");
+  expect_pub("padding", "20", "12345678901234567890");
+  struct tern_message m;
+  assert_false(tern_nats_take_pub(&parser, &m));
+  assert_int_equal(tern_nats_unused(&parser), 0);
+  drop();
+}
+
+static void everything_else_is_left_alone(void **state) {
+  (void)state;
+  static const char *const inputs[] = {
+      "",
+      "P",
+      "PUB",
+      "PUB a 5\r\nhello",
+      "PUB a 5\r\nhello\r\n", /* too near the end */
+      "PUB a reply 5\r\nhello\r\n" PADDING,
+      "PUB  a 5\r\nhello\r\n" PADDING,
+      "PUB\ta 5\r\nhello\r\n" PADDING,
+      "PUB a  5\r\nhello\r\n" PADDING,
+      "PUB a 5 \r\nhello\r\n" PADDING,
+      "PUB a 5\nhello\r\n" PADDING,
+      "PUB a 5\r\nhello\n\n" PADDING,
+      "PUB a 5\r\nhello\r\r" PADDING,
+      "PUB a 4\r\nhello\r\n" PADDING,
+      "PUB a 5x\r\nhello\r\n" PADDING,
+      "PUB a -5\r\nhello\r\n" PADDING,
+      "PUB a \r\nhello\r\n" PADDING,
+      "PUB 5\r\nhello\r\n" PADDING,
+      "PUB \r\nhello\r\n" PADDING,
+      "PUB a 0000000005\r\nhello\r\n" PADDING, /* ten digits */
+      "PUB a 1001\r\n" PADDING,
+      "PUB this.line.is.by.one.byte.longer.than.it.may 1\r\nx\r\n" PADDING,
+      "PUB a 999\r\nhello\r\n" PADDING,
+      "SUB a 5\r\nhello\r\n" PADDING,
+      "HPUB a 5 5\r\nhello\r\n" PADDING,
+      "PING\r\nhello\r\n" PADDING,
+  };
+  for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+    feed(inputs[i]);
+    struct tern_message m;
+    if (tern_nats_take_pub(&parser, &m)) fail_msg("taken: %s", inputs[i]);
+    assert_int_equal(tern_nats_unused(&parser), strlen(inputs[i]));
+    drop();
+  }
+}
+
+static void what_is_given_back_comes_again(void **state) {
+  (void)state;
+  feed("PUB a 1\r\n1\r\nPUB b 2\r\n22\r\nPUB b 2\r\n22\r\nPUB c 1\r\n3\r\n" PADDING);
+  struct tern_message m[4];
+  expect_next(TERN_NATS_PUB, "a");
+  for (unsigned i = 0; i < 3; i++)
+    assert_true(tern_nats_take_pub(&parser, &m[i]));
+  tern_nats_give_back(&parser, &m[1]);
+  assert_true(tern_slice_equal(m[0].subject, tern_slice_of("b"))); /* still there */
+  struct tern_nats_op op;
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_true(tern_slice_equal(op.body, tern_slice_of("22")));
+  expect_next(TERN_NATS_PUB, "c");
+  drop();
+}
+
+/* Repeats are of the last operation; after something was given back nobody knows which that was. */
+static void repeats_follow_what_was_taken(void **state) {
+  (void)state;
+  feed("PUB a 1\r\n1\r\nPUB b 2\r\n22\r\nPUB b 2\r\n33\r\nPUB b 2\r\n44\r\n" PADDING);
+  struct tern_message m;
+  uint32_t stride;
+  expect_next(TERN_NATS_PUB, "a");
+  assert_true(tern_nats_take_pub(&parser, &m));
+  struct tern_nats_op op = {.subject = m.subject, .body = m.body};
+  assert_int_equal(tern_nats_take_repeats(&parser, &op, 1, &stride), 1);
+  assert_memory_equal(m.body.ptr + stride, "33", 2);
+  tern_nats_give_back(&parser, &m);
+  assert_int_equal(tern_nats_take_repeats(&parser, &op, 9, &stride), 0);
+  expect_next(TERN_NATS_PUB, "b");
+  drop();
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(plain_pubs_are_taken),
+      cmocka_unit_test(everything_else_is_left_alone),
+      cmocka_unit_test(what_is_given_back_comes_again),
+      cmocka_unit_test(repeats_follow_what_was_taken),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
