@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * What accounts have to do with one another: exports, imports and mappings, read from the configuration's block
+ * `accounts` and the outermost `mappings` (those of `$G`), then never changed. Thread: any.
+ *
+ *     accounts {
+ *       A { exports: [ {stream: "ev.>"}, {service: "svc.time", accounts: [B], response_type: stream} ] }
+ *       B { imports: [ {stream: {account: A, subject: "ev.>"}, prefix: "a"}     A's ev.x arrives as a.ev.x
+ *                      {service: {account: A, subject: "svc.time"}, to: "time"} ]   requests to time reach svc.time of A
+ *           mappings: { "old": "new" } }
+ *     }
+ */
+#ifndef BROKER_ACCESS_IMPORTS_H
+#define BROKER_ACCESS_IMPORTS_H
+
+#include <stdint.h>
+
+#include "conf_report.h"
+#include "mappings.h"
+#include "transform.h"
+
+/** Time for the answer to a request of another account, where the export sets none. */
+#define IMPORTS_ANSWER_MS (2 * 60 * 1000)
+
+/** How many answers a request gets. */
+enum import_answers {
+  IMPORT_ANSWER_ONE,  /* singleton */
+  IMPORT_ANSWER_MANY, /* stream, chunked: until an empty one */
+};
+
+/** An import that may be. */
+struct import {
+  bool service;                /* else a stream */
+  char *importer, *exporter;   /* names of accounts */
+  struct transform *transform; /* of a service: from importer's subjects to exporter's; of a stream: back */
+  bool share;                  /* the service is told who asks */
+  enum import_answers answers;
+  uint64_t answer_ms; /* time for the answer, and between two */
+};
+
+/** An account that has mappings. */
+struct import_mappings {
+  char *account;
+  struct mappings *mappings;
+};
+
+struct imports {
+  struct import *at; /* in the order written */
+  size_t count;
+  struct import_mappings *mappings;
+  size_t mappings_count;
+};
+
+/** Reads them all. Returns 0, -EINVAL when something was reported, or -ENOMEM. What accounts there are besides, and
+ * other keys of theirs, is not checked here. */
+int imports_read(const struct conf_node *root, struct conf_report *report, struct imports **out);
+/** Frees them. NULL is allowed. */
+void imports_free(struct imports *imports);
+/** The mappings of an account; NULL: it has none. */
+const struct mappings *imports_mappings(const struct imports *imports, const char *account);
+/** Do both do the same? */
+bool import_equal(const struct import *one, const struct import *other);
+
+#endif

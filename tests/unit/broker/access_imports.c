@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exports and imports of accounts: what is read, and which are refused; the verdicts are nats-server's unless a line
+ * says otherwise. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "imports.h"
+
+static char said[4096];
+
+static void line(void *arg, bool warning, const char *text) {
+  (void)arg;
+  (void)warning;
+  size_t len = strlen(said);
+  snprintf(said + len, sizeof said - len, "%s\n", text);
+}
+
+static struct imports *read(const char *text, int *result) {
+  struct conf_error error;
+  struct conf *conf;
+  struct conf_report report = {.line = line};
+  said[0] = '\0';
+  if (conf_parse("test.conf", text, strlen(text), &conf, &error) != 0) fail_msg("%s", error.text);
+  struct imports *imports;
+  *result = imports_read(conf_root(conf), &report, &imports);
+  conf_free(conf);
+  return imports;
+}
+
+static void check(const struct import *import, const char *from, const char *to) {
+  char room[64];
+  size_t len = transform_apply(import->transform, (struct tern_slice){from, strlen(from)}, room, sizeof room);
+  assert_int_equal(len, strlen(to));
+  assert_memory_equal(room, to, len);
+}
+
+static void all_kinds(void **state) {
+  (void)state;
+  int result;
+  struct imports *imports = read(
+      "mappings { a: b }\n"
+      "accounts {\n"
+      "  A { exports: [ {stream: 'ev.>'}, {service: 'svc.*', accounts: [B, C], response_type: Stream,\n"
+      "                  response_threshold: '5s'}, {service: 'own.*', account_token_position: 2} ] }\n"
+      "  B { imports: [ {stream: {account: A, subject: 'ev.*'}, prefix: 'imp'}\n"
+      "                 {service: {account: A, subject: 'svc.time'}, to: time, share: true}\n"
+      "                 {service: {account: A, subject: 'own.B'}} ]\n"
+      "      maps { 'x.*': 'y.$1' } }\n"
+      "  C { imports: [ {service: {account: A, subject: 'svc.*'}, to: 'to.*'}, \n"
+      "                 {stream: {account: A, subject: 'ev.>'}, to: 'c.>'} ] }\n"
+      "}",
+      &result);
+  if (result != 0) fail_msg("%s", said);
+  assert_int_equal(imports->count, 5);
+  const struct import *at = imports->at;
+  assert_string_equal(at[0].importer, "B");
+  assert_string_equal(at[0].exporter, "A");
+  assert_false(at[0].service);
+  check(&at[0], "ev.x", "imp.ev.x");
+  assert_true(at[1].service && at[1].share);
+  assert_int_equal(at[1].answers, IMPORT_ANSWER_MANY);
+  assert_int_equal(at[1].answer_ms, 5000);
+  check(&at[1], "time", "svc.time");
+  assert_int_equal(at[2].answers, IMPORT_ANSWER_ONE);
+  assert_int_equal(at[2].answer_ms, IMPORTS_ANSWER_MS);
+  check(&at[3], "to.x", "svc.x");
+  check(&at[4], "ev.a.b", "c.a.b");
+  assert_int_equal(imports->mappings_count, 2);
+  assert_non_null(imports_mappings(imports, "$G"));
+  assert_non_null(imports_mappings(imports, "B"));
+  assert_null(imports_mappings(imports, "A"));
+  assert_null(imports_mappings(NULL, "A"));
+  assert_true(import_equal(&at[0], &at[0]));
+  assert_false(import_equal(&at[0], &at[4]));
+  imports_free(imports);
+  imports_free(NULL);
+}
+
+#define A_EXPORTS(what) "A { exports: [ " what " ] }, "
+
+static const char *const good[] = {
+    "",
+    "accounts: [A, B]",
+    "accounts { A { imports: [ {stream: {account: A, subject: x}, to: y} ], exports: [ {stream: x} ] } }",
+    "accounts { A { imports: [ {service: {account: A, subject: x}, to: y} ], exports: [ {service: x} ] } }",
+    "accounts { B { imports: [ {stream: {account: A, subject: 'x.*'}, to: 'y.*'} ] }, " A_EXPORTS(
+        "{stream: 'x.>'}") "}",
+    "accounts { B { imports: [ {stream: {account: A, subject: 'x.*.*'}, to: 'y.$2.$1'} ] }," A_EXPORTS(
+        "{stream: 'x.>'}") "}",
+    "accounts { B { imports: [ {service: {account: A, subject: x}, prefix: p} ] }, " A_EXPORTS(
+        "{service: x}") "}",
+    "accounts {" A_EXPORTS("{service: x}, {service: x}, {stream: x, accounts: [Z]}") "}",
+    "accounts {" A_EXPORTS("{service: 'x.*', latency: {sampling: 50, subject: lat}}") "}",
+    /* streams one way, services the other: no cycle */
+    "accounts { A { exports: [ {stream: a}, {service: a} ], imports: [ {stream: {account: B, subject: a}} ] "
+    "},"
+    " B { exports: [ {stream: a} ], imports: [ {service: {account: A, subject: a}} ] } }",
+    /* the same account both ways, other subjects */
+    "accounts { A { exports: [ {stream: a} ], imports: [ {stream: {account: B, subject: b}} ] },"
+    " B { exports: [ {stream: b} ], imports: [ {stream: {account: A, subject: a}} ] } }",
+};
+
+static void accepted(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+    int result;
+    struct imports *imports = read(good[i], &result);
+    if (result != 0) fail_msg("%s: %s", good[i], said);
+    imports_free(imports);
+  }
+}
+
+#define B_IMPORTS(what) "B { imports: [ " what " ] }"
+#define STREAM          "{stream: {account: A, subject: x}}"
+
+static const struct {
+  const char *text, *says;
+} bad[] = {
+    {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{stream: {account: C, subject: x}}") "}",
+     "there is no account \"C\" to import from"},
+    {"accounts {" A_EXPORTS("{service: x}") B_IMPORTS(STREAM) "}", "exports no such stream to this one"},
+    {"accounts {" A_EXPORTS("{stream: x, accounts: [C]}") B_IMPORTS(STREAM) "}", "exports no such stream"},
+    {"accounts {" A_EXPORTS("{stream: x}")
+         B_IMPORTS("{stream: {account: A, subject: x}, prefix: p, to: q}") "}",
+     "either a prefix or to"},
+    {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{stream: {account: A, subject: x}, prefix: 'p.*'}") "}",
+     "prefix must be a subject without wildcards"},
+    {"accounts {" A_EXPORTS("{stream: 'x.*'}") B_IMPORTS("{stream: {account: A, subject: 'x.>'}}") "}",
+     "exports no such stream"},
+    {"accounts {" A_EXPORTS("{stream: 'x.*'}") B_IMPORTS("{stream: {account: A, subject: 'x.*'}, to: y}") "}",
+     "both subjects must have the same wildcards"},
+    {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS(STREAM "," STREAM) "}", "it is imported already"},
+    {"accounts {" A_EXPORTS("{service: x}, {service: y}") B_IMPORTS(
+         "{service: {account: A, subject: x}, to: z}, {service: {account: A, subject: y}, to: z}") "}",
+     "another import has the same subject here"},
+    {"accounts {" A_EXPORTS("{service: 'x.*'}")
+         B_IMPORTS("{service: {account: A, subject: 'x.*'}, to: p}") "}",
+     "a wildcard that the source does not have"},
+    {"accounts {" A_EXPORTS("{service: x}") B_IMPORTS("{service: {account: A, subject: x}, share: 1}") "}",
+     "share is an integer; it must be true or false"},
+    {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{stream: {account: A}}") "}",
+     "needs the account and the subject"},
+    {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{stream: {account: A, subject: x}, foo: 1}") "}",
+     "unknown field \"foo\""},
+    {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{to: x}") "}", "either a stream or a service"},
+    {"accounts {" A_EXPORTS("{service: x, response_type: foo}") "}", "must be singleton, stream or chunked"},
+    {"accounts {" A_EXPORTS("{stream: x, response_type: stream}") "}", "is for services only"},
+    {"accounts {" A_EXPORTS("{service: x, response_threshold: 5}") "}", "must be a duration in quotes"},
+    {"accounts {" A_EXPORTS("{service: x, stream: y}") "}", "either a stream or a service"},
+    {"accounts {" A_EXPORTS("{stream: x, accounts: B}") "}", "must be a list"},
+    {"accounts { A { exports: {service: x} } }", "exports is a block; it must be a list"},
+    {"accounts {" A_EXPORTS("{service: 'x.*', account_token_position: 1}") "}", "must be that of a '*'"},
+    {"accounts {" A_EXPORTS("{service: 'x.*', account_token_position: 2}")
+         B_IMPORTS("{service: {account: A, subject: 'x.C'}}") "}",
+     "exports no such service"},
+    /* cycles: of two, of three, and an account with itself */
+    {"accounts { A { exports: [ {stream: 'a.>'} ], imports: [ {stream: {account: B, subject: 'a.>'}} ] },"
+     " B { exports: [ {stream: 'a.>'} ], imports: [ {stream: {account: A, subject: 'a.>'}} ] } }",
+     "test.conf:1:146: import of \"a.>\" from account \"A\": that account has it from this one"},
+    {"accounts { A { exports: [ {service: a} ], imports: [ {service: {account: B, subject: a}} ] },"
+     " B { exports: [ {service: a} ], imports: [ {service: {account: C, subject: a}} ] },"
+     " C { exports: [ {service: a} ], imports: [ {service: {account: A, subject: a}} ] } }",
+     "a cycle"},
+    {"accounts { A { exports: [ {service: a} ], imports: [ {service: {account: A, subject: a}} ] } }",
+     "a cycle"},
+    /* nats-server takes these, which do nothing */
+    {"accounts {" A_EXPORTS("{}") "}", "an export needs a stream or a service"},
+    {"accounts {" A_EXPORTS("{service: 'x..y'}") "}", "\"x..y\" is not a valid subject"},
+};
+
+static void refused(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    int result;
+    struct imports *imports = read(bad[i].text, &result);
+    if (imports != NULL) fail_msg("%s is taken", bad[i].text);
+    assert_int_equal(result, -EINVAL);
+    if (strstr(said, bad[i].says) == NULL) fail_msg("%s: %s", bad[i].text, said);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(all_kinds), cmocka_unit_test(accepted),
+                                     cmocka_unit_test(refused)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
