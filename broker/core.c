@@ -251,6 +251,7 @@ struct core_figures core_figures(const struct core *core, struct tern_workers *w
     f.out_msgs += tern_counter_read(&nats->out_msgs);
     f.out_bytes += tern_counter_read(&nats->out_bytes);
     f.slow_consumers += tern_counter_read(&nats->slow_consumers);
+    f.overflow_dropped += tern_counter_read(&nats->overflow_dropped);
     f.stale_connections += tern_counter_read(&nats->stale_connections);
     f.protocol_errors += tern_counter_read(&nats->protocol_errors);
     f.no_memory += tern_counter_read(&route->no_memory);

@@ -8,7 +8,7 @@
 struct core_figures {
   uint64_t connections, total_connections, subscriptions, filters;
   uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
-  uint64_t slow_consumers, stale_connections, protocol_errors;
+  uint64_t slow_consumers, overflow_dropped, stale_connections, protocol_errors;
   uint64_t no_memory, rerouted, untaken;                 /* messages, see route.h */
   uint64_t overflows, retired, retired_bytes, held_back; /* see tern_worker_stats */
   uint64_t gp_age_ms;                                    /* the oldest worker's */

@@ -26,11 +26,13 @@
 #include <tern/log.h>
 #include <tern/worker.h>
 
+#include "conf.h"
 #include "core.h"
 #include "files.h"
 #include "handlers.h"
 #include "lame_duck.h"
 #include "monitor.h"
+#include "overflow_rules.h"
 #include "reload.h"
 #include "version.h"
 #include "web.h"
@@ -116,6 +118,7 @@ static int make_settings(struct server *server, const struct options *o, struct 
   struct settings *settings = settings_new(&limits);
   int error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
   free(host);
+  if (error == 0 && o->conf != NULL) error = overflow_rules_of(conf_root(o->conf), &settings->overflow);
   if (error != 0) {
     settings_unref(settings);
     return error;
@@ -294,12 +297,13 @@ static void log_figures(struct server *server) {
            ULL(f.in_bytes), ULL(f.out_msgs), ULL(f.out_bytes), ULL(h.calls), ULL(h.errors));
   tern_log(
       TERN_LOG_INFO,
-      "figures: slow consumers %llu, stale connections %llu, protocol errors %llu, dropped for memory %llu, "
+      "figures: slow consumers %llu, dropped by overflow policies %llu, stale connections %llu, protocol "
+      "errors %llu, dropped for memory %llu, "
       "queue messages passed on %llu, queue messages nobody took %llu, full rings %llu, waiting for a grace "
       "period: objects %llu, bytes %llu, for %llu ms, SUB and UNSUB held back %llu, log lines dropped %llu",
-      ULL(f.slow_consumers), ULL(f.stale_connections), ULL(f.protocol_errors), ULL(f.no_memory),
-      ULL(f.rerouted), ULL(f.untaken), ULL(f.overflows), ULL(f.retired), ULL(f.retired_bytes),
-      ULL(f.gp_age_ms), ULL(f.held_back), ULL(tern_log_dropped()));
+      ULL(f.slow_consumers), ULL(f.overflow_dropped), ULL(f.stale_connections), ULL(f.protocol_errors),
+      ULL(f.no_memory), ULL(f.rerouted), ULL(f.untaken), ULL(f.overflows), ULL(f.retired),
+      ULL(f.retired_bytes), ULL(f.gp_age_ms), ULL(f.held_back), ULL(tern_log_dropped()));
 }
 
 int server_stop(struct server *server) {

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "overflow_rules.h"
+
 struct settings *settings_new(const struct nats_limits *limits) {
   struct settings *settings = calloc(1, sizeof *settings);
   if (settings == NULL) return NULL;
@@ -24,6 +26,7 @@ void settings_unref(struct settings *settings) {
   if (settings == NULL) return;
   /* acq_rel: the last one frees after everybody else's reads (pairs with the other settings_unref) */
   if (atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1) return;
+  overflow_rules_free(settings->overflow);
   free(settings->info);
   free(settings);
 }

@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct overflow_rules;
+
 /** Limits and times of client connections. */
 struct nats_limits {
   uint32_t max_payload;      /* bytes */
@@ -27,7 +29,8 @@ struct nats_limits {
 
 struct settings {
   struct nats_limits limits;
-  uint16_t advertised_port; /* in INFO; 0: the one it listens on */
+  uint16_t advertised_port;        /* in INFO; 0: the one it listens on */
+  struct overflow_rules *overflow; /* what happens to slow consumers; NULL: they are disconnected */
   char *
       info; /* INFO's JSON up to the fields of one connection, without the closing brace (nats_settings_describe) */
   _Atomic unsigned refs; /* private */

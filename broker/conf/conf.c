@@ -488,6 +488,14 @@ int conf_parse(const char *name, const char *text, size_t len, struct conf **out
 
 const struct conf_node *conf_root(const struct conf *conf) { return conf->root; }
 
+const struct conf_node *conf_find(const struct conf_node *map, const char *key) {
+  const struct conf_node *found = NULL; /* keys that differ in case are several; the last counts */
+  for (const struct conf_node *node = map->type == CONF_MAP ? map->first : NULL; node != NULL;
+       node = node->next)
+    if (strcasecmp(node->key, key) == 0) found = node;
+  return found;
+}
+
 void conf_free(struct conf *conf) {
   if (conf == NULL) return;
   while (conf->chunks != NULL) {

@@ -55,6 +55,8 @@ int conf_load(const char *path, struct conf **out, struct conf_error *error);
 int conf_parse(const char *name, const char *text, size_t len, struct conf **out, struct conf_error *error);
 /** The map of everything. */
 const struct conf_node *conf_root(const struct conf *conf);
+/** What stands under a key, in any case, in a map; NULL: nothing, or it is no map. */
+const struct conf_node *conf_find(const struct conf_node *map, const char *key);
 /** Frees the tree. NULL is allowed. */
 void conf_free(struct conf *conf);
 /** "a string", "an integer", ... */

@@ -28,6 +28,7 @@
 
 #include "client.h"
 #include "container.h"
+#include "overflow.h"
 #include "permit.h"
 
 const char *nats_client_label(const struct nats_client *client) {
@@ -39,16 +40,26 @@ const char *nats_client_label(const struct nats_client *client) {
   return label;
 }
 
+size_t nats_client_pending(const struct nats_client *client) {
+  size_t pending = tern_transport_pending(client->transport);
+  if (client->overflow != NULL) pending += nats_overflow_stats(client).waiting_bytes;
+  return pending;
+}
+
 void nats_client_queued(struct nats_client *client) {
-  if (tern_transport_pending(client->transport) > client->worker->settings->limits.max_pending)
+  if (nats_client_pending(client) > client->worker->settings->limits.max_pending)
     nats_client_slow(client, "Pending Bytes");
+}
+
+void nats_client_writev(struct nats_client *client, const struct iovec *parts, int count) {
+  if (!nats_overflow_append(client, parts, count)) tern_transport_writev(client->transport, parts, count);
+  nats_client_queued(client);
 }
 
 void nats_client_send(struct nats_client *client, const char *text, size_t len) {
   if (client->worker->trace)
     tern_log(TERN_LOG_TRACE, "%s - ->> [%.*s]", nats_client_label(client), (int)(len - 2), text);
-  tern_transport_write(client->transport, text, len);
-  nats_client_queued(client);
+  nats_client_writev(client, &(struct iovec){.iov_base = (char *)(uintptr_t)text, .iov_len = len}, 1);
 }
 
 static void deadline_passed(struct tern_timer *timer) {
@@ -71,6 +82,7 @@ static void start_deadline(struct nats_client *client) {
 
 void nats_client_end(struct nats_client *client) {
   if (client->flow == NATS_ENDED) return;
+  nats_overflow_flush(client);
   client->flow = NATS_ENDED;
   tern_transport_close(client->transport);
   start_deadline(client); /* for the rest of its output */
@@ -96,9 +108,8 @@ void nats_client_error(struct nats_client *client, bool close, const char *forma
   struct iovec parts[] = {{.iov_base = (char *)(uintptr_t) "-ERR '", .iov_len = 6},
                           {.iov_base = text, .iov_len = (size_t)len},
                           {.iov_base = (char *)(uintptr_t) "'\r\n", .iov_len = 3}};
-  tern_transport_writev(client->transport, parts, 3);
+  nats_client_writev(client, parts, 3);
   if (text != stack) free(text);
-  nats_client_queued(client);
   if (close) nats_client_end(client);
 }
 
@@ -107,7 +118,7 @@ void nats_client_slow(struct nats_client *client, const char *why) {
   client->flow = NATS_ENDED;
   tern_counter_add(&client->worker->stats.slow_consumers, 1);
   tern_log(TERN_LOG_WARN, "%s - Slow Consumer Detected: %s exceeded with %zu bytes pending",
-           nats_client_label(client), why, tern_transport_pending(client->transport));
+           nats_client_label(client), why, nats_client_pending(client));
   tern_transport_abort(client->transport, TERN_ESLOW);
 }
 
@@ -192,6 +203,7 @@ static void wait_over(struct tern_waiter *waiter) {
 
 static void client_free(struct nats_client *client) {
   nats_permit_fini(client);
+  nats_overflow_free(client);
   nats_connect_fini(&client->options);
   tern_pool_release(tern_loop_pool(client->worker->loop), client, sizeof *client);
 }
@@ -212,13 +224,15 @@ static void next_turn(struct tern_deferred *deferred) {
 
 static void on_pause_writing(struct tern_protocol *protocol) {
   struct nats_client *client = container_of(protocol, struct nats_client, protocol);
-  if (client->flow == NATS_ENDED) return;
-  start_deadline(client);
+  client->write_paused = true;
+  if (client->flow != NATS_ENDED && !nats_overflow_is_patient(client)) start_deadline(client);
 }
 
 static void on_resume_writing(struct tern_protocol *protocol) {
   struct nats_client *client = container_of(protocol, struct nats_client, protocol);
+  client->write_paused = false;
   tern_timer_stop(client->worker->loop, &client->write_deadline);
+  nats_overflow_resume(client);
 }
 
 static void on_made(struct tern_protocol *protocol, struct tern_transport *transport) {

@@ -71,16 +71,19 @@ struct nats_client {
   struct tern_timer ping;
   struct tern_timer write_deadline;
   struct tern_waiter waiter; /* paused for a congested worker or for room in limbo */
+  struct nats_overflow
+      *overflow; /* what it loses or has waiting when it is behind; NULL: it is cut off (overflow.h) */
   struct nats_held *held;    /* in the latter case, or NULL */
   struct tern_deferred turn; /* goes on with kept input, or with removing subscriptions after the end */
   uint32_t pings_out;        /* PINGs not answered */
   uint32_t turn_cost;        /* deliveries caused in this turn */
   uint8_t flow;              /* enum nats_flow */
   bool reading_paused;
-  bool connected; /* CONNECT seen */
-  bool ponged;    /* first PONG sent */
-  bool refused;   /* over max_connections */
-  bool ping_once; /* the next ping tick sends a PING whatever happened */
+  bool write_paused; /* the transport wants no more output until it says so */
+  bool connected;    /* CONNECT seen */
+  bool ponged;       /* first PONG sent */
+  bool refused;      /* over max_connections */
+  bool ping_once;    /* the next ping tick sends a PING whatever happened */
 };
 _Static_assert(sizeof(struct nats_client) <= 512, "a size of the pool; 8 bytes more would cost 128");
 
@@ -118,7 +121,11 @@ void nats_client_end(struct nats_client *client);
 void nats_client_slow(struct nats_client *client, const char *why);
 /** To be called when output was queued: a client that takes too little of it is cut off (max_pending). */
 void nats_client_queued(struct nats_client *client);
-/** Queues bytes for the client. */
+/** Bytes that wait for the client to take them. */
+size_t nats_client_pending(const struct nats_client *client);
+/** Queues pieces as one. */
+void nats_client_writev(struct nats_client *client, const struct iovec *parts, int count);
+/** Queues bytes for the client, and traces them. */
 void nats_client_send(struct nats_client *client, const char *text, size_t len);
 /** "127.0.0.1:4711 - cid:5" for logs; valid until the next call. */
 const char *nats_client_label(const struct nats_client *client);

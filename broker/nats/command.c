@@ -19,7 +19,9 @@
 
 #include "client.h"
 #include "container.h"
+#include "overflow.h"
 #include "permit.h"
+#include "utf8.h"
 
 #define OK_LINE "+OK\r\n"
 /* What these cost a connection's turn, in deliveries. A new queue group copies the list of the filter's groups, which
@@ -56,6 +58,8 @@ static void on_connect(struct nats_client *client, const struct tern_nats_op *op
     nats_client_error(client, true, "no responders requires headers support");
   } else {
     tern_nats_set_headers(&client->parser, options->headers);
+    if (nats_overflow_adopt(client) != 0)
+      tern_log(TERN_LOG_ERROR, "%s - no memory for its overflow policy", nats_client_label(client));
     acknowledge(client);
     if (!client->connected) nats_ping_connected(client);
     tern_log(TERN_LOG_DEBUG, "%s - connected: name %s, %s %s", nats_client_label(client),
@@ -87,8 +91,7 @@ void nats_no_responders(struct nats_client *client, struct tern_slice subject, s
       {.iov_base = (char *)(uintptr_t)subject.ptr, .iov_len = subject.len},
       {.iov_base = (char *)(uintptr_t) "\r\n\r\n\r\n", .iov_len = 6},
   };
-  tern_transport_writev(client->transport, parts, 8);
-  nats_client_queued(client);
+  nats_client_writev(client, parts, 8);
 }
 
 /* Is there anything to be asked about this subject? Almost always its first byte says no. */

@@ -18,7 +18,7 @@
 
 #include "utf8.h"
 
-enum type { BOOLEAN, INTEGER, STRING, OBJECT };
+enum type { BOOLEAN, INTEGER, STRING, OBJECT, OVERFLOW };
 
 static const struct key {
   const char *name;
@@ -36,6 +36,7 @@ static const struct key {
     {"name", STRING, offsetof(struct nats_connect, name)},
     {"lang", STRING, offsetof(struct nats_connect, lang)},
     {"version", STRING, offsetof(struct nats_connect, version)},
+    {"tern_overflow", OVERFLOW, offsetof(struct nats_connect, overflow)},
     {"tls_required", BOOLEAN, -1},
     {"user", STRING, -1},
     {"pass", STRING, -1},
@@ -54,6 +55,7 @@ void nats_connect_init(struct nats_connect *connect) {
 }
 
 void nats_connect_fini(struct nats_connect *connect) {
+  overflow_rules_free(connect->overflow);
   free(connect->account);
   free(connect->name);
   free(connect->lang);
@@ -115,10 +117,38 @@ static size_t repair(struct tern_slice json, char *to) {
   return (size_t)(to - start);
 }
 
-static int store(struct nats_connect *connect, const struct key *key, const json_t *value) {
+/* A policy's name for all of the connection, or {"pattern": "policy", ...} for what it subscribes to. */
+static int read_overflow(struct overflow_rules **out, json_t *value) {
+  struct overflow_rules *rules = overflow_rules_new();
+  enum overflow_policy policy;
+  const char *pattern;
+  json_t *each;
+  int error = rules == NULL ? -ENOMEM : 0;
+  if (error == 0 && json_is_string(value)) {
+    if (!overflow_policy_named(json_string_value(value), &rules->by_default)) error = -EINVAL;
+  } else if (error == 0 && json_is_object(value)) {
+    json_object_foreach(value, pattern, each) {
+      bool named = json_is_string(each) && overflow_policy_named(json_string_value(each), &policy);
+      error = named ? overflow_rules_add_subject(rules, pattern, policy) : -EINVAL;
+      if (error != 0) break;
+    }
+  } else if (error == 0) {
+    error = -EINVAL;
+  }
+  if (error != 0) {
+    overflow_rules_free(rules);
+    return error;
+  }
+  overflow_rules_free(*out);
+  *out = rules;
+  return 0;
+}
+
+static int store(struct nats_connect *connect, const struct key *key, json_t *value) {
   static const json_type wanted[] = {
       [BOOLEAN] = JSON_TRUE, [INTEGER] = JSON_INTEGER, [STRING] = JSON_STRING, [OBJECT] = JSON_OBJECT};
   if (json_is_null(value)) return 0;
+  if (key->type == OVERFLOW) return read_overflow(&connect->overflow, value);
   bool fits = json_typeof(value) == wanted[key->type] || (key->type == BOOLEAN && json_is_false(value));
   if (!fits) return -EINVAL;
   if (key->offset < 0) return 0;

@@ -10,16 +10,19 @@
 
 #include <tern/buffer.h>
 
+#include "overflow_rules.h"
+
 /** A client's options. Starts with the protocol's defaults; each CONNECT changes what it names. */
 struct nats_connect {
-  bool verbose;       /* default true */
-  bool pedantic;      /* default true */
-  bool echo;          /* default true */
-  bool headers;       /* default false */
-  bool no_responders; /* default false */
-  bool new_account;   /* asking for it is refused */
-  int64_t protocol;   /* default 0 */
-  char *account;      /* strings: malloc'ed, NULL when never given */
+  bool verbose;                    /* default true */
+  bool pedantic;                   /* default true */
+  bool echo;                       /* default true */
+  bool headers;                    /* default false */
+  bool no_responders;              /* default false */
+  bool new_account;                /* asking for it is refused */
+  int64_t protocol;                /* default 0 */
+  struct overflow_rules *overflow; /* what to do with messages when it is behind; NULL: never said */
+  char *account;                   /* strings: malloc'ed, NULL when never given */
   char *name;
   char *lang;
   char *version;

@@ -77,5 +77,5 @@ void nats_info_send(struct nats_client *client, bool second) {
       {.iov_base = (char *)(uintptr_t)shared, .iov_len = strlen(shared)},
       {.iov_base = own, .iov_len = (size_t)len},
   };
-  tern_transport_writev(client->transport, parts, 3);
+  nats_client_writev(client, parts, 3);
 }

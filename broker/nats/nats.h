@@ -48,6 +48,7 @@ struct nats_stats {
   struct tern_counter subscriptions; /* now */
   struct tern_counter in_msgs, in_bytes, out_msgs, out_bytes;
   struct tern_counter slow_consumers;
+  struct tern_counter overflow_dropped; /* messages, by policies other than to disconnect */
   struct tern_counter stale_connections;
   struct tern_counter protocol_errors;
   struct tern_counter

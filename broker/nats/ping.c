@@ -15,6 +15,7 @@
 
 #include "client.h"
 #include "container.h"
+#include "overflow.h"
 
 #define FIRST_PING_MS 2000
 
@@ -23,7 +24,8 @@ static void ping_due(struct tern_timer *timer) {
   const struct nats_limits *limits = &client->worker->settings->limits;
   uint64_t now = tern_loop_now_ms(client->worker->loop);
   if (client->flow == NATS_ENDED) return;
-  if (tern_transport_stalled_ms(client->transport) > limits->write_deadline_ms) {
+  if (tern_transport_stalled_ms(client->transport) > limits->write_deadline_ms &&
+      !nats_overflow_is_patient(client)) {
     nats_client_slow(client, "Write Deadline");
     return;
   }

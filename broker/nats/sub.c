@@ -18,6 +18,7 @@
 
 #include "client.h"
 #include "container.h"
+#include "overflow.h"
 #include "permit.h"
 
 static uint32_t sid_hash(struct tern_slice sid) { return (uint32_t)tern_subject_hash(sid); }
@@ -168,6 +169,12 @@ static void trace(const struct nats_sub *sub, const struct tern_message *m, bool
   free(line);
 }
 
+static bool deliver_behind(struct nats_sub *sub, const struct tern_message *m, bool headers, uint64_t count) {
+  bool taken = nats_overflow_deliver(sub, m, headers, count);
+  if (sub->max != 0 && sub->delivered >= sub->max) nats_sub_remove(sub);
+  return taken;
+}
+
 static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
   struct nats_client *client = sub->client;
@@ -177,6 +184,8 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   if (client->worker->trace) trace(sub, m, headers);
   uint64_t count = 1 + (uint64_t)m->more;
   if (sub->max != 0 && count > sub->max - sub->delivered) count = sub->max - sub->delivered;
+  if (client->overflow != NULL && nats_overflow_is_behind(client))
+    return deliver_behind(sub, m, headers, count);
   bool list = count > 1 && m->stride == 0;
   if ((list ? write_list : write_messages)(sub, m, headers, count) != 0) return false;
   tern_counter_add(&client->worker->stats.out_msgs, count);
@@ -266,6 +275,7 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
 static void remove_at(struct nats_client *client, uint32_t slot) {
   struct nats_sub *sub = client->sids.slots[slot];
   tern_index_remove(client->route->index, &sub->sink);
+  nats_overflow_forget(sub);
   take_out(&client->sids, slot);
   tern_pool_release(tern_loop_pool(client->worker->loop), sub, sizeof *sub + sub->sid_len);
   tern_counter_add(&client->worker->stats.subscriptions, (uint64_t)-1);

@@ -13,12 +13,14 @@
  */
 #include "options_file.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "conf_report.h"
 #include "options_table.h"
+#include "overflow_rules.h"
 #include "values.h"
 
 struct reader {
@@ -158,17 +160,10 @@ static bool is_off(const struct conf_node *node) {
   return node->type == CONF_BOOL ? !node->truth : node->type == CONF_INT && node->integer == 0;
 }
 
-static bool has_key(const struct conf_node *map, const char *key) {
-  for (const struct conf_node *node = map->type == CONF_MAP ? map->first : NULL; node != NULL;
-       node = node->next)
-    if (strcasecmp(node->key, key) == 0) return true;
-  return false;
-}
-
 static void read_missing(struct reader *reader, const struct missing *about, const struct conf_node *node) {
   if (about->answer != REFUSE && is_off(node)) return;
-  bool refuse =
-      about->answer != WARN || has_key(node, "remotes"); /* leaf nodes that connect to other servers */
+  bool refuse = about->answer != WARN ||
+                conf_find(node, "remotes") != NULL; /* leaf nodes that connect to other servers */
   if (refuse)
     conf_wrong(reader->report, node, "%s: tern does not have %s; remove this, or keep nats-server", node->key,
                about->what);
@@ -184,6 +179,14 @@ static const struct missing *find_missing(const char *key) {
 
 /* ---- all keys ---- */
 
+/* Only looked at; it is read again for the settings. */
+static void check_overflow(struct reader *reader, const struct conf_node *node) {
+  struct overflow_rules *rules;
+  int error = overflow_rules_read(node, reader->report, &rules);
+  if (error == 0) overflow_rules_free(rules);
+  if (error == -ENOMEM) conf_wrong(reader->report, node, "%s", option_no_memory);
+}
+
 static void read_own(struct reader *reader, const struct conf_node *block) {
   if (block->type != CONF_MAP) {
     conf_wrong_type(reader->report, block, block->key, "a block: tern { ... }");
@@ -193,6 +196,8 @@ static void read_own(struct reader *reader, const struct conf_node *block) {
     const struct option *option = option_by_key(OPTION_OWN_BLOCK, node->key);
     if (option != NULL)
       read_option(reader, option, node);
+    else if (strcasecmp(node->key, "overflow") == 0)
+      check_overflow(reader, node);
     else
       conf_unknown(reader->report, node, "tern");
   }

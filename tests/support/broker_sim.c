@@ -39,11 +39,7 @@ static int started(void *arg, struct tern_worker *worker, void **data) {
   return error == 0 ? core_started(arg, worker, data) : error;
 }
 
-int sim_open(struct sim *sim, unsigned workers, size_t ring_bytes, const struct nats_limits *limits) {
-  uint64_t random = sim->random;
-  memset(sim, 0, sizeof *sim);
-  sim->random = random | 1;
-  sim->count = workers;
+struct settings *sim_settings(const struct nats_limits *limits) {
   struct nats_limits defaults = sim_limits();
   struct nats_identity identity = {.server_id = "NSIM",
                                    .server_name = "sim",
@@ -51,17 +47,24 @@ int sim_open(struct sim *sim, unsigned workers, size_t ring_bytes, const struct 
                                    .tern_version = "0",
                                    .host = "mem"};
   struct settings *settings = settings_new(limits != NULL ? limits : &defaults);
-  int error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
-  if (error != 0) {
-    settings_unref(settings);
-    return error;
-  }
+  if (settings == NULL || nats_settings_describe(settings, &identity) == 0) return settings;
+  settings_unref(settings);
+  return NULL;
+}
+
+int sim_open(struct sim *sim, unsigned workers, size_t ring_bytes, const struct nats_limits *limits) {
+  uint64_t random = sim->random;
+  memset(sim, 0, sizeof *sim);
+  sim->random = random | 1;
+  sim->count = workers;
+  struct settings *settings = sim_settings(limits);
+  if (settings == NULL) return -ENOMEM;
   core_init(&sim->core, settings, 0);
   struct tern_workers_options options = {.count = workers, .ring_bytes = ring_bytes};
   core_worker_options(&sim->core, &options);
   core_started = options.started;
   options.started = started;
-  if (error == 0) error = tern__workers_new_sim(&options, &sim->workers);
+  int error = tern__workers_new_sim(&options, &sim->workers);
   if (error != 0) core_fini(&sim->core);
   return error;
 }

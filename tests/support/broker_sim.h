@@ -47,6 +47,8 @@ struct sim_client {
 
 /** Limits as the broker's defaults. */
 struct nats_limits sim_limits(void);
+/** Settings with these limits (NULL: those of sim_limits), complete. NULL without memory. */
+struct settings *sim_settings(const struct nats_limits *limits);
 /** Makes the workers. ring_bytes 0: the default. Returns 0 or a negative error (then nothing is left). */
 int sim_open(struct sim *sim, unsigned workers, size_t ring_bytes, const struct nats_limits *limits);
 /** Stops the workers in order and frees everything; clients must be freed after. Aborts on a leak. */

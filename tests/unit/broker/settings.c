@@ -29,7 +29,7 @@ static void workers_go_by_the_new_ones(void **state) {
     join(&sim, &c[i], i, QUIET);
   say_and_sync(&c[1], "SUB a 1\r\n");
   limits.max_subscriptions = 1;
-  struct settings *settings = settings_new(&limits);
+  struct settings *settings = sim_settings(&limits);
   assert_int_equal(core_set_settings(&sim.core, sim.workers, settings), 0);
   settings_unref(settings);
   for (unsigned i = 0; i < 2; i++) {

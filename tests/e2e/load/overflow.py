@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribers that read nothing for a while, one under each overflow policy, while a healthy one reads along.
+
+    overflow.py BROKER
+
+The publisher is held up by nobody, the healthy subscriber gets everything, and what each of the others gets afterwards is
+what its policy promises: the first messages, the last ones, or the newest of each subject.
+"""
+import os
+import re
+import socket
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import broker  # noqa: E402
+
+CONFIG = """
+tern { overflow {
+  bytes: 100KB
+  subjects { "new.>": drop_new, "old.>": drop_old }
+} }
+"""
+MESSAGES = int(20000 / broker.SCALE)
+SUBJECTS = 50
+BODY = 1000
+SYNC = b"PING\r\n"
+
+
+class Client:
+    def __init__(self, server, subject, extension=""):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=broker.WAIT_SECONDS)
+        self.left = b""
+        self.say(f'CONNECT {{"verbose":false,"pedantic":false{extension}}}\r\n'.encode())
+        if subject:
+            self.say(f"SUB {subject} 1\r\n".encode())
+        self.sync()
+
+    def say(self, data):
+        self.socket.sendall(data)
+
+    def sync(self):
+        """Numbers and subjects of the messages up to the next PONG."""
+        self.say(SYNC)
+        got = []
+        while True:
+            match = re.match(rb"MSG (\S+) 1 %d\r\n(\d+)\s*\r\n" % BODY, self.left) if len(self.left) > BODY + 100 else None
+            if match:
+                got.append((int(match.group(2)), match.group(1).decode()))
+                self.left = self.left[match.end():]
+                continue
+            pong = self.left.find(b"PONG\r\n")
+            if pong >= 0:
+                line = re.match(rb"MSG (\S+) 1 %d\r\n(\d+)\s*\r\n" % BODY, self.left)
+                if line:
+                    got.append((int(line.group(2)), line.group(1).decode()))
+                    self.left = self.left[line.end():]
+                    continue
+                self.left = self.left[pong + 6:]
+                return got
+            part = self.socket.recv(1 << 20)
+            assert part, "the broker closed the connection"
+            self.left += part
+
+
+def check(server):
+    stuck = {
+        "new": Client(server, "new.>"),
+        "old": Client(server, "old.>"),
+        "latest": Client(server, "latest.>", ',"tern_overflow":{"latest.>":"latest"}'),
+    }
+    healthy = Client(server, ">")
+    publisher = Client(server, None)
+    seen = []
+    for first in range(0, MESSAGES, 500):
+        batch = b""
+        for number in range(first, min(first + 500, MESSAGES)):
+            kind = ("new", "old", "latest")[number % 3]
+            batch += b"PUB %s.%d %d\r\n%-*d\r\n" % (kind.encode(), number % SUBJECTS, BODY, BODY, number)
+        publisher.say(batch)
+        publisher.sync()
+        seen += healthy.sync()
+    assert [number for number, _ in seen] == list(range(MESSAGES)), "the healthy one missed something"
+
+    sent = {kind: [(n, s) for n, s in seen if s.startswith(kind + ".")] for kind in stuck}
+    got = {kind: client.sync() for kind, client in stuck.items()}
+    for kind in stuck:
+        assert 0 < len(got[kind]) < len(sent[kind]), f"{kind}: {len(got[kind])} of {len(sent[kind])}"
+        print(f"{kind}: {len(got[kind])} of {len(sent[kind])} messages")
+    assert got["new"] == sent["new"][:len(got["new"])], "drop_new: not the first ones"
+    numbers = [number for number, _ in got["old"]]
+    assert numbers == sorted(numbers), "drop_old: out of order"
+    tail = sent["old"][-50:]
+    assert got["old"][-50:] == tail, "drop_old: not the last ones"
+    missing = MESSAGES - sum(len(messages) for messages in got.values())
+    newest = {subject: number for number, subject in sent["latest"]}
+    arrived = {}
+    for number, subject in got["latest"]:
+        assert arrived.get(subject, -1) < number, "latest: out of order within a subject"
+        arrived[subject] = number
+    assert arrived == newest, "latest: not the newest of each subject"
+
+    for client in stuck.values():  # they are as before
+        publisher.say(b"PUB old.0 1\r\nx\r\nPUB new.0 1\r\nx\r\nPUB latest.0 1\r\nx\r\n")
+        publisher.sync()
+        client.say(SYNC)
+        got = b""
+        while not got.endswith(b"PONG\r\n"):
+            got += client.socket.recv(65536)
+        assert b" 1 1\r\nx\r\n" in got, got
+    assert server.stop() == 0
+    dropped = int(re.search(r"dropped by overflow policies (\d+)", server.output()).group(1))
+    assert dropped == missing, f"dropped {dropped}, missing {missing}"
+
+
+def main():
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write(CONFIG)
+        file.flush()
+        with broker.Broker(sys.argv[1], workers=2, flags=["-c", file.name]) as server:
+            check(server)
+
+
+if __name__ == "__main__":
+    main()
