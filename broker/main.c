@@ -19,9 +19,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include <tern/error.h>
 #include <tern/log.h>
 
+#include "logging.h"
 #include "options.h"
 #include "server.h"
 
@@ -79,14 +79,8 @@ int main(int argc, char **argv) {
   block_signals(&signals);
   raise_descriptor_limit();
   give_memory_back();
-  struct tern_log_options log = {.path = options.log_file,
-                                 .timestamps = options.logtime,
-                                 .utc = options.logtime_utc,
-                                 .debug = options.debug,
-                                 .trace = options.trace};
-  int error = tern_log_start(&log);
+  int error = logging_start(&options);
   if (error != 0) {
-    fprintf(stderr, "tern: cannot open the log file %s: %s\n", options.log_file, tern_strerror(error));
     options_free(&options);
     return EXIT_FAILURE;
   }

@@ -31,6 +31,7 @@
 #include "files.h"
 #include "handlers.h"
 #include "lame_duck.h"
+#include "logging.h"
 #include "monitor.h"
 #include "overflow_rules.h"
 #include "reload.h"
@@ -94,6 +95,8 @@ static void fill_limits(struct nats_limits *limits, const struct options *option
       .ping_interval_ms = options->ping_interval_ms,
       .ping_max = options->ping_max,
       .write_deadline_ms = options->write_deadline_ms,
+      .max_traced_msg_len = options->max_traced_msg_len,
+      .trace_headers = options->trace_headers,
   };
 }
 
@@ -171,11 +174,14 @@ static int start_listening(struct server *server) {
   if (error != 0) return error;
   server->port = tern_listener_port(server->tcp);
   nats_server_set_port(&server->core.nats, server->port);
-  tern_log(TERN_LOG_INFO, "Listening for client connections on %s:%u", o->host, server_port(server));
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "listening"},
+                 "Listening for client connections on %s:%u", o->host, server_port(server));
   if (o->unix_socket != NULL) {
     snprintf(url, sizeof url, "unix://%s", o->unix_socket);
     error = listen_at(server, url, &server->unix_socket);
-    if (error == 0) tern_log(TERN_LOG_INFO, "Listening for client connections on %s", url);
+    if (error == 0)
+      tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "listening"},
+                     "Listening for client connections on %s", url);
   }
   return error;
 }
@@ -268,8 +274,8 @@ int server_start(const struct options *options, const char *program, struct serv
   }
   server->options = *options;
   server->program = program;
-  tern_log(TERN_LOG_INFO, "Starting tern %s (speaks NATS as nats-server %s)", TERN_VERSION,
-           TERN_NATS_VERSION);
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "server_starting"},
+                 "Starting tern %s (speaks NATS as nats-server %s)", TERN_VERSION, TERN_NATS_VERSION);
   if (options->config_file != NULL)
     tern_log(TERN_LOG_INFO, "Using configuration file: %s", options->config_file);
   int error = start(server);
@@ -278,7 +284,7 @@ int server_start(const struct options *options, const char *program, struct serv
     return error;
   }
   tern_log(TERN_LOG_INFO, "Server id is %s, %u workers", server->id, tern_workers_count(server->workers));
-  tern_log(TERN_LOG_INFO, "Server is ready");
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "server_ready"}, "Server is ready");
   *out = server;
   return 0;
 }
@@ -307,10 +313,11 @@ static void log_figures(struct server *server) {
 }
 
 int server_stop(struct server *server) {
-  tern_log(TERN_LOG_INFO, "Initiating Shutdown...");
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "server_stopping"},
+                 "Initiating Shutdown...");
   log_figures(server);
   int error = stop(server);
-  tern_log(TERN_LOG_INFO, "Server Exiting..");
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "server_stopped"}, "Server Exiting..");
   return error;
 }
 
@@ -332,6 +339,7 @@ static int apply(void *arg, const struct options *next) {
   struct server *server = arg;
   struct settings *settings;
   int error = make_settings(server, next, &settings);
+  if (error == 0 && (error = logging_change(&server->options, next)) != 0) settings_unref(settings);
   if (error == 0) {
     error = core_set_settings(&server->core, server->workers, settings);
     settings_unref(settings);

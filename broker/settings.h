@@ -10,6 +10,7 @@
 #define BROKER_SETTINGS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct overflow_rules;
@@ -25,6 +26,8 @@ struct nats_limits {
   uint64_t ping_interval_ms;
   uint32_t ping_max;
   uint64_t write_deadline_ms;
+  uint32_t max_traced_msg_len; /* bytes of each message in the trace */
+  bool trace_headers;          /* only headers of messages, and all of them */
 };
 
 struct settings {

@@ -23,7 +23,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "utf8.h"
+#include <tern/utf8.h>
+
 #include "values.h"
 
 /* ---- places and errors ---- */
@@ -45,7 +46,7 @@ static char take(struct conf_scan *scan) {
 int scan_check(struct conf_scan *scan) {
   struct conf_scan look = *scan;
   while (look.at < look.end) {
-    size_t len = utf8_len(look.at, (size_t)(look.end - look.at));
+    size_t len = tern_utf8_len(look.at, (size_t)(look.end - look.at));
     if (*look.at == '\0')
       return conf_fail(scan->conf, scan_place(&look), "a NUL byte; this is not a text file");
     if (len == 0)
@@ -67,7 +68,7 @@ int scan_unexpected(struct conf_scan *scan, const char *wanted) {
   else if ((unsigned char)*scan->at < ' ' || *scan->at == 0x7f)
     snprintf(found, sizeof found, "byte 0x%02x", (unsigned char)*scan->at);
   else
-    snprintf(found, sizeof found, "'%.*s'", (int)utf8_len(scan->at, (size_t)(scan->end - scan->at)),
+    snprintf(found, sizeof found, "'%.*s'", (int)tern_utf8_len(scan->at, (size_t)(scan->end - scan->at)),
              scan->at);
   return conf_fail(scan->conf, scan_place(scan), "expected %s, found %s", wanted, found);
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "utf8.h"
+#include <tern/utf8.h>
 
 #define ROOM_MIN 4096
 
@@ -81,7 +81,7 @@ static void put_text(struct json_writer *to, struct tern_slice text) {
   put(to, "\"");
   size_t from = 0;
   for (size_t i = 0; i < text.len;) {
-    size_t len = utf8_len(text.ptr + i, text.len - i);
+    size_t len = tern_utf8_len(text.ptr + i, text.len - i);
     const char *escape = escape_of((const unsigned char *)text.ptr + i, len, room);
     if (len == 0) len = 1;
     if (escape != NULL) {

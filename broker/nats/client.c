@@ -46,6 +46,11 @@ size_t nats_client_pending(const struct nats_client *client) {
   return pending;
 }
 
+struct tern_log_about nats_client_about(const struct nats_client *client, const char *event) {
+  const struct tern_peer *peer = tern_transport_peer(client->transport);
+  return (struct tern_log_about){.event = event, .ip = peer->address, .port = peer->port, .cid = client->id};
+}
+
 void nats_client_queued(struct nats_client *client) {
   if (nats_client_pending(client) > client->worker->settings->limits.max_pending)
     nats_client_slow(client, "Pending Bytes");
@@ -58,7 +63,8 @@ void nats_client_writev(struct nats_client *client, const struct iovec *parts, i
 
 void nats_client_send(struct nats_client *client, const char *text, size_t len) {
   if (client->worker->trace)
-    tern_log(TERN_LOG_TRACE, "%s - ->> [%.*s]", nats_client_label(client), (int)(len - 2), text);
+    tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_out"), "->> [%.*s]", (int)(len - 2),
+                   text);
   nats_client_writev(client, &(struct iovec){.iov_base = (char *)(uintptr_t)text, .iov_len = len}, 1);
 }
 
@@ -104,7 +110,7 @@ void nats_client_error(struct nats_client *client, bool close, const char *forma
     len = (int)sizeof stack - 1;
   }
   tern_counter_add(&client->worker->stats.protocol_errors, 1);
-  tern_log(TERN_LOG_DEBUG, "%s - -ERR '%s'", nats_client_label(client), text);
+  tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_error"), "-ERR '%s'", text);
   struct iovec parts[] = {{.iov_base = (char *)(uintptr_t) "-ERR '", .iov_len = 6},
                           {.iov_base = text, .iov_len = (size_t)len},
                           {.iov_base = (char *)(uintptr_t) "'\r\n", .iov_len = 3}};
@@ -117,8 +123,9 @@ void nats_client_slow(struct nats_client *client, const char *why) {
   if (client->flow == NATS_ENDED) return;
   client->flow = NATS_ENDED;
   tern_counter_add(&client->worker->stats.slow_consumers, 1);
-  tern_log(TERN_LOG_WARN, "%s - Slow Consumer Detected: %s exceeded with %zu bytes pending",
-           nats_client_label(client), why, nats_client_pending(client));
+  tern_log_event(TERN_LOG_WARN, nats_client_about(client, "slow_consumer"),
+                 "Slow Consumer Detected: %s exceeded with %zu bytes pending", why,
+                 nats_client_pending(client));
   tern_transport_abort(client->transport, TERN_ESLOW);
 }
 
@@ -136,11 +143,12 @@ static void parse_failed(struct nats_client *client, int error) {
       [-TERN_NATS_ENOMEM] = "no memory to keep an incomplete operation",
   };
   if (error != TERN_NATS_ENOMEM && answers[-error] != NULL) {
-    tern_log(TERN_LOG_ERROR, "%s - Client parser error: %s", nats_client_label(client), answers[-error]);
+    tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "protocol_error"), "Client parser error: %s",
+                   answers[-error]);
     nats_client_error(client, true, "%s", answers[-error]);
   } else {
-    tern_log(TERN_LOG_ERROR, "%s - Client parser error: %s; closing", nats_client_label(client),
-             silent[-error]);
+    tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "protocol_error"),
+                   "Client parser error: %s; closing", silent[-error]);
     tern_counter_add(&client->worker->stats.protocol_errors, 1);
     nats_client_end(client);
   }
@@ -238,10 +246,11 @@ static void on_resume_writing(struct tern_protocol *protocol) {
 static void on_made(struct tern_protocol *protocol, struct tern_transport *transport) {
   struct nats_client *client = container_of(protocol, struct nats_client, protocol);
   client->transport = transport;
-  tern_log(TERN_LOG_DEBUG, "%s - Client connection created", nats_client_label(client));
+  tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_connected"), "Client connection created");
   nats_info_send(client, false);
   if (client->refused) {
-    tern_log(TERN_LOG_ERROR, "%s - maximum connections exceeded", nats_client_label(client));
+    tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "connections_exceeded"),
+                   "maximum connections exceeded");
     nats_client_error(client, true, "maximum connections exceeded");
     return;
   }
@@ -261,8 +270,8 @@ static void on_lost(struct tern_protocol *protocol, int error) {
   struct nats_client *client = container_of(protocol, struct nats_client, protocol);
   struct nats_worker *worker = client->worker;
   if (client->transport != NULL)
-    tern_log(TERN_LOG_DEBUG, "%s - Client connection closed: %s", nats_client_label(client),
-             error == 0 ? "Client Closed" : tern_strerror(error));
+    tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_closed"), "Client connection closed: %s",
+                   error == 0 ? "Client Closed" : tern_strerror(error));
   client->transport = NULL;
   client->flow = NATS_ENDED;
   tern_nats_reset(&client->parser);

@@ -14,6 +14,7 @@
 #define BROKER_NATS_CLIENT_H
 
 #include <tern/codec_nats.h>
+#include <tern/log.h>
 #include <tern/transport.h>
 
 #include "connect.h"
@@ -129,6 +130,12 @@ void nats_client_writev(struct nats_client *client, const struct iovec *parts, i
 void nats_client_send(struct nats_client *client, const char *text, size_t len);
 /** "127.0.0.1:4711 - cid:5" for logs; valid until the next call. */
 const char *nats_client_label(const struct nats_client *client);
+/** What a line of the log is about: the client and an event (tern_log_event). */
+struct tern_log_about nats_client_about(const struct nats_client *client, const char *event);
+
+/* trace.c */
+/** Logs what a client has sent. */
+void nats_trace(const struct nats_client *client, const struct tern_nats_op *op);
 
 /* command.c */
 /** Carries out one operation. */

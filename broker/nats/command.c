@@ -21,7 +21,6 @@
 #include "container.h"
 #include "overflow.h"
 #include "permit.h"
-#include "utf8.h"
 
 #define OK_LINE "+OK\r\n"
 /* What these cost a connection's turn, in deliveries. A new queue group copies the list of the filter's groups, which
@@ -47,8 +46,9 @@ static void on_connect(struct nats_client *client, const struct tern_nats_op *op
   struct nats_connect *options = &client->options;
   int error = nats_connect_parse(options, op->arg);
   if (error != 0) {
-    tern_log(TERN_LOG_ERROR, "%s - CONNECT refused: %s", nats_client_label(client),
-             error == -EINVAL ? "not a JSON object with fields of the right types" : tern_strerror(error));
+    tern_log_event(
+        TERN_LOG_ERROR, nats_client_about(client, "connect_refused"), "CONNECT refused: %s",
+        error == -EINVAL ? "not a JSON object with fields of the right types" : tern_strerror(error));
     nats_client_end(client);
   } else if ((options->account != NULL && options->account[0] != '\0') || options->new_account) {
     nats_client_error(client, true, "Authorization Violation");
@@ -59,11 +59,13 @@ static void on_connect(struct nats_client *client, const struct tern_nats_op *op
   } else {
     tern_nats_set_headers(&client->parser, options->headers);
     if (nats_overflow_adopt(client) != 0)
-      tern_log(TERN_LOG_ERROR, "%s - no memory for its overflow policy", nats_client_label(client));
+      tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "no_memory"),
+                     "no memory for its overflow policy");
     acknowledge(client);
     if (!client->connected) nats_ping_connected(client);
-    tern_log(TERN_LOG_DEBUG, "%s - connected: name %s, %s %s", nats_client_label(client),
-             or_none(options->name), or_none(options->lang), or_none(options->version));
+    tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_identified"),
+                   "connected: name %s, %s %s", or_none(options->name), or_none(options->lang),
+                   or_none(options->version));
     client->connected = true;
   }
 }
@@ -282,8 +284,8 @@ static bool must_wait(struct nats_client *client, const struct tern_nats_op *op)
   size_t size = sizeof(struct nats_held) + words.subject.len + words.group.len + words.sid.len;
   struct nats_held *held = tern_pool_alloc(tern_loop_pool(worker->loop), size);
   if (held == NULL) {
-    tern_log(TERN_LOG_ERROR, "%s - no memory to hold back a SUB or UNSUB; closing",
-             nats_client_label(client));
+    tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "no_memory"),
+                   "no memory to hold back a SUB or UNSUB; closing");
     nats_client_end(client);
     return true;
   }
@@ -313,7 +315,8 @@ static void on_sub(struct nats_client *client, const struct tern_nats_op *op) {
     }
     if (error != 0) {
       /* a subscription that silently is not there would be worse than a reconnect */
-      tern_log(TERN_LOG_ERROR, "%s - no memory for a subscription; closing", nats_client_label(client));
+      tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "no_memory"),
+                     "no memory for a subscription; closing");
       nats_client_end(client);
       return;
     }
@@ -355,8 +358,8 @@ static void on_ok(struct nats_client *client, const struct tern_nats_op *op) {
 }
 
 static void on_err(struct nats_client *client, const struct tern_nats_op *op) {
-  tern_log(TERN_LOG_ERROR, "%s - Client Error %.*s; closing", nats_client_label(client), (int)op->arg.len,
-           op->arg.ptr);
+  tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "protocol_error"), "Client Error %.*s; closing",
+                 (int)op->arg.len, op->arg.ptr);
   nats_client_end(client);
 }
 
@@ -367,44 +370,21 @@ static void on_info(struct nats_client *client, const struct tern_nats_op *op) {
   int error = nats_connect_parse(&ignored, op->arg);
   nats_connect_fini(&ignored);
   if (error == 0) return;
-  tern_log(TERN_LOG_ERROR, "%s - INFO that is not JSON; closing", nats_client_label(client));
+  tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "protocol_error"),
+                 "INFO that is not JSON; closing");
   nats_client_end(client);
 }
 
-/* Which words of an operation its verb has, for the trace. */
-enum { SUBJECT = 1, REPLY = 2, GROUP = 4, SID = 8, SIZE = 16 };
-
-static const struct command {
-  const char *name;
-  void (*run)(struct nats_client *client, const struct tern_nats_op *op);
-  unsigned words;
-} commands[] = {
-    [TERN_NATS_CONNECT] = {"CONNECT", on_connect, 0},
-    [TERN_NATS_PUB] = {"PUB", on_pub, SUBJECT | REPLY | SIZE},
-    [TERN_NATS_HPUB] = {"HPUB", on_pub, SUBJECT | REPLY | SIZE},
-    [TERN_NATS_SUB] = {"SUB", on_sub, SUBJECT | GROUP | SID},
-    [TERN_NATS_UNSUB] = {"UNSUB", on_unsub, SID},
-    [TERN_NATS_PING] = {"PING", on_ping, 0},
-    [TERN_NATS_PONG] = {"PONG", on_pong, 0},
-    [TERN_NATS_OK] = {"+OK", on_ok, 0},
-    [TERN_NATS_ERR] = {"-ERR", on_err, 0},
-    [TERN_NATS_INFO] = {"INFO", on_info, 0},
+static void (*const commands[])(struct nats_client *client, const struct tern_nats_op *op) = {
+    [TERN_NATS_CONNECT] = on_connect, [TERN_NATS_PUB] = on_pub,     [TERN_NATS_HPUB] = on_pub,
+    [TERN_NATS_SUB] = on_sub,         [TERN_NATS_UNSUB] = on_unsub, [TERN_NATS_PING] = on_ping,
+    [TERN_NATS_PONG] = on_pong,       [TERN_NATS_OK] = on_ok,       [TERN_NATS_ERR] = on_err,
+    [TERN_NATS_INFO] = on_info,
 };
 
-/* CONNECT's argument may hold a password, so arguments are not shown. */
-static void trace(const struct nats_client *client, const struct tern_nats_op *op) {
-  const struct tern_slice *words[] = {&op->subject, &op->reply, &op->group, &op->sid, &op->size_text};
-  char line[2048];
-  int len = snprintf(line, sizeof line, "<<- [%s", commands[op->verb].name);
-  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-    if ((commands[op->verb].words & 1u << i) && words[i]->len > 0 && len < (int)sizeof line)
-      len += snprintf(line + len, sizeof line - (size_t)len, " %.*s", (int)words[i]->len, words[i]->ptr);
-  tern_log(TERN_LOG_TRACE, "%s - %s]", nats_client_label(client), line);
-}
-
 void nats_command(struct nats_client *client, const struct tern_nats_op *op) {
-  if (client->worker->trace) trace(client, op);
-  commands[op->verb].run(client, op);
+  if (client->worker->trace) nats_trace(client, op);
+  commands[op->verb](client, op);
 }
 
 void nats_held_drop(struct nats_client *client) {
@@ -417,6 +397,6 @@ void nats_command_held(struct nats_client *client) {
   struct nats_held *held = client->held;
   if (held == NULL) return;
   client->held = NULL;
-  commands[held->op.verb].run(client, &held->op);
+  commands[held->op.verb](client, &held->op);
   tern_pool_release(tern_loop_pool(client->worker->loop), held, held->size);
 }

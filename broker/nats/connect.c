@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "utf8.h"
+#include <tern/utf8.h>
 
 enum type { BOOLEAN, INTEGER, STRING, OBJECT, OVERFLOW };
 
@@ -103,7 +103,7 @@ static size_t repair(struct tern_slice json, char *to) {
     size_t len;
     if (*p == '\\') {
       len = repair_escape(p, left, &to);
-    } else if ((len = utf8_len(p, left)) > 0) {
+    } else if ((len = tern_utf8_len(p, left)) > 0) {
       memcpy(to, p, len);
       to += len;
     } else {

@@ -257,8 +257,9 @@ static void count_dropped(struct nats_overflow *o, struct record *record, uint64
   tern_counter_add(&o->client->worker->stats.overflow_dropped, count);
   if (o->told) return;
   o->told = true;
-  tern_log(TERN_LOG_WARN, "%s - Slow Consumer: messages are dropped by its overflow policy, %llu bytes wait",
-           nats_client_label(o->client), (unsigned long long)o->bytes);
+  tern_log_event(TERN_LOG_WARN, nats_client_about(o->client, "messages_dropped"),
+                 "Slow Consumer: messages are dropped by its overflow policy, %llu bytes wait",
+                 (unsigned long long)o->bytes);
 }
 
 static void drop_entry(struct nats_overflow *o, struct entry *entry) {

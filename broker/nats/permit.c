@@ -16,8 +16,9 @@
 
 #include <tern/subject.h>
 
+#include <tern/utf8.h>
+
 #include "answers.h"
-#include "utf8.h"
 
 #define VERDICTS            1024
 #define VERDICT_SUBJECT_MAX 107
@@ -137,7 +138,7 @@ static char *quoted(struct tern_slice text) {
   char *to = room;
   for (size_t i = 0; i < text.len;) {
     unsigned char c = (unsigned char)text.ptr[i];
-    size_t len = utf8_len(text.ptr + i, text.len - i);
+    size_t len = tern_utf8_len(text.ptr + i, text.len - i);
     if (c == '"' || c == '\\') {
       *to++ = '\\';
       *to++ = (char)c;

@@ -35,7 +35,8 @@ static void ping_due(struct tern_timer *timer) {
     client->ping_once = false;
     if (client->pings_out + 1 > limits->ping_max) {
       tern_counter_add(&client->worker->stats.stale_connections, 1);
-      tern_log(TERN_LOG_DEBUG, "%s - Stale Client Connection - Closing", nats_client_label(client));
+      tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "stale_connection"),
+                     "Stale Client Connection - Closing");
       nats_client_error(client, true, "Stale Connection");
       return;
     }

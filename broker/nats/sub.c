@@ -165,7 +165,8 @@ static void trace(const struct nats_sub *sub, const struct tern_message *m, bool
   char *line = malloc(tern_nats_line_max(m, sid.len));
   if (line == NULL) return;
   size_t len = (size_t)(tern_nats_put_line(line, m, takes_headers, sid) - line);
-  tern_log(TERN_LOG_TRACE, "%s - ->> [%.*s]", nats_client_label(sub->client), (int)len - 2, line);
+  tern_log_event(TERN_LOG_TRACE, nats_client_about(sub->client, "trace_out"), "->> [%.*s]", (int)len - 2,
+                 line);
   free(line);
 }
 

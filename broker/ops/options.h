@@ -58,6 +58,14 @@ struct options {
   size_t handler_count;
   int argc; /* the command line, for reading everything again */
   char **argv;
+
+  uint64_t log_size_limit; /* bytes, 0: no rotation */
+  uint32_t log_max_num;    /* files, 0: all */
+  bool syslog;             /* -s */
+  char *remote_syslog;     /* -r udp://host:port */
+  char *log_format;        /* "text" or "json"; NULL: text */
+  bool trace_headers;
+  uint32_t max_traced_msg_len; /* bytes of a message, 0: none */
 };
 
 /** What main should do after the command line, and the file it may name, were read. */

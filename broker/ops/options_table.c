@@ -30,6 +30,8 @@ const char option_no_memory[] = "out of memory";
 
 static const char *check_name(const char *text);
 static const char *check_address(const char *text);
+static const char *check_remote_syslog(const char *text);
+static const char *check_log_format(const char *text);
 
 #define FIELD(member) \
   .offset = offsetof(struct options, member), .size = sizeof(((struct options *)0)->member)
@@ -106,13 +108,31 @@ const struct option option_table[] = {
 
     {.kind = OPTION_HEADING, .help = "Logging"},
     {"l|log", "log_file|logfile", OPTION_STRING, FIELD(log_file), .value = "file",
-     .help = "Log to this file instead of standard error"},
+     .help = "Log to this file instead of standard error", .live = true},
+    {"log_size_limit", "log_size_limit|logfile_size_limit", OPTION_SIZE, FIELD(log_size_limit),
+     BETWEEN(0, INT64_MAX), "size",
+     "Bytes at which the log file is renamed, with the time behind its name, and begun anew; 0: never",
+     .live = true},
+    {"log_max_num", "log_max_num|logfile_max_num", OPTION_INT, FIELD(log_max_num), BETWEEN(0, INT32_MAX), "n",
+     "Log files kept, the current one included; 0: all", .live = true},
+    {"s|syslog", "syslog", OPTION_BOOL, FIELD(syslog), .help = "Log to the local syslog, if not to a file",
+     .live = true},
+    {"r|remote_syslog", "remote_syslog", OPTION_STRING, FIELD(remote_syslog), .value = "udp://host:port",
+     .help = "Log to this syslog, if not to a file", .check = check_remote_syslog, .live = true},
+    {OWN("log_format"), OPTION_STRING, FIELD(log_format), .value = "text|json",
+     .help = "Lines as nats-server writes them, or one JSON object a line", .check = check_log_format,
+     .live = true},
     {"T|logtime", "logtime", OPTION_BOOL, FIELD(logtime),
-     .help = "Put the time in front of each line; -T=false: do not"},
-    {SAME("logtime_utc"), OPTION_BOOL, FIELD(logtime_utc), .help = "Log times in UTC"},
-    {"D|debug", "debug", OPTION_BOOL, FIELD(debug), .help = "Log what helps to find faults"},
-    {"V|trace|VV", "trace|trace_verbose", OPTION_BOOL, FIELD(trace), .help = "Log the protocol traffic"},
-    {"DV|DVV", NULL, OPTION_DEBUG_TRACE, FIELD(debug), .help = "Both of these"},
+     .help = "Put the time in front of each line; -T=false: do not", .live = true},
+    {SAME("logtime_utc"), OPTION_BOOL, FIELD(logtime_utc), .help = "Log times in UTC", .live = true},
+    {"D|debug", "debug", OPTION_BOOL, FIELD(debug), .help = "Log what helps to find faults", .live = true},
+    {"V|trace|VV", "trace|trace_verbose", OPTION_BOOL, FIELD(trace), .help = "Log the protocol traffic",
+     .live = true},
+    {"DV|DVV", NULL, OPTION_DEBUG_TRACE, FIELD(debug), .help = "Both of these", .live = true},
+    {SAME("max_traced_msg_len"), OPTION_INT, FIELD(max_traced_msg_len), BETWEEN(0, INT32_MAX), "n",
+     "So many bytes of each message that clients send are traced, too; 0: none", .live = true},
+    {SAME("trace_headers"), OPTION_BOOL, FIELD(trace_headers),
+     .help = "Trace the headers of messages, and nothing else of them", .live = true},
 
     {.kind = OPTION_HEADING, .help = "Information"},
     {"v|version", NULL, OPTION_VERSION,
@@ -120,9 +140,8 @@ const struct option option_table[] = {
              "whose behaviour this is, for tools that ask"},
     {"h|help", NULL, OPTION_HELP, .help = "Print this text and end"},
 
-    {.flags = "sl|signal|profile|s|syslog|r|remote_syslog", .kind = OPTION_UNSUPPORTED},
-    {.flags = "log_size_limit|max_traced_msg_len|user|pass|auth|tls|tlscert|tlskey",
-     .kind = OPTION_UNSUPPORTED},
+    {.flags = "sl|signal|profile", .kind = OPTION_UNSUPPORTED},
+    {.flags = "user|pass|auth|tls|tlscert|tlskey", .kind = OPTION_UNSUPPORTED},
     {.flags = "tlsverify|tlscacert|help_tls|js|jetstream|sd|store_dir|routes|cluster",
      .kind = OPTION_UNSUPPORTED},
     {.flags = "cluster_listen|cluster_name|cluster_advertise|no_advertise|connect_retries",
@@ -319,4 +338,16 @@ static const char *check_address(const char *text) {
   bool one_colon = bracket != NULL ? colon == bracket + 1 : strchr(text, ':') == colon;
   if (!one_colon || colon == text || value_int(colon + 1, &port) != NULL) return wrong;
   return port >= 1 && port <= PORT_MAX ? NULL : wrong;
+}
+
+static const char *check_remote_syslog(const char *text) {
+  static const char scheme[] = "udp://", wrong[] = "must be udp://HOST:PORT, an IPv6 address in brackets";
+  if (strncmp(text, scheme, sizeof scheme - 1) != 0) return wrong;
+  const char *place = text + sizeof scheme - 1, *colon = strrchr(place, ':');
+  if (colon == NULL || (place[0] == '[' && colon[-1] != ']')) return wrong;
+  return check_address(place) == NULL ? NULL : wrong;
+}
+
+static const char *check_log_format(const char *text) {
+  return strcmp(text, "text") == 0 || strcmp(text, "json") == 0 ? NULL : "must be text or json";
 }

@@ -17,10 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/utf8.h>
+
 #include "check.h"
 #include "connect.h"
 #include "target.h"
-#include "utf8.h"
 
 static bool is_hex(char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
 
@@ -59,7 +60,7 @@ static void check_outcome(struct tern_slice line, int error) {
 static void check_text(const char *text) {
   if (text == NULL) return;
   for (size_t left = strlen(text); left > 0;) {
-    size_t len = utf8_len(text, left);
+    size_t len = tern_utf8_len(text, left);
     FUZZ_CHECK(len > 0 && len <= left);
     text += len;
     left -= len;

@@ -16,7 +16,7 @@ import re
 import source
 
 PUBLIC = {
-    "base": {"buffer", "error", "export", "limits", "log", "message", "module", "module_path", "stats"},
+    "base": {"buffer", "error", "export", "limits", "log", "message", "module", "module_path", "stats", "utf8"},
     "loop": {"loop", "worker"},
     "contract": {"protocol", "tls", "transport"},
     "net": {"lines", "listener", "serve"},

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <pthread.h>
 #include <regex.h>
@@ -17,7 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,6 +76,20 @@ static void wait_for(const char *path, const char *wanted) {
     nanosleep(&(struct timespec){0, 5000000}, NULL);
   }
   fail_msg("\"%s\" never appeared in %s", wanted, path);
+}
+
+/* Sends standard error into a file; returns what it was. */
+static int divert_stderr(const char *path) {
+  int saved = dup(STDERR_FILENO), fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  assert_true(saved >= 0 && fd >= 0);
+  dup2(fd, STDERR_FILENO);
+  close(fd);
+  return saved;
+}
+
+static void restore_stderr(int saved) {
+  dup2(saved, STDERR_FILENO);
+  close(saved);
 }
 
 static void start(struct tern_log_options options) { assert_int_equal(tern_log_start(&options), 0); }
@@ -262,16 +281,88 @@ static void a_stuck_reader_costs_lines_not_time(void **unused) {
   assert_int_equal(fifo.reported, tern_log_dropped() - before);
 }
 
-static void a_full_disk_is_counted(void **unused) {
+/* A limit on the size of files stands in for a disk that is full, until it is raised. Standard error hears of it once. */
+static void a_full_disk_is_told_once_counted_and_survived(void **unused) {
+  (void)unused;
+  enum { LOST = 5 };
+  const struct rlimit full = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY},
+                      free_again = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+  uint64_t before = tern_log_dropped();
+  int ends[2], saved = dup(STDERR_FILENO); /* a pipe, which is no file and has no limit */
+  char told[512] = "";
+  assert_int_equal(pipe(ends), 0);
+  dup2(ends[1], STDERR_FILENO);
+  close(ends[1]);
+  start((struct tern_log_options){.path = path_of("full")});
+  setrlimit(RLIMIT_FSIZE, &full);
+  for (uint64_t i = 1; i <= LOST; i++) { /* one batch each */
+    tern_log(TERN_LOG_INFO, "goes nowhere");
+    for (int wait = 0; wait < 2000 && tern_log_dropped() < before + i; wait++)
+      nanosleep(&(struct timespec){0, 5000000}, NULL);
+  }
+  uint64_t dropped = tern_log_dropped() - before;
+  setrlimit(RLIMIT_FSIZE, &free_again);
+  tern_log(TERN_LOG_INFO, "is there");
+  tern_log_stop();
+  restore_stderr(saved);
+  assert_int_equal(dropped, LOST);
+  assert_true(read(ends[0], told, sizeof told - 1) > 0);
+  close(ends[0]);
+  char *text = contents(path_of("full"));
+  assert_matches(text,
+                 "^\\[[0-9]+\\] \\[INF\\] is there\n"
+                 "\\[[0-9]+\\] \\[WRN\\] 5 log lines dropped: File too large\n$");
+  assert_matches(told, "^tern: cannot write to the log file: File too large; lines are dropped[^\n]*\n$");
+  free(text);
+}
+
+static void no_room_on_the_device_has_its_advice(void **unused) {
   (void)unused;
   uint64_t before = tern_log_dropped();
+  int saved = divert_stderr(path_of("stderr"));
   start((struct tern_log_options){.path = "/dev/full"});
   tern_log(TERN_LOG_INFO, "goes nowhere");
   tern_log_stop();
-  assert_true(tern_log_dropped() > before);
+  restore_stderr(saved);
+  assert_int_equal(tern_log_dropped(), before + 1);
+  char *told = contents(path_of("stderr"));
+  assert_non_null(strstr(told, "No space left on device"));
+  assert_non_null(strstr(told, "; free some space on its disk\n"));
+  free(told);
 }
 
 /* ---- rotation ---- */
+
+/* Not one line is lost or torn on its way through many files, the newest of which are kept. */
+static void a_file_that_is_full_is_rotated(void **unused) {
+  (void)unused;
+  enum { COUNT = 1000, KEEP = 1000 };
+  char names[PATH_MAX];
+  int seen = 0;
+  start((struct tern_log_options){.path = path_of("rotating"), .size_limit = 500, .files_max = KEEP});
+  for (int i = 0; i < COUNT; i++)
+    tern_log(TERN_LOG_INFO, "number %d.", i);
+  tern_log_stop();
+  snprintf(names, sizeof names, "%s*", path_of("rotating"));
+  glob_t found;
+  assert_int_equal(glob(names, 0, NULL, &found), 0); /* sorted: the current one comes first */
+  assert_true(found.gl_pathc > 50);
+  for (size_t i = 1; i <= found.gl_pathc; i++) {
+    char *text = contents(found.gl_pathv[i % found.gl_pathc]), *rest = text, *line;
+    if (i < found.gl_pathc)
+      assert_in_range(strlen(text), 501, 600); /* the limit and the line that crossed it */
+    while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
+      const char *number = strstr(line, "number ");
+      if (number == NULL)
+        assert_matches(line, "\\[INF\\] Rotated log, backup saved as \"/.*/rotating\\.[0-9.]+\"$");
+      else
+        assert_int_equal(strtol(number + 7, NULL, 10), seen++);
+    }
+    free(text);
+  }
+  globfree(&found);
+  assert_int_equal(seen, COUNT);
+}
 
 static void reopen_follows_a_rename(void **unused) {
   (void)unused;
@@ -314,20 +405,6 @@ static void a_failed_reopen_keeps_the_old_file(void **unused) {
 
 /* ---- without a file ---- */
 
-/* Sends standard error into a file; returns what it was. */
-static int divert_stderr(const char *path) {
-  int saved = dup(STDERR_FILENO), fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  assert_true(saved >= 0 && fd >= 0);
-  dup2(fd, STDERR_FILENO);
-  close(fd);
-  return saved;
-}
-
-static void restore_stderr(int saved) {
-  dup2(saved, STDERR_FILENO);
-  close(saved);
-}
-
 static void without_a_file_lines_go_to_standard_error(void **unused) {
   (void)unused;
   int saved = divert_stderr(path_of("stderr"));
@@ -357,6 +434,75 @@ static void without_a_file_lines_go_to_standard_error(void **unused) {
   free(text);
 }
 
+/* ---- changes ---- */
+
+static void everything_can_be_changed(void **unused) {
+  (void)unused;
+  start((struct tern_log_options){.path = path_of("first")});
+  tern_log(TERN_LOG_INFO, "one");
+  wait_for(path_of("first"), "one\n");
+  assert_int_equal(tern_log_reconfigure(&(struct tern_log_options){.path = path_of("no/such/dir")}), -ENOENT);
+  tern_log(TERN_LOG_DEBUG, "not wanted");
+  tern_log(TERN_LOG_INFO, "two");
+  wait_for(path_of("first"), "two\n");
+  assert_int_equal(tern_log_reconfigure(
+                       &(struct tern_log_options){.path = path_of("second"), .json = true, .debug = true}),
+                   0);
+  assert_true(tern_log_enabled(TERN_LOG_DEBUG));
+  tern_log_event(TERN_LOG_DEBUG, (struct tern_log_about){.event = "three_happened", .ip = "h", .cid = 3},
+                 "three");
+  for (int i = 0; i < 100; i++) /* also faster than the thread comes by */
+    assert_int_equal(tern_log_reconfigure(&(struct tern_log_options){.path = path_of("third")}), 0);
+  tern_log(TERN_LOG_INFO, "four");
+  tern_log_stop();
+  char *first = contents(path_of("first")), *second = contents(path_of("second")),
+       *third = contents(path_of("third"));
+  assert_matches(first, "^[^\n]*one\n[^\n]*two\n$");
+  char *both = NULL;
+  assert_true(asprintf(&both, "%s%s", second, third) > 0);
+  assert_matches(both,
+                 "\"level\":\"debug\",\"pid\":[0-9]+,\"event\":\"three_happened\",\"ip\":\"h\",\"port\":0,"
+                 "\"cid\":3,\"msg\":\"three\"\\}\n");
+  assert_null(strstr(both, "not wanted"));
+  assert_matches(third, "\\[INF\\] four\n$");
+  free(first);
+  free(second);
+  free(third);
+  free(both);
+}
+
+static void lines_go_to_a_syslog(void **unused) {
+  (void)unused;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct timeval wait = {.tv_sec = 20};
+  char text[300];
+  int saved = divert_stderr(path_of("stderr"));
+  uint64_t before = tern_log_dropped();
+  start((struct tern_log_options){.syslog = path_of("syslog")});
+  tern_log(TERN_LOG_INFO, "lost, there is none yet");
+  for (int i = 0; i < 2000 && tern_log_dropped() == before; i++)
+    nanosleep(&(struct timespec){0, 5000000}, NULL);
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path_of("syslog"));
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)(void *)&address, sizeof address), 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  tern_log(TERN_LOG_WARN, "arrives");
+  tern_log_stop();
+  restore_stderr(saved);
+  static const char *const want[] = {"^<28>[A-Z].*\\]: arrives$",
+                                     "^<28>.*: 1 log lines dropped: No such file or directory$"};
+  for (size_t i = 0; i < 2; i++) {
+    ssize_t n = recv(fd, text, sizeof text - 1, 0);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_matches(text, want[i]);
+  }
+  close(fd);
+  char *told = contents(path_of("stderr"));
+  assert_matches(told, "^tern: cannot write to the syslog: No such file or directory; [^\n]*\n$");
+  free(told);
+}
+
 static int make_dir(void **unused) {
   (void)unused;
   return mkdtemp(dir) == NULL;
@@ -380,10 +526,14 @@ int main(void) {
       cmocka_unit_test(long_lines_are_cut_at_4_kib),
       cmocka_unit_test(threads_do_not_mix_their_lines),
       cmocka_unit_test(a_stuck_reader_costs_lines_not_time),
-      cmocka_unit_test(a_full_disk_is_counted),
+      cmocka_unit_test(a_full_disk_is_told_once_counted_and_survived),
+      cmocka_unit_test(no_room_on_the_device_has_its_advice),
+      cmocka_unit_test(a_file_that_is_full_is_rotated),
       cmocka_unit_test(reopen_follows_a_rename),
       cmocka_unit_test(a_failed_reopen_keeps_the_old_file),
       cmocka_unit_test(without_a_file_lines_go_to_standard_error),
+      cmocka_unit_test(everything_can_be_changed),
+      cmocka_unit_test(lines_go_to_a_syslog),
   };
   return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -183,7 +183,7 @@ static void the_trace_does_not_show_what_connect_says(void **state) {
   assert_true(n > 0);
   assert_non_null(strstr(log, "<<- [CONNECT]"));
   assert_non_null(strstr(log, "<<- [SUB a q 1]"));
-  assert_non_null(strstr(log, "<<- [UNSUB 1]"));
+  assert_non_null(strstr(log, "<<- [UNSUB 1 7]"));
   assert_non_null(strstr(log, "<<- [PUB b in 2]"));
   assert_non_null(strstr(log, "->> [PONG]"));
   assert_null(strstr(log, "secret"));

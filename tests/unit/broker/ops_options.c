@@ -52,6 +52,17 @@ static const struct option {
     {{"n", "name", "server_name"}, STRING, offsetof(struct options, server_name), "s1", "s1"},
     {{"P", "pid"}, STRING, offsetof(struct options, pid_file), "/tmp/x.pid", "/tmp/x.pid"},
     {{"l", "log"}, STRING, offsetof(struct options, log_file), "a=b.log", "a=b.log"},
+    {{"log_size_limit"}, U64, offsetof(struct options, log_size_limit), "1MB", "1048576"},
+    {{"log_max_num"}, U32, offsetof(struct options, log_max_num), "3", "3"},
+    {{"s", "syslog"}, BOOL, offsetof(struct options, syslog), NULL, NULL},
+    {{"r", "remote_syslog"},
+     STRING,
+     offsetof(struct options, remote_syslog),
+     "udp://[::1]:5",
+     "udp://[::1]:5"},
+    {{"log_format"}, STRING, offsetof(struct options, log_format), "json", "json"},
+    {{"max_traced_msg_len"}, U32, offsetof(struct options, max_traced_msg_len), "10", "10"},
+    {{"trace_headers"}, BOOL, offsetof(struct options, trace_headers), NULL, NULL},
     {{"T", "logtime"}, BOOL, offsetof(struct options, logtime), NULL, NULL},
     {{"logtime_utc"}, BOOL, offsetof(struct options, logtime_utc), NULL, NULL},
     {{"D", "debug"}, BOOL, offsetof(struct options, debug), NULL, NULL},
@@ -417,38 +428,37 @@ static void an_advertised_address_must_be_one(void **unused) {
   }
 }
 
+static void texts_of_the_log_must_be_known(void **unused) {
+  (void)unused;
+  static const char *const bad[] = {"x",        "udp:h:5",   "tcp://h:5",   "udp://h",    "udp://:5",
+                                    "udp://h:", "udp://h:0", "udp://::1:5", "udp://[::1]"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    struct options_run *run = PARSE("-r", bad[i]);
+    if (run->verdict != OPTIONS_FAIL) fail_msg("\"%s\" was accepted", bad[i]);
+    assert_contains(run->err, "must be udp://HOST:PORT");
+    options_free(&run->options);
+  }
+  struct options_run *run = PARSE("-log_format", "xml");
+  assert_int_equal(run->verdict, OPTIONS_FAIL);
+  assert_contains(run->err, "must be text or json");
+  options_free(&run->options);
+}
+
 /* What nats-server knows and tern does not is refused by name, never ignored. */
 static void flags_of_nats_server_that_are_missing_are_refused(void **unused) {
   (void)unused;
   static const char *const missing[] = {
-      "sl",
-      "signal",
-      "s",
-      "syslog",
-      "r",
-      "remote_syslog",
-      "log_size_limit",
-      "max_traced_msg_len",
-      "js",
-      "jetstream",
-      "sd",
-      "store_dir",
-      "user",
-      "pass",
-      "auth",
-      "tls",
-      "tlscert",
-      "tlskey",
-      "tlsverify",
-      "tlscacert",
-      "help_tls",
-      "routes",
-      "cluster",
-      "cluster_listen",
-      "cluster_name",
-      "cluster_advertise",
-      "no_advertise",
-      "connect_retries",
+      "sl",           "signal",
+      "js",           "jetstream",
+      "sd",           "store_dir",
+      "user",         "pass",
+      "auth",         "tls",
+      "tlscert",      "tlskey",
+      "tlsverify",    "tlscacert",
+      "help_tls",     "routes",
+      "cluster",      "cluster_listen",
+      "cluster_name", "cluster_advertise",
+      "no_advertise", "connect_retries",
       "profile",
   };
   for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
@@ -554,6 +564,7 @@ int main(void) {
       cmocka_unit_test(durations),
       cmocka_unit_test(every_error_says_what_is_wrong),
       cmocka_unit_test(an_advertised_address_must_be_one),
+      cmocka_unit_test(texts_of_the_log_must_be_known),
       cmocka_unit_test(flags_of_nats_server_that_are_missing_are_refused),
       cmocka_unit_test(version_is_readable_by_tools),
       cmocka_unit_test(help_lists_every_flag),

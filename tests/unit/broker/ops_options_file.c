@@ -59,6 +59,15 @@ static const struct key {
     {"logfile: /l", STRING, offsetof(struct options, log_file), "/l"},
     {"logtime: off", BOOL, offsetof(struct options, logtime), "0"},
     {"logtime_utc: yes", BOOL, offsetof(struct options, logtime_utc), "1"},
+    {"log_size_limit: 1MB", U64, offsetof(struct options, log_size_limit), "1048576"},
+    {"logfile_size_limit: 1000", U64, offsetof(struct options, log_size_limit), "1000"},
+    {"log_max_num: 3", U32, offsetof(struct options, log_max_num), "3"},
+    {"logfile_max_num: 3", U32, offsetof(struct options, log_max_num), "3"},
+    {"syslog: true", BOOL, offsetof(struct options, syslog), "1"},
+    {"remote_syslog: 'udp://h:514'", STRING, offsetof(struct options, remote_syslog), "udp://h:514"},
+    {"tern {log_format: json}", STRING, offsetof(struct options, log_format), "json"},
+    {"max_traced_msg_len: 10", U32, offsetof(struct options, max_traced_msg_len), "10"},
+    {"trace_headers: true", BOOL, offsetof(struct options, trace_headers), "1"},
     {"debug: true", BOOL, offsetof(struct options, debug), "1"},
     {"trace: true", BOOL, offsetof(struct options, trace), "1"},
     {"trace_verbose: true", BOOL, offsetof(struct options, trace), "1"},
@@ -306,12 +315,6 @@ static void what_is_only_not_offered_is_warned_of(void **unused) {
       "websocket { port: -1, no_tls: true }",
       "ws {}",
       "mqtt {}",
-      "syslog: true",
-      "remote_syslog: x",
-      "log_size_limit: 1MB",
-      "logfile_size_limit: 1MB",
-      "log_max_num: 2",
-      "max_traced_msg_len: 10",
       "store_dir: /x",
       "no_header_support: true",
       "server_tags [ id:XXXX ]",
@@ -335,7 +338,7 @@ static void what_is_switched_off_is_no_matter(void **unused) {
   (void)unused;
   assert_says(
       "jetstream: false, jetstream: disabled, allow_non_tls: off, ocsp: false, proxy_protocol: false, "
-      "syslog: no, no_header_support: false",
+      "no_header_support: false",
       OPTIONS_RUN, "");
 }
 

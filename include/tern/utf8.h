@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Well-formed UTF-8, as the Unicode standard's table 3-7 has it. Pure. */
-#ifndef BROKER_UTF8_H
-#define BROKER_UTF8_H
+/**
+ * @file
+ * Well-formed UTF-8, as the Unicode standard's table 3-7 has it. Pure.
+ */
+#ifndef TERN_UTF8_H
+#define TERN_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Bytes of the character at text (left bytes long, at least 1), or 0 when it is not well-formed. */
-static inline size_t utf8_len(const char *text, size_t left) {
+/** Bytes of the character at text (left bytes long, at least 1), or 0 when it is not well-formed. Thread: any. */
+static inline size_t tern_utf8_len(const char *text, size_t left) {
   const unsigned char *p = (const unsigned char *)text;
   if (p[0] < 0x80) return 1;
   size_t len = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;

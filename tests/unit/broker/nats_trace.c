@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the trace shows of clients, and what it must not: secrets, and messages beyond what was asked for. Simulated
+ * workers, the log in a file.
+ */
+#include "fixture.h"
+
+#include <unistd.h>
+
+#include <tern/log.h>
+
+static char path[] = "/tmp/tern-trace-XXXXXX";
+
+/* The log of one conversation on one worker. */
+static const char *traced(struct nats_limits limits, const char *says) {
+  static char text[65536];
+  struct sim sim;
+  struct sim_client c[1];
+  assert_int_equal(truncate(path, 0), 0);
+  assert_int_equal(tern_log_start(&(struct tern_log_options){.path = path, .trace = true}), 0);
+  start(&sim, 1, &limits);
+  join(&sim, &c[0], 0, QUIET ",\"headers\":true,\"pass\":\"s3cret\",\"auth_token\":\"s3cret\"");
+  sim_say(&c[0], says);
+  ticks(&sim, 5);
+  end(&sim, c, 1);
+  tern_log_stop();
+  FILE *file = fopen(path, "re");
+  size_t len = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[len] = '\0';
+  assert_null(strstr(text, "s3cret"));
+  assert_non_null(strstr(text, "<<- [CONNECT]\n"));
+  return text;
+}
+
+static void assert_has(const char *text, const char *part) {
+  if (strstr(text, part) == NULL) fail_msg("%s\nis not in\n%s", part, text);
+}
+
+static const char says[] =
+    "SUB a.* queue 7\r\nPUB a.b reply 5\r\nhello\r\nHPUB a.c 19 21\r\nNATS/1.0\r\nAB: c\r\n\r\nhi\r\nUNSUB 7 "
+    "3\r\n";
+
+static void lines_are_shown_and_messages_are_not(void **unused) {
+  (void)unused;
+  const char *text = traced(sim_limits(), says);
+  assert_has(text, " - cid:1 - <<- [SUB a.* queue 7]\n");
+  assert_has(text, " - <<- [PUB a.b reply 5]\n");
+  assert_has(text, " - ->> [MSG a.b 7 reply 5]\n");
+  assert_has(text, " - <<- [HPUB a.c 19 21]\n");
+  assert_has(text, " - <<- [UNSUB 7 3]\n");
+  assert_null(strstr(text, "MSG_PAYLOAD"));
+  assert_null(strstr(text, "hello"));
+  assert_null(strstr(text, "AB: c"));
+}
+
+static void messages_are_shown_as_far_as_asked_for(void **unused) {
+  (void)unused;
+  struct nats_limits limits = sim_limits();
+  limits.max_traced_msg_len = 4;
+  const char *text = traced(limits, says);
+  assert_has(text, " - <<- MSG_PAYLOAD: [\"hell...\"]\n");
+  assert_has(text, " - <<- MSG_PAYLOAD: [\"NATS...\"]\n");
+  limits.max_traced_msg_len = 100;
+  text = traced(limits, says);
+  assert_has(text, " - <<- MSG_PAYLOAD: [\"hello\"]\n");
+  assert_has(text, " - <<- MSG_PAYLOAD: [\"NATS/1.0\\r\\nAB: c\\r\\n\\r\\nhi\"]\n");
+}
+
+static void only_headers_may_be_shown(void **unused) {
+  (void)unused;
+  struct nats_limits limits = sim_limits();
+  limits.trace_headers = true;
+  const char *text = traced(limits, says);
+  assert_has(text, " - <<- MSG_PAYLOAD: [\"NATS/1.0\\r\\nAB: c\"]\n");
+  assert_null(strstr(text, "hello"));
+  limits.max_traced_msg_len = 6;
+  assert_has(traced(limits, says), " - <<- MSG_PAYLOAD: [\"NATS/1...\"]\n");
+}
+
+/* A message of all bytes, the zero too, and a long one. */
+static void whatever_is_in_a_message_is_one_line(void **unused) {
+  (void)unused;
+  struct nats_limits limits = sim_limits();
+  limits.max_traced_msg_len = 100000;
+  static char say[20100];
+  int len = snprintf(say, sizeof say, "PUB long 20000\r\n");
+  memset(say + len, 'y', 20000);
+  snprintf(say + len + 20000, 8, "\r\n");
+  const char *text = traced(limits, say);
+  const char *line = strstr(text, "MSG_PAYLOAD: [\"yyy");
+  assert_non_null(line);
+  assert_in_range(strcspn(line, "\n"), 3000, 4000);
+  assert_has(traced(limits,
+                    "PUB a 7\r\na\x1b\n\t\x9b"
+                    "b\r\r\n"),
+             "[\"a\\x1b\\n\\t\\x9bb\\r\"]\n");
+}
+
+static int make_file(void **unused) {
+  (void)unused;
+  int fd = mkstemp(path);
+  return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **unused) {
+  (void)unused;
+  return unlink(path);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(lines_are_shown_and_messages_are_not),
+      cmocka_unit_test(messages_are_shown_as_far_as_asked_for),
+      cmocka_unit_test(only_headers_may_be_shown),
+      cmocka_unit_test(whatever_is_in_a_message_is_one_line),
+  };
+  return cmocka_run_group_tests(tests, make_file, remove_file);
+}
