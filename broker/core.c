@@ -254,6 +254,7 @@ struct core_figures core_figures(const struct core *core, struct tern_workers *w
     f.overflow_dropped += tern_counter_read(&nats->overflow_dropped);
     f.stale_connections += tern_counter_read(&nats->stale_connections);
     f.protocol_errors += tern_counter_read(&nats->protocol_errors);
+    f.stalled += tern_counter_read(&nats->stalled);
     f.no_memory += tern_counter_read(&route->no_memory);
     f.rerouted += tern_counter_read(&route->rerouted);
     f.untaken += tern_counter_read(&route->untaken);
@@ -264,6 +265,39 @@ struct core_figures core_figures(const struct core *core, struct tern_workers *w
     if (worker.gp_age_ms > f.gp_age_ms) f.gp_age_ms = worker.gp_age_ms;
   }
   return f;
+}
+
+/* One worker's part of core_subjects. */
+struct subjects_call {
+  uint32_t account;
+  struct core_subjects *out;
+};
+
+static void call_subjects(struct tern_worker *worker, void *arg) {
+  const struct subjects_call *call = arg;
+  const struct worker_parts *parts = parts_of(worker);
+  struct core_subjects *out = call->out;
+  for (uint32_t i = 0; i < parts->route_count; i++) {
+    if (call->account != CORE_ALL_ACCOUNTS && call->account != i) continue;
+    struct tern_index_stats stats = tern_index_stats(parts->routes[i]->index);
+    out->subscriptions += stats.sinks;
+    out->inserts += stats.adds;
+    out->removes += stats.adds - stats.sinks;
+    out->matches += stats.matches;
+    out->cache_hits += stats.cache_hits;
+    out->cached += stats.cached;
+    out->fanout += stats.fanout;
+    if (stats.fanout_max > out->fanout_max) out->fanout_max = stats.fanout_max;
+  }
+}
+
+int core_subjects(struct tern_workers *workers, uint32_t account, struct core_subjects *out) {
+  *out = (struct core_subjects){0};
+  struct subjects_call call = {account, out};
+  int error = 0;
+  for (unsigned i = 0; i < tern_workers_count(workers) && error == 0; i++)
+    error = tern_workers_call(workers, i, call_subjects, &call);
+  return error;
 }
 
 void core_fini(struct core *core) {

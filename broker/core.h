@@ -52,6 +52,11 @@ void core_tell_lame_duck(struct tern_workers *workers);
 /** Adds up the figures; they may be a moment old. */
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers);
 
+/** Figures of subscriptions in one account, or with CORE_ALL_ACCOUNTS in all. Thread: any that is no worker. Blocks: for
+ * some ticks. Returns 0, or TERN_ECLOSED when the workers do not run. */
+#define CORE_ALL_ACCOUNTS UINT32_MAX
+int core_subjects(struct tern_workers *workers, uint32_t account, struct core_subjects *out);
+
 /** Frees it after the workers have stopped; also what is half made. */
 void core_fini(struct core *core);
 

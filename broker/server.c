@@ -138,11 +138,19 @@ static int make_core(struct server *server) {
   return error;
 }
 
+/* Each worker remembers its share of the connections that ended, if there is anybody to ask for them. */
+static void set_closed_max(struct server *server) {
+  const unsigned workers = tern_workers_count(server->workers);
+  const bool asked = server->options.http_port != 0 || server->options.https_port != 0;
+  server->core.nats.closed_max = asked ? (server->options.max_closed_clients + workers - 1) / workers : 0;
+}
+
 static int start_workers(struct server *server) {
   struct tern_workers_options options = {.count = server->options.workers,
                                          .ring_bytes = server->options.ring_size};
   core_worker_options(&server->core, &options);
   int error = tern_workers_new(&options, &server->workers);
+  if (error == 0) set_closed_max(server);
   if (error == 0) error = core_attach(&server->core, server->workers);
   if (error == 0) error = tern_workers_start(server->workers);
   return error;
@@ -191,6 +199,15 @@ static struct core_figures figures(void *arg) {
   return core_figures(&server->core, server->workers);
 }
 
+/* There is one account, `$G`, until others can be configured. */
+static int subjects(void *arg, const char *account, struct core_subjects *out) {
+  struct server *server = arg;
+  if (account == NULL || strcmp(account, "$G") == 0)
+    return core_subjects(server->workers, account == NULL ? CORE_ALL_ACCOUNTS : 0, out);
+  *out = (struct core_subjects){0};
+  return 0;
+}
+
 static int start_monitoring(struct server *server) {
   const struct options *o = &server->options;
   const struct monitor_source source = {
@@ -198,8 +215,10 @@ static int start_monitoring(struct server *server) {
       .server_id = server->id,
       .server_name = o->server_name != NULL ? o->server_name : server->id,
       .port = server_port(server),
-      .workers = tern_workers_count(server->workers),
+      .nats = &server->core.nats,
+      .pool = server->workers,
       .figures = figures,
+      .subjects = subjects,
       .arg = server,
   };
   int error = monitor_new(&source, &server->monitor);

@@ -9,7 +9,7 @@
 
 #include "monitor.h"
 
-#define MONITOR_PAGES 6
+#define MONITOR_PAGES 9
 
 /** The processor's share, measured between two questions that are a second apart or more. */
 struct monitor_cpu {
@@ -22,10 +22,15 @@ struct monitor {
   struct monitor_source source;
   pthread_rwlock_t lock; /* readers: pages in the making; writer: who changes what source refers to */
   uint64_t start_ns;     /* since 1970 */
+  uint64_t epoch_ns;     /* when the monotonic clock was 0; fixed, so that times stay the same */
   _Atomic uint64_t requests[MONITOR_PAGES]; /* relaxed: figures */
   struct monitor_cpu cpu;
 };
 
+/** Nanoseconds since 1970 of a time by the loops' clock. */
+static inline uint64_t monitor_wall_ns(const struct monitor *monitor, uint64_t ms) {
+  return monitor->epoch_ns + ms * 1000000u;
+}
 /** The path of a page. */
 const char *monitor_path(unsigned page);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "inside.h"
 #include "page.h"
@@ -16,8 +17,11 @@ static const struct {
   const char *path;
   void (*make)(struct page *page);
 } pages[MONITOR_PAGES] = {
-    {"/varz", varz_page},         {"/routez", routez_page}, {"/leafz", leafz_page},
-    {"/gatewayz", gatewayz_page}, {"/jsz", jsz_page},       {"/healthz", healthz_page},
+    {"/varz", varz_page},         {"/connz", connz_page},
+    {"/subsz", subsz_page},       {"/subscriptionsz", subsz_page},
+    {"/routez", routez_page},     {"/leafz", leafz_page},
+    {"/gatewayz", gatewayz_page}, {"/jsz", jsz_page},
+    {"/healthz", healthz_page},
 };
 
 const char *monitor_path(unsigned page) { return pages[page].path; }
@@ -60,7 +64,11 @@ int monitor_new(const struct monitor_source *source, struct monitor **out) {
   struct monitor *monitor = calloc(1, sizeof *monitor);
   if (monitor == NULL) return -ENOMEM;
   monitor->source = *source;
+  struct timespec monotonic;
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);
   monitor->start_ns = page_now_ns();
+  monitor->epoch_ns =
+      monitor->start_ns - ((uint64_t)monotonic.tv_sec * 1000000000u + (uint64_t)monotonic.tv_nsec);
   int error = -pthread_mutex_init(&monitor->cpu.lock, NULL);
   if (error == 0 && (error = -pthread_rwlock_init(&monitor->lock, NULL)) != 0)
     pthread_mutex_destroy(&monitor->cpu.lock);

@@ -6,7 +6,7 @@
  *                                   +--> monitor_make --> one function per page (varz.c, ...) --> JSON
  *     requests by message ----------+
  *
- * The room knows no protocol: what it tells comes from struct monitor_source, which the server fills.
+ * What it tells comes from struct monitor_source, which the server fills, and from the protocol's connections (conns.h).
  */
 #ifndef BROKER_MONITOR_MONITOR_H
 #define BROKER_MONITOR_MONITOR_H
@@ -18,15 +18,20 @@
 #include "options.h"
 
 struct monitor;
+struct nats_server;
+struct tern_workers;
 
 /** Where the figures come from; everything is valid as long as the monitor, and constant but for monitor_pause. */
 struct monitor_source {
   const struct options *options;
   const char *server_id, *server_name;
   uint16_t port; /* clients connect to */
-  unsigned workers;
-  /** The figures of the whole server. Called by any thread that is no worker. */
+  const struct nats_server *nats;
+  struct tern_workers *pool;
+  /* Called by any thread that is no worker. */
   struct core_figures (*figures)(void *arg);
+  /** Of one account, or with NULL of all. Returns 0, or TERN_ECLOSED when the workers do not run. */
+  int (*subjects)(void *arg, const char *account, struct core_subjects *out);
   void *arg;
 };
 

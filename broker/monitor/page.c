@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <tern/error.h>
+
 #include "inside.h"
 #include "values.h"
 
@@ -78,6 +80,11 @@ bool page_uint(struct page *page, const char *name, uint64_t *value) {
   if (errno != 0) return refuse(page, "uint64", name, "ParseUint", text, "value out of range");
   *value = read;
   return true;
+}
+
+bool page_check(struct page *page, int error) {
+  if (error != 0) page_fail(page, error == -ENOMEM ? 500 : 503, "%s", tern_strerror(error));
+  return error == 0;
 }
 
 uint64_t page_now_ns(void) {

@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conns.h"
 #include "json.h"
 #include "monitor.h"
 
 /** Longest text of an error. */
 #define PAGE_ERROR_BYTES 512
+/** Subscriptions listed on one page. */
+#define PAGE_SUBS_MAX 100000
 
 struct page {
   struct monitor *monitor;
@@ -36,13 +39,27 @@ bool page_uint(struct page *page, const char *name, uint64_t *value);
 /** The text of a parameter; NULL: not given or empty. */
 const char *page_text(const struct page *page, const char *name);
 
+/** `subs`, which may be `detail` as well. */
+bool page_subs(struct page *page, bool *subs, bool *detail);
+/** Puts an offset and a limit into their bounds. */
+void page_range(int64_t *offset, int64_t *limit);
+
+/** True when a call that asked the workers succeeded; else the page has failed. */
+bool page_check(struct page *page, int error);
 /** Nanoseconds since 1970. */
 uint64_t page_now_ns(void);
 /** "server_id" and "now", which most pages begin with. */
 void page_begin(struct page *page);
 
+/** One subscription in detail; account: even if it is the main one. */
+void page_put_sub(struct json_writer *json, const struct nats_sub_info *sub, bool account);
+/** Figures of the registry, inside of an object. */
+void page_put_subjects(struct json_writer *json, const struct core_subjects *subjects);
+
 /* The pages: varz.c, ... */
 void varz_page(struct page *page);
+void connz_page(struct page *page);
+void subsz_page(struct page *page);
 void routez_page(struct page *page);
 void leafz_page(struct page *page);
 void gatewayz_page(struct page *page);

@@ -96,6 +96,7 @@ static void put_traffic(struct json_writer *json, const struct core_figures *f) 
   json_put_uint(json, "out_bytes", f->out_bytes);
   json_put_uint(json, "slow_consumers", f->slow_consumers);
   json_put_uint(json, "stale_connections", f->stale_connections);
+  json_put_uint(json, "stalled_clients", f->stalled);
   json_put_uint(json, "subscriptions", f->subscriptions);
 }
 
@@ -132,7 +133,7 @@ void varz_page(struct page *page) {
   json_put_string(json, "uptime", uptime);
   json_put_uint(json, "mem", memory());
   json_put_int(json, "cores", sysconf(_SC_NPROCESSORS_ONLN));
-  json_put_uint(json, "gomaxprocs", source->workers);
+  json_put_uint(json, "gomaxprocs", tern_workers_count(source->pool));
   json_put_number(json, "cpu", cpu(monitor));
   put_traffic(json, &figures);
   put_requests(json, monitor);

@@ -88,6 +88,7 @@ static void start_deadline(struct nats_client *client) {
 
 void nats_client_end(struct nats_client *client) {
   if (client->flow == NATS_ENDED) return;
+  nats_client_because(client, NATS_PROTOCOL_VIOLATION);
   nats_overflow_flush(client);
   client->flow = NATS_ENDED;
   tern_transport_close(client->transport);
@@ -114,6 +115,7 @@ void nats_client_error(struct nats_client *client, bool close, const char *forma
   struct iovec parts[] = {{.iov_base = (char *)(uintptr_t) "-ERR '", .iov_len = 6},
                           {.iov_base = text, .iov_len = (size_t)len},
                           {.iov_base = (char *)(uintptr_t) "'\r\n", .iov_len = 3}};
+  if (close) nats_client_because(client, nats_reason_of(text));
   nats_client_writev(client, parts, 3);
   if (text != stack) free(text);
   if (close) nats_client_end(client);
@@ -122,6 +124,7 @@ void nats_client_error(struct nats_client *client, bool close, const char *forma
 void nats_client_slow(struct nats_client *client, const char *why) {
   if (client->flow == NATS_ENDED) return;
   client->flow = NATS_ENDED;
+  nats_client_because(client, nats_reason_of(why));
   tern_counter_add(&client->worker->stats.slow_consumers, 1);
   tern_log_event(TERN_LOG_WARN, nats_client_about(client, "slow_consumer"),
                  "Slow Consumer Detected: %s exceeded with %zu bytes pending", why,
@@ -197,7 +200,9 @@ static void on_data(struct tern_protocol *protocol, const struct tern_chunk *chu
 
 /* The peer has finished: what it sent has been carried out, what it was sent is flushed. */
 static bool on_eof(struct tern_protocol *protocol) {
-  nats_client_end(container_of(protocol, struct nats_client, protocol));
+  struct nats_client *client = container_of(protocol, struct nats_client, protocol);
+  nats_client_because(client, NATS_CLIENT_CLOSED);
+  nats_client_end(client);
   return false;
 }
 
@@ -272,6 +277,7 @@ static void on_lost(struct tern_protocol *protocol, int error) {
   if (client->transport != NULL)
     tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_closed"), "Client connection closed: %s",
                    error == 0 ? "Client Closed" : tern_strerror(error));
+  nats_closed_add(client, error);
   client->transport = NULL;
   client->flow = NATS_ENDED;
   tern_nats_reset(&client->parser);
@@ -332,7 +338,7 @@ struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
   client->route = worker->routes[0];
   client->waiter.ready = wait_over;
   client->turn.call = next_turn;
-  client->active_ms = tern_loop_now_ms(loop);
+  client->active_ms = client->start_ms = tern_loop_now_ms(loop);
   nats_connect_init(&client->options);
   tern_nats_init(&client->parser, TERN_NATS_FROM_CLIENT, tern_loop_pool(loop));
   tern_nats_set_limits(&client->parser, worker->settings->limits.max_control_line,
@@ -379,6 +385,7 @@ void nats_worker_free(struct nats_worker *worker) {
   if (worker == NULL) return;
   settings_unref(worker->settings);
   nats_permit_forget(worker);
+  nats_closed_free(&worker->closed);
   free(worker->by_id);
   free(worker);
 }

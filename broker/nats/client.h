@@ -17,6 +17,7 @@
 #include <tern/log.h>
 #include <tern/transport.h>
 
+#include "closed.h"
 #include "connect.h"
 #include "nats.h"
 
@@ -66,7 +67,11 @@ struct nats_client {
   struct nats_sids sids;
   uint64_t id;
   uint64_t run;                    /* the last one a sink of this client was asked to take (registry.h) */
+  uint64_t out_msgs, out_bytes;    /* delivered to it */
   uint64_t active_ms;              /* last PUB, SUB, UNSUB or PING */
+  uint64_t in_msgs, in_bytes;      /* published by it */
+  uint64_t start_ms;               /* when it was made, by the loop's clock */
+  uint64_t ping_ns, rtt_ns;        /* when the last PING was sent, 0 when it is answered; the round trip */
   struct nats_client *next, *prev; /* all of the worker */
   struct nats_client *next_by_id;
   struct tern_timer ping;
@@ -79,6 +84,7 @@ struct nats_client {
   uint32_t pings_out;        /* PINGs not answered */
   uint32_t turn_cost;        /* deliveries caused in this turn */
   uint8_t flow;              /* enum nats_flow */
+  uint8_t reason;            /* why it ended: enum nats_reason */
   bool reading_paused;
   bool write_paused; /* the transport wants no more output until it says so */
   bool connected;    /* CONNECT seen */
@@ -104,6 +110,7 @@ struct nats_worker {
   bool lame_duck; /* the server ends soon; INFO says so */
   struct nats_stats stats;
   struct tern_message list[ROUTE_LIST_MAX]; /* being published */
+  struct nats_closed closed;
 };
 
 /** Cost of input one connection may cause before others have their turn, in deliveries: about half a millisecond. With
@@ -112,11 +119,29 @@ struct nats_worker {
 /** Subscriptions of a closed connection removed before others have their turn. */
 #define NATS_REMOVE_MAX 1000
 
+/** Counts messages a client has published, or that were delivered to it. */
+static inline void nats_count_in(struct nats_client *client, uint64_t count, uint64_t bytes) {
+  client->in_msgs += count;
+  client->in_bytes += bytes;
+  tern_counter_add(&client->worker->stats.in_msgs, count);
+  tern_counter_add(&client->worker->stats.in_bytes, bytes);
+}
+static inline void nats_count_out(struct nats_client *client, uint64_t count, uint64_t bytes) {
+  client->out_msgs += count;
+  client->out_bytes += bytes;
+  tern_counter_add(&client->worker->stats.out_msgs, count);
+  tern_counter_add(&client->worker->stats.out_bytes, bytes);
+}
+
 /* client.c */
 /** Sends -ERR; close: and ends the connection. */
 void nats_client_error(struct nats_client *client, bool close, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/** Ends a connection after what is queued has been sent. */
+/** Says why the client is about to be ended; the first one to say so is right. */
+static inline void nats_client_because(struct nats_client *client, enum nats_reason reason) {
+  if (client->reason == NATS_REASON_NONE) client->reason = reason;
+}
+/** Ends a connection after what is queued has been sent. Where nobody has said why, it broke the protocol. */
 void nats_client_end(struct nats_client *client);
 /** Ends a connection at once because it does not take its data; counted. */
 void nats_client_slow(struct nats_client *client, const char *why);

@@ -127,6 +127,7 @@ static void charge(struct nats_client *client, const struct route_result *result
   if (result->workers != 0 && tern_worker_any_congested(worker, result->workers) &&
       client->flow == NATS_OPEN) {
     client->flow = NATS_PAUSED;
+    tern_counter_add(&client->worker->stats.stalled, 1);
     tern_worker_wait(worker, &client->waiter);
   }
 }
@@ -146,7 +147,6 @@ static bool may_run(const struct nats_client *client, const struct tern_nats_op 
 __attribute__((noinline)) static bool publish_repeats(struct nats_client *client,
                                                       const struct tern_nats_op *op, struct tern_message *m,
                                                       struct route_result *result) {
-  struct nats_worker *worker = client->worker;
   uint32_t count = 1, last;
   bool any = false;
   while (client->flow == NATS_OPEN && client->turn_cost <= NATS_TURN_COST_MAX) {
@@ -158,8 +158,7 @@ __attribute__((noinline)) static bool publish_repeats(struct nats_client *client
     if (count == 0) break;
     any = true;
     m->body.ptr += (size_t)m->stride * last;
-    tern_counter_add(&worker->stats.in_msgs, count);
-    tern_counter_add(&worker->stats.in_bytes, count * op->body.len);
+    nats_count_in(client, count, count * op->body.len);
     m->more = count - 1;
     *result = route_publish(client->route, m, 0);
     charge(client, result);
@@ -201,9 +200,10 @@ __attribute__((noinline)) static void publish_lists(struct nats_client *client) 
     struct route_result result = {0};
     uint32_t done =
         route_publish_list(client->route, list, count, NATS_TURN_COST_MAX - client->turn_cost, &result);
-    tern_counter_add(&worker->stats.in_msgs, done);
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < done; i++)
-      tern_counter_add(&worker->stats.in_bytes, list[i].body.len);
+      bytes += list[i].body.len;
+    nats_count_in(client, done, bytes);
     charge(client, &result);
     if (done < count) tern_nats_give_back(&client->parser, &list[done]);
   }
@@ -211,10 +211,8 @@ __attribute__((noinline)) static void publish_lists(struct nats_client *client) 
 
 /* PUB and HPUB. */
 static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
-  struct nats_worker *worker = client->worker;
   active(client);
-  tern_counter_add(&worker->stats.in_msgs, 1);
-  tern_counter_add(&worker->stats.in_bytes, op->body.len);
+  nats_count_in(client, 1, op->body.len);
   if (client->options.pedantic && !tern_subject_is_literal(op->subject))
     nats_client_error(client, false, "Invalid Publish Subject");
   if ((must_judge(client, op->subject) || op->reply.len > 0) && !may_publish(client, op)) return;
@@ -360,6 +358,7 @@ static void on_ok(struct nats_client *client, const struct tern_nats_op *op) {
 static void on_err(struct nats_client *client, const struct tern_nats_op *op) {
   tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "protocol_error"), "Client Error %.*s; closing",
                  (int)op->arg.len, op->arg.ptr);
+  nats_client_because(client, NATS_PARSE_ERROR);
   nats_client_end(client);
 }
 

@@ -34,6 +34,8 @@ struct nats_identity {
 /** One for the process. Written by nats_server_init, then constant but for the atomics. */
 struct nats_server {
   struct settings *settings; /* the first; later ones reach each worker by nats_worker_set_settings */
+  uint32_t
+      closed_max; /* connections remembered after their end, by each worker; set before the workers start */
   struct nats_worker *workers[TERN_WORKERS_MAX];
   /* Written with every connection; the workers above keep them off the cache lines of the limits. */
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
@@ -53,6 +55,7 @@ struct nats_stats {
   struct tern_counter protocol_errors;
   struct tern_counter
       forgotten_answers; /* requests that allow_responses let clients answer, until they were too many */
+  struct tern_counter stalled; /* publishers paused because a worker they publish to is congested */
 };
 
 /** Puts what INFO says to everyone into settings that are being made. Returns 0 or -ENOMEM. Thread: control. */

@@ -9,6 +9,7 @@
  * Two seconds after CONNECT they have given up waiting, so the first PING may go out then.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include <tern/error.h>
 #include <tern/log.h>
@@ -18,6 +19,12 @@
 #include "overflow.h"
 
 #define FIRST_PING_MS 2000
+
+static uint64_t clock_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 static void ping_due(struct tern_timer *timer) {
   struct nats_client *client = container_of(timer, struct nats_client, ping);
@@ -41,6 +48,7 @@ static void ping_due(struct tern_timer *timer) {
       return;
     }
     client->pings_out++;
+    client->ping_ns = clock_ns();
     nats_client_send(client, "PING\r\n", 6);
   }
   tern_timer_start(client->worker->loop, timer, limits->ping_interval_ms);
@@ -61,4 +69,9 @@ void nats_ping_connected(struct nats_client *client) {
   tern_timer_start(client->worker->loop, &client->ping, first + spread);
 }
 
-void nats_ping_answered(struct nats_client *client) { client->pings_out = 0; }
+void nats_ping_answered(struct nats_client *client) {
+  client->pings_out = 0;
+  if (client->ping_ns == 0) return;
+  client->rtt_ns = clock_ns() - client->ping_ns;
+  client->ping_ns = 0;
+}

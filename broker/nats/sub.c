@@ -189,8 +189,7 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
     return deliver_behind(sub, m, headers, count);
   bool list = count > 1 && m->stride == 0;
   if ((list ? write_list : write_messages)(sub, m, headers, count) != 0) return false;
-  tern_counter_add(&client->worker->stats.out_msgs, count);
-  tern_counter_add(&client->worker->stats.out_bytes, body_bytes(m, headers, count));
+  nats_count_out(client, count, body_bytes(m, headers, count));
   sub->delivered += count;
   if (sub->max != 0 && sub->delivered >= sub->max) nats_sub_remove(sub);
   return true;

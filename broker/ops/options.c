@@ -386,6 +386,7 @@ int options_init(struct options *options) {
       .max_connections = TERN_CONNECTIONS_MAX_DEFAULT,
       .ping_interval_ms = 120000,
       .ping_max = 2,
+      .max_closed_clients = 10000,
       .write_deadline_ms = 10000,
       .lame_duck_duration_ms = 120000,
       .lame_duck_grace_period_ms = 10000,

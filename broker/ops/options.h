@@ -21,21 +21,22 @@ struct options_handler {
 };
 
 struct options {
-  char *config_file;      /* -c FILE; NULL: none */
-  bool check_only;        /* -t */
-  char *diff;             /* --diff FILE, with -t; NULL: not asked for */
-  char *host;             /* -a, --addr, --net; default "0.0.0.0" */
-  int port;               /* -p; default 4222, -1: any free one */
-  char *server_name;      /* -n; NULL: the server id */
-  char *http_host;        /* where monitoring listens; NULL: as host */
-  int http_port;          /* -m; 0: none, -1: any free one */
-  int https_port;         /* -ms; likewise; not both */
-  char *http_base_path;   /* in front of the pages' paths; NULL: nothing */
-  char *client_advertise; /* --client_advertise host[:port]; NULL: none */
-  char *pid_file;         /* -P */
-  char *ports_file_dir;   /* --ports_file_dir */
-  char *log_file;         /* -l */
-  bool logtime;           /* -T; default true */
+  char *config_file;           /* -c FILE; NULL: none */
+  bool check_only;             /* -t */
+  char *diff;                  /* --diff FILE, with -t; NULL: not asked for */
+  char *host;                  /* -a, --addr, --net; default "0.0.0.0" */
+  int port;                    /* -p; default 4222, -1: any free one */
+  char *server_name;           /* -n; NULL: the server id */
+  char *http_host;             /* where monitoring listens; NULL: as host */
+  int http_port;               /* -m; 0: none, -1: any free one */
+  int https_port;              /* -ms; likewise; not both */
+  char *http_base_path;        /* in front of the pages' paths; NULL: nothing */
+  uint32_t max_closed_clients; /* connections remembered after their end, for monitoring */
+  char *client_advertise;      /* --client_advertise host[:port]; NULL: none */
+  char *pid_file;              /* -P */
+  char *ports_file_dir;        /* --ports_file_dir */
+  char *log_file;              /* -l */
+  bool logtime;                /* -T; default true */
   bool logtime_utc;
   bool debug;                       /* -D */
   bool trace;                       /* -V */

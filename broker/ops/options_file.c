@@ -55,8 +55,7 @@ static const struct missing {
     {"store_dir|storedir|default_js_domain", WARN, "JetStream"},
     {"no_header_support|disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", WARN,
      "this setting"},
-    {"max_closed_clients|connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", WARN,
-     "this setting"},
+    {"connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", WARN, "this setting"},
     {"server_tags|server_metadata|no_sys_acc|no_system_account|no_system", WARN, "this setting"},
 };
 

@@ -79,6 +79,7 @@ const struct option option_table[] = {
     {NULL, "http", OPTION_LISTEN, FIELD(http_host), .port = "http_port"},
     {NULL, "https", OPTION_LISTEN, FIELD(http_host), .port = "https_port"},
     {NULL, "http_base_path", OPTION_STRING, FIELD(http_base_path)},
+    {NULL, "max_closed_clients", OPTION_INT, FIELD(max_closed_clients), BETWEEN(0, 1000000)},
 
     {.kind = OPTION_HEADING, .help = "Limits and times"},
     {SAME("max_payload"), OPTION_SIZE, FIELD(max_payload), BETWEEN(1, INT32_MAX), "size",

@@ -452,6 +452,25 @@ void tern_index_done(struct tern_index *index, const struct tern_match *match) {
     tern__index_settle(index);
 }
 
+static uint64_t fanout_of(const struct tern_match *match) {
+  uint64_t fanout = (uint64_t)__builtin_popcountll(match->remote) + match->group_count + match->handler_count;
+  for (uint32_t i = 0; i < match->local_count; i++)
+    fanout += match->local[i]->count;
+  return fanout;
+}
+
+void tern__match_figures(const struct tern_index *index, struct tern_index_stats *stats) {
+  for (size_t i = 0; index->cache != NULL && i < CACHE_LINES * TERN__CACHE_WAYS; i++) {
+    const struct tern__result *result = index->cache[i / TERN__CACHE_WAYS].result[i % TERN__CACHE_WAYS];
+    /* the sets of one that is out of date may be gone */
+    if (result == NULL || generation_now(result->cells) != result->generation) continue;
+    const uint64_t fanout = fanout_of(&result->match);
+    stats->cached++;
+    stats->fanout += fanout;
+    if (fanout > stats->fanout_max) stats->fanout_max = fanout;
+  }
+}
+
 void tern__match_free(struct tern_index *index) {
   for (size_t i = 0; index->cache != NULL && i < CACHE_LINES; i++)
     for (unsigned way = 0; way < TERN__CACHE_WAYS; way++)

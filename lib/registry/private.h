@@ -112,6 +112,8 @@ static inline struct tern_slice tern__group_name(const struct tern__group *group
 void tern__index_settle(struct tern_index *index);
 
 /* match.c */
+/** Adds what is in the cache. */
+void tern__match_figures(const struct tern_index *index, struct tern_index_stats *stats);
 /** Empties the cache and frees the scratch arrays. */
 void tern__match_free(struct tern_index *index);
 

@@ -62,6 +62,7 @@ void tern__set_put(struct tern_index *index, struct tern__set *set, struct tern_
   sink->position = set->members.count;
   set->members.at[set->members.count++] = sink;
   index->stats.sinks++;
+  index->stats.adds++;
 }
 
 /* Without memory the array stays as it is. */

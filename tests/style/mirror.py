@@ -25,6 +25,8 @@ ELSEWHERE = {
     "broker/conf/conf_scan.c": "tests/unit/broker/conf_conf.c: the words of the language are tested with the language",
     "broker/ops/options_table.c": "tests/unit/broker/ops_options.c: a table, tested by what uses it",
     "broker/monitor/absent.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
+    "broker/monitor/connz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
+    "broker/monitor/subsz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/varz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/web.c": "tests/e2e/monitor: a program that is spoken to over HTTP",
     "broker/handlers/handlers.c": "tests/unit/broker/handlers.c: the room has no other file",

@@ -14,6 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -23,18 +25,27 @@ import broker  # noqa: E402
 
 TERN = ""
 #: Keys that a nats-server of the version tern behaves as has, and the one of the distribution may not have; and tern's own.
-ONLY_TERN = {"/varz": {"tern", "stale_connections", "slow_consumer_stats", "stale_connection_stats"},
-             "/routez": {"server_name"}, "/jsz": {"api.level"}}
+ONLY_TERN = {"/varz": {"tern", "stale_connections", "slow_consumer_stats", "stale_connection_stats",
+                       "stalled_clients"},
+             "/routez": {"server_name"}, "/jsz": {"api.level"}, "/subsz": {"server_id", "now", "total", "offset", "limit"}}  # these with subs=1 in both
 #: Keys that tern does not have, and why.
 ONLY_REFERENCE = {"/varz": {"system_account"}}  # tern has no system account
 #: A list without elements, which old nats-servers give as null.
 NULL_LISTS = {"leafs"}
+#: What makes a connection end, and so the reasons.
+ENDINGS = [b"PUB foo\r\n", b"PUB\r\n", b"CONNECT foo\r\n", b'CONNECT {"protocol":2}\r\n', b'CONNECT {"no_responders":true}\r\n',
+           b"PUB f 999999999\r\n", b"PUB f 9999999999\r\n", b"SUB " + b"a" * 5000 + b" 1\r\n", b"-ERR x\r\n",
+           b"HPUB f 0 5\r\n", b'CONNECT {"account":"A"}\r\n', b"INFO x\r\n", b"BOGUS\r\n"]
 #: Maps whose keys are data.
 OPEN_MAPS = {"http_req_stats"}
 
 PAGES = ["/varz", "/routez", "/leafz", "/gatewayz", "/jsz", "/healthz", "/routez?subs=1", "/routez?subs=detail",
          "/jsz?accounts=1&streams=true", "/healthz?js-enabled-only=0"]
 REFUSED = ["/routez?subs=z", "/leafz?subs=yes", "/gatewayz?accs=2", "/jsz?accounts=x", "/healthz?js-enabled-only=q",
+           "/connz?auth=x", "/connz?subs=x", "/connz?offset=1x", "/connz?cid=-1", "/connz?cid=x", "/connz?limit=x",
+           "/connz?limit=99999999999999999999", "/connz?state=1", "/connz?sort=x", "/connz?sort=stop", "/connz?sort=reason",
+           "/connz?state=all&sort=stop", "/connz?state=closed&sort=rtt", "/connz?limit=x&sort=bad", "/connz?sort=CID",
+           "/connz?cid=5&sort=stop", "/subsz?test=a.*", "/subsz?test=a..b", "/subsz?subs=y", "/subsz?limit=x",
            "/nope", "/VARZ", "/varz/", "/routez/x"]
 
 
@@ -81,6 +92,14 @@ def without(found, keys):
             if not any(key == each or key.startswith(each + ".") for each in keys)}
 
 
+def wait(condition):
+    deadline = time.monotonic() + broker.WAIT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not come to pass")
+        time.sleep(0.02)
+
+
 class Side(unittest.TestCase):
     """Both servers, if both are there."""
 
@@ -101,12 +120,90 @@ class Pages(Side):
         if not self.reference:
             return
         theirs = shape(get_json(self.reference.monitoring, path))
-        self.assertEqual(without(ours, ONLY_TERN.get(base, ())), without(theirs, ONLY_REFERENCE.get(base, ())), path)
+        extra = ONLY_TERN.get(base, set()) if "/subsz?subs=1" not in path else set()
+        self.assertEqual(without(ours, extra), without(theirs, ONLY_REFERENCE.get(base, ())), path)
 
     def test_pages_have_the_keys_and_types_of_nats_server(self):
         for path in PAGES:
             with self.subTest(path):
                 self.compare(path)
+
+    def client(self, server, script):
+        """A connection that has said this, and been answered."""
+        peer = socket.create_connection(("127.0.0.1", server.port), timeout=broker.WAIT_SECONDS)
+        self.addCleanup(peer.close)
+        peer.sendall(script + b"PING\r\n")
+        got = b""
+        while b"PONG\r\n" not in got:
+            got += peer.recv(65536)
+        return peer
+
+    def test_connections_have_the_keys_and_types_of_nats_server(self):
+        script = (b'CONNECT {"verbose":false,"name":"n","lang":"c","version":"1"}\r\nSUB a.* q 5\r\nSUB b.> 6\r\nUNSUB 6 9\r\n'
+                  b"PUB b.x 2\r\nhi\r\n")
+        peers = []
+        for server in filter(None, (self.tern, self.reference)):
+            peers.append(self.client(server, script))
+            self.client(server, b"").close()
+            wait(lambda url=server.monitoring: get_json(url, "/connz?state=closed")["total"] == 1)
+        for path in ("/connz", "/connz?subs=1", "/connz?subs=detail&auth=1", "/connz?state=closed", "/connz?state=all",
+                     "/connz?cid=999", "/connz?sort=idle&limit=1", "/connz?acc=$G", "/connz?state=closed&sort=reason"):
+            with self.subTest(path):
+                self.compare(path)
+        only = get_json(self.url, "/connz?subs=detail")["connections"][0]
+        self.assertEqual([only[key] for key in ("in_msgs", "in_bytes", "out_msgs", "out_bytes", "subscriptions")],
+                         [1, 2, 1, 2, 2])
+        self.assertEqual(sorted((sub["subject"], sub["sid"], sub["msgs"]) for sub in only["subscriptions_list_detail"]),
+                         [("a.*", "5", 0), ("b.>", "6", 1)])
+        for server in filter(None, (self.tern, self.reference)):
+            total = get_json(server.monitoring, "/connz?state=all&limit=1")
+            self.assertEqual((total["num_connections"], total["total"], total["limit"]), (1, 2, 1))
+
+    def test_subscriptions_have_the_keys_and_types_of_nats_server(self):
+        for server in filter(None, (self.tern, self.reference)):
+            self.client(server, b"SUB a.* q 5\r\nUNSUB 5 9\r\nSUB b 6\r\nPUB b 0\r\n\r\n")
+        for path in ("/subsz", "/subsz?subs=1&acc=$G&test=a.b", "/subsz?acc=$G"):
+            with self.subTest(path):
+                self.compare(path)
+        found = get_json(self.url, "/subscriptionsz?subs=1&test=a.b")
+        self.assertEqual((found["total"], [sub["subject"] for sub in found["subscriptions_list"]]), (1, ["a.*"]))
+
+    def test_connections_end_for_the_same_reasons(self):
+        def reasons(server):
+            found = {}
+            for said in ENDINGS:
+                broker.talk(server.port, said, b"never said")
+                wait(lambda: get_json(server.monitoring, "/connz?state=closed")["total"] == len(found) + 1)
+                last = get_json(server.monitoring, "/connz?state=closed&sort=stop&limit=1")["connections"][0]
+                found[said] = last["reason"]
+            return found
+        ours = reasons(self.tern)
+        if self.reference:
+            self.assertEqual(ours, reasons(self.reference))
+
+    def test_connections_that_come_and_go(self):
+        """Those that stay are each listed exactly once, whatever the others do."""
+        stay = [self.client(self.tern, b"") for _ in range(200)]
+        cids = {each["cid"] for each in get_json(self.url, "/connz")["connections"]}
+        self.assertEqual(len(cids), len(stay))
+        stop = threading.Event()
+
+        def churn():
+            while not stop.is_set():
+                some = [socket.create_connection(("127.0.0.1", self.tern.port)) for _ in range(20)]
+                for each in some:
+                    each.close()
+        thread = threading.Thread(target=churn)
+        thread.start()
+        try:
+            for n in range(30):
+                found = get_json(self.url, f"/connz?state={('open', 'all')[n % 2]}&limit=100000&sort={('cid', 'idle')[n // 2 % 2]}")
+                listed = [each["cid"] for each in found["connections"]]
+                self.assertEqual(len(listed), len(set(listed)))
+                self.assertLessEqual(cids, set(listed))
+        finally:
+            stop.set()
+            thread.join()
 
     def test_what_is_refused_is_refused_in_the_same_words(self):
         for path in REFUSED:

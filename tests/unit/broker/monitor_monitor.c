@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pages made from figures that are known: what they are called, that they are JSON, and what is in them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+/*
+ * Pages: what they are called, that they are JSON, and what is in them. Figures of the server are made up, connections
+ * and subscriptions are those of a core on simulated workers.
+ */
+#include "fixture.h"
 
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "monitor.h"
 
+static struct sim sim;
 static struct options options;
 static struct monitor *monitor;
 
@@ -26,6 +24,11 @@ static struct core_figures figures(void *arg) {
                                .out_bytes = UINT64_C(1) << 40,
                                .slow_consumers = 4,
                                .stale_connections = 6};
+}
+
+static int subjects(void *arg, const char *account, struct core_subjects *out) {
+  (void)arg;
+  return core_subjects(sim.workers, account == NULL ? CORE_ALL_ACCOUNTS : 0, out);
 }
 
 static const char *parameter(const void *arg, const char *name) {
@@ -136,30 +139,172 @@ static void wrong_parameters_are_refused(void **unused) {
   free(text.text);
 }
 
+/* A value of a page, by a path of keys and places in lists: "connections.0.cid". */
+static json_t *value_at(json_t *json, const char *path) {
+  char word[64];
+  for (int n; sscanf(path, "%63[^.]%n", word, &n) == 1; path += n + (path[n] == '.'))
+    json = json_is_array(json) ? json_array_get(json, strtoul(word, NULL, 10)) : json_object_get(json, word);
+  assert_non_null(json);
+  return json;
+}
+
+static json_int_t number_at(json_t *json, const char *path) {
+  return json_integer_value(value_at(json, path));
+}
+
+static const char *text_at(json_t *json, const char *path) { return json_string_value(value_at(json, path)); }
+
+/* A page with one parameter. */
+static json_t *ask(const char *path, const char *name, const char *value) {
+  const char *const pair[] = {name, value};
+  struct monitor_text text = make(path, pair);
+  if (text.status != 200) fail_msg("%s: %s", path, text.text);
+  json_t *json = json_loads(text.text, 0, NULL);
+  assert_non_null(json);
+  free(text.text);
+  return json;
+}
+
+static void connz_tells_connections(void **unused) {
+  (void)unused;
+  struct sim_client c[3];
+  for (unsigned i = 0; i < 3; i++)
+    join(&sim, &c[i], i % 2, QUIET ",\"name\":\"n\",\"lang\":\"c\",\"version\":\"1\"");
+  sim_say(&c[0], "SUB a.* q 7\r\nSUB b 8\r\nUNSUB 8 5\r\nPING\r\n");
+  expect(&c[0], "PONG\r\n");
+  sim_say(&c[2], "PUB b 3\r\nabc\r\nPUB b 4\r\nabcd\r\n");
+  expect(&c[0], "MSG b 8 3\r\nabc\r\nMSG b 8 4\r\nabcd\r\n");
+  json_t *page = load("/connz");
+  assert_int_equal(number_at(page, "num_connections"), 3);
+  assert_int_equal(number_at(page, "total"), 3);
+  assert_int_equal(number_at(page, "connections.0.subscriptions"), 2);
+  assert_int_equal(number_at(page, "connections.0.out_msgs"), 2);
+  assert_int_equal(number_at(page, "connections.0.out_bytes"), 7);
+  assert_int_equal(number_at(page, "connections.2.in_msgs"), 2);
+  assert_int_equal(number_at(page, "connections.2.in_bytes"), 7);
+  assert_string_equal(text_at(page, "connections.1.name"), "n");
+  assert_string_equal(text_at(page, "connections.1.lang"), "c");
+  assert_true(number_at(page, "connections.0.cid") < number_at(page, "connections.1.cid"));
+  const json_int_t last = number_at(page, "connections.2.cid");
+  json_decref(page);
+
+  page = ask("/connz", "sort", "msgs_from");
+  assert_int_equal(number_at(page, "connections.0.cid"), last);
+  json_decref(page);
+  page = ask("/connz", "limit", "2");
+  assert_int_equal(number_at(page, "num_connections"), 2);
+  assert_int_equal(number_at(page, "total"), 3);
+  json_decref(page);
+  page = ask("/connz", "offset", "2");
+  assert_int_equal(number_at(page, "num_connections"), 1);
+  assert_int_equal(number_at(page, "connections.0.cid"), last);
+  json_decref(page);
+  page = ask("/connz", "subs", "detail");
+  assert_int_equal(json_array_size(value_at(page, "connections.0.subscriptions_list_detail")), 2);
+  const bool first = strcmp(text_at(page, "connections.0.subscriptions_list_detail.0.sid"), "7") == 0;
+  json_t *plain = value_at(page, first ? "connections.0.subscriptions_list_detail.1"
+                                       : "connections.0.subscriptions_list_detail.0");
+  assert_string_equal(text_at(plain, "subject"), "b");
+  assert_int_equal(number_at(plain, "msgs"), 2);
+  assert_int_equal(number_at(plain, "max"), 5);
+  json_decref(page);
+  for (unsigned i = 0; i < 3; i++)
+    sim_hang_up(&c[i]);
+  ticks(&sim, 20);
+  page = ask("/connz", "state", "closed");
+  assert_true(number_at(page, "total") >= 3);
+  assert_string_equal(text_at(page, "connections.0.reason"), "Client Closed");
+  json_decref(page);
+  page = load("/connz");
+  assert_int_equal(number_at(page, "num_connections"), 0);
+  json_decref(page);
+  for (unsigned i = 0; i < 3; i++)
+    sim_client_free(&c[i]);
+}
+
+static void connz_refuses_what_nats_server_does(void **unused) {
+  (void)unused;
+  static const char *const cases[][3] = {
+      {"sort", "x", "invalid sorting option: x"},
+      {"sort", "stop", "sort by stop only valid on closed connections"},
+      {"state", "1", "Error decoding state for 1"},
+      {"cid", "-1", "Error decoding uint64 for 'cid': strconv.ParseUint: parsing \"-1\": invalid syntax"},
+      {"subs", "x", "Error decoding boolean for 'subs': strconv.ParseBool: parsing \"x\": invalid syntax"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct monitor_text text = make("/connz", cases[i]);
+    assert_int_equal(text.status, 400);
+    assert_string_equal(text.text, cases[i][2]);
+    free(text.text);
+  }
+}
+
+static void subsz_tells_subscriptions(void **unused) {
+  (void)unused;
+  struct sim_client c[2];
+  join(&sim, &c[0], 0, QUIET);
+  join(&sim, &c[1], 1, QUIET);
+  sim_say(&c[0], "SUB a.* 1\r\nSUB b 2\r\nPING\r\n");
+  sim_say(&c[1], "SUB a.x q 1\r\nPUB a.x 0\r\n\r\nPING\r\n");
+  expect(&c[1], "MSG a.x 1 0\r\n\r\nPONG\r\n");
+  expect(&c[0], "PONG\r\n");
+  json_t *page = load("/subsz");
+  assert_int_equal(number_at(page, "num_subscriptions"), 3);
+  assert_int_equal(number_at(page, "total"), 3);
+  assert_true(number_at(page, "num_inserts") >= 3);
+  assert_int_equal(number_at(page, "num_inserts") - number_at(page, "num_removes"), 3);
+  assert_true(number_at(page, "num_cache") >= 1);
+  assert_int_equal(number_at(page, "max_fanout"), 2);
+  assert_null(json_object_get(page, "subscriptions_list"));
+  json_decref(page);
+  page = ask("/subscriptionsz", "subs", "1");
+  assert_int_equal(json_array_size(value_at(page, "subscriptions_list")), 3);
+  assert_string_equal(text_at(page, "subscriptions_list.0.account"), "$G");
+  json_decref(page);
+  static const char *const wrong[] = {"test", "a.*"};
+  struct monitor_text text = make("/subsz", wrong);
+  assert_int_equal(text.status, 400);
+  free(text.text);
+  for (unsigned i = 0; i < 2; i++) {
+    sim_hang_up(&c[i]);
+    ticks(&sim, 20);
+    sim_client_free(&c[i]);
+  }
+}
+
 static int begin(void **unused) {
   (void)unused;
+  start(&sim, 2, NULL);
+  sim.core.nats.closed_max = 100;
   if (options_init(&options) != 0) return 1;
   const struct monitor_source source = {.options = &options,
                                         .server_id = "ID",
                                         .server_name = "name",
                                         .port = 4222,
-                                        .workers = 2,
-                                        .figures = figures};
+                                        .nats = &sim.core.nats,
+                                        .pool = sim.workers,
+                                        .figures = figures,
+                                        .subjects = subjects};
   return monitor_new(&source, &monitor);
 }
 
-static int end(void **unused) {
+static int finish(void **unused) {
   (void)unused;
   monitor_free(monitor);
   options_free(&options);
+  end(&sim, NULL, 0);
   return 0;
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(only_pages_are_found),         cmocka_unit_test(varz_tells_figures_and_settings),
-      cmocka_unit_test(no_limit_is_less_than_none),   cmocka_unit_test(what_is_absent_has_its_page),
+      cmocka_unit_test(only_pages_are_found),
+      cmocka_unit_test(varz_tells_figures_and_settings),
+      cmocka_unit_test(no_limit_is_less_than_none),
+      cmocka_unit_test(what_is_absent_has_its_page),
       cmocka_unit_test(wrong_parameters_are_refused),
+      cmocka_unit_test(connz_tells_connections),
+      cmocka_unit_test(connz_refuses_what_nats_server_does),
+      cmocka_unit_test(subsz_tells_subscriptions),
   };
-  return cmocka_run_group_tests_name("monitor_monitor", tests, begin, end);
+  return cmocka_run_group_tests_name("monitor_monitor", tests, begin, finish);
 }

@@ -320,7 +320,6 @@ static void what_is_only_not_offered_is_warned_of(void **unused) {
       "server_tags [ id:XXXX ]",
       "server_metadata {a: b}",
       "prof_port: 1",
-      "max_closed_clients: 10",
       "disable_sublist_cache: true",
       "no_sys_acc: true",
       "write_timeout: retry",
