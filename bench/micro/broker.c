@@ -12,6 +12,8 @@
  *     memory          local, over the in-memory transport, its own cost included
  *     queue           a queue group of 4 on the publisher's worker
  *     nobody          nobody wants it
+ *     permitted       local, and the publisher may publish to that and a hundred other things
+ *     filtered        local, and the subscriber is denied some of what it subscribed to
  *     sub             SUB and UNSUB of a filter of its own
  */
 #include <stdio.h>
@@ -21,11 +23,26 @@
 
 #include "broker_sim.h"
 #include "client.h"
+#include "conf_report.h"
 #include "micro.h"
+#include "permit.h"
 
 enum { CHUNK_BYTES = 60000, CLIENTS_MAX = 101, DELIVERIES_MAX = 20000, TICKS_MAX = 1000, SETTLED = 8 };
 
-enum { LOCAL, LOCAL_AGAIN, CROSS, CROSS_AGAIN, FAN, CROSS_FAN, MEMORY, QUEUE, NOBODY, SUB };
+enum {
+  LOCAL,
+  LOCAL_AGAIN,
+  CROSS,
+  CROSS_AGAIN,
+  FAN,
+  CROSS_FAN,
+  MEMORY,
+  QUEUE,
+  NOBODY,
+  PERMITTED,
+  FILTERED,
+  SUB
+};
 
 static const struct scene {
   const char *subscribe; /* what each subscriber sends; NULL: there is none */
@@ -35,19 +52,24 @@ static const struct scene {
   bool in_memory;
   const char *line;     /* of a message, up to its size; %u: its number */
   unsigned long period; /* of the numbers */
+  const char *permits;  /* the block of what all clients are permitted, up to a long list; NULL: everything */
 } scenes[] = {
-    [LOCAL] = {"SUB bench.* 1\r\n", 1, 1, 0, false, "PUB bench.%04u ", 1000},
-    [LOCAL_AGAIN] = {"SUB bench.* 1\r\n", 1, 1, 0, false, "PUB bench.%04u ", 1},
-    [CROSS] = {"SUB bench.* 1\r\n", 1, 1, 1, false, "PUB bench.%04u ", 1000},
-    [CROSS_AGAIN] = {"SUB bench.* 1\r\n", 1, 1, 1, false, "PUB bench.%04u ", 1},
-    [FAN] = {"SUB bench.* 1\r\n", 100, 100, 0, false, "PUB bench.%04u ", 1},
-    [CROSS_FAN] = {"SUB bench.* 1\r\n", 100, 100, 1, false, "PUB bench.%04u ", 1},
-    [MEMORY] = {"SUB bench.* 1\r\n", 1, 1, 0, true, "PUB bench.%04u ", 1000},
-    [QUEUE] = {"SUB bench.* four 1\r\n", 4, 1, 0, false, "PUB bench.%04u ", 1000},
-    [NOBODY] = {NULL, 0, 0, 0, false, "PUB bench.%04u ", 1000},
-    [SUB] = {NULL, 0, 0, 0, false, "SUB bench.%04u.x 1\r\nUNSUB 1\r\n", 1000},
+    [LOCAL] = {"SUB bench.* 1\r\n", 1, 1, 0, false, "PUB bench.%04u ", 1000, NULL},
+    [LOCAL_AGAIN] = {"SUB bench.* 1\r\n", 1, 1, 0, false, "PUB bench.%04u ", 1, NULL},
+    [CROSS] = {"SUB bench.* 1\r\n", 1, 1, 1, false, "PUB bench.%04u ", 1000, NULL},
+    [CROSS_AGAIN] = {"SUB bench.* 1\r\n", 1, 1, 1, false, "PUB bench.%04u ", 1, NULL},
+    [FAN] = {"SUB bench.* 1\r\n", 100, 100, 0, false, "PUB bench.%04u ", 1, NULL},
+    [CROSS_FAN] = {"SUB bench.* 1\r\n", 100, 100, 1, false, "PUB bench.%04u ", 1, NULL},
+    [MEMORY] = {"SUB bench.* 1\r\n", 1, 1, 0, true, "PUB bench.%04u ", 1000, NULL},
+    [QUEUE] = {"SUB bench.* four 1\r\n", 4, 1, 0, false, "PUB bench.%04u ", 1000, NULL},
+    [NOBODY] = {NULL, 0, 0, 0, false, "PUB bench.%04u ", 1000, NULL},
+    [PERMITTED] = {"SUB bench.* 1\r\n", 1, 1, 0, false, "PUB bench.%04u ", 1000, "{ publish: ['bench.*'"},
+    [FILTERED] = {"SUB bench.> 1\r\n", 1, 1, 0, false, "PUB bench.%04u ", 1000,
+                  "{ subscribe: {deny: ['bench.no'"},
+    [SUB] = {NULL, 0, 0, 0, false, "SUB bench.%04u.x 1\r\nUNSUB 1\r\n", 1000, NULL},
 };
 
+static struct permissions *permits; /* NULL: everything */
 static struct sim sim;
 static struct sim_client clients[CLIENTS_MAX]; /* the first one publishes */
 static const struct scene *scene;
@@ -67,9 +89,25 @@ static void settle(struct sim_client *client) {
   sim_pull(client);
 }
 
+/* The scene's list with a hundred more entries in it. */
+static void read_permits(void) {
+  static char text[8192];
+  size_t len = (size_t)snprintf(text, sizeof text, "permissions: %s", scene->permits);
+  for (unsigned i = 0; i < 100; i++)
+    len += (size_t)snprintf(text + len, sizeof text - len, ", other.%u.*.x", i);
+  len += (size_t)snprintf(text + len, sizeof text - len, strchr(scene->permits + 1, '{') ? "]}}\n" : "]}\n");
+  struct conf *conf;
+  struct conf_error error;
+  struct conf_report report = {0};
+  if (conf_parse("permits", text, len, &conf, &error) != 0) micro_fail(error.text);
+  if (permissions_read(conf_root(conf)->first, &report, &permits) != 0) micro_fail("wrong permissions");
+  conf_free(conf);
+}
+
 static void connect_client(struct sim_client *client, unsigned worker, const char *subscribe) {
   static const struct tern_mem_faults none = {0};
   if (sim_connect(&sim, client, worker, scene->in_memory ? &none : NULL) != 0) micro_fail("cannot connect");
+  if (permits != NULL) nats_permissions_changed(sim.core.nats.workers[worker]->clients, permits);
   sim_say(client, "CONNECT {\"verbose\":false,\"pedantic\":false}\r\n");
   if (subscribe != NULL) sim_say(client, subscribe);
   sim_say(client, "PING\r\n");
@@ -107,6 +145,7 @@ static void open_case(const struct micro_case *micro) {
   sim.random = 1;
   if (sim_open(&sim, 2, 0, NULL) != 0) micro_fail("the broker does not start");
   sim.core.nats.workers[0]->routes[0]->random = 1; /* of picks in queue groups */
+  if (scene->permits != NULL) read_permits();
   for (unsigned i = 0; i < scene->subscribers; i++)
     connect_client(&clients[1 + i], scene->worker, scene->subscribe);
   connect_client(&clients[0], 0, NULL);
@@ -149,6 +188,8 @@ static void close_case(void) {
   sim_close(&sim);
   for (unsigned i = 0; i <= scene->subscribers; i++)
     sim_client_free(&clients[i]);
+  permissions_free(permits);
+  permits = NULL;
 }
 
 int main(int argc, char **argv) {
@@ -170,6 +211,8 @@ int main(int argc, char **argv) {
       CASE("memory-128", 128, MEMORY),
       CASE("queue-128", 128, QUEUE),
       CASE("nobody-128", 128, NOBODY),
+      CASE("permitted-16", 16, PERMITTED),
+      CASE("filtered-16", 16, FILTERED),
       CASE("sub", 0, SUB),
   };
   return micro_main(argc, argv, cases, sizeof cases / sizeof cases[0]);

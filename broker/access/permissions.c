@@ -4,13 +4,13 @@
  * tokens lie side by side, so a branch is a range of the array and the place where its next token begins; the branches
  * below it are found by binary search:
  *
- *     [ a  a.*  a.*.c  a.b  a.b.c  > ]                        subject a.b.c
- *       '------ a ---------------'  '>'                       a: one branch; >: takes any rest
- *           '- * ---' '-- b ---'                              *, b: two branches
- *                c          c                                 both end: both match
+ *     [ >  a  a.*  a.*.c  a.b  a.b.c ]                       subject a.b.c
+ *       '>''--------- a ----------'                           > takes any rest; a: one branch
+ *              '-- * ---' '-- b --'                           *, b: two branches
+ *                    c           c                            both end: both match
  *
- * Order is by tokens, so a pattern comes before those that continue it. A look-up costs some searches per token, whatever
- * the length of the list, but for lists in which many patterns with `*` overlap.
+ * Order is by tokens, wildcards first, and a pattern comes before those that continue it. A look-up costs a search per
+ * token, whatever the length of the list, but for lists in which many patterns with `*` overlap.
  *
  * What the lists mean is nats-server's, see permissions.h; where its versions differ, the newest counts: a queue group
  * is denied what is denied to all, and what is denied to it.
@@ -66,14 +66,18 @@ static int compare(struct tern_slice a, struct tern_slice b) {
   return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+/* Of tokens: `>` comes first, then `*`, then the others. */
+static int rank(struct tern_slice token) { return is_token(token, '>') ? 0 : is_token(token, '*') ? 1 : 2; }
+
 static int compare_patterns(const void *left, const void *right) {
   struct tern_slice a = ((const struct pattern *)left)->subject, b = ((const struct pattern *)right)->subject;
   size_t at = 0; /* the same in both, since what is before it is the same */
   while (!ends_before(a, at) && !ends_before(b, at)) {
-    struct tern_slice token = token_at(a, at);
-    int order = compare(token, token_at(b, at));
+    struct tern_slice one = token_at(a, at), other = token_at(b, at);
+    int order = rank(one) - rank(other);
+    if (order == 0) order = compare(one, other);
     if (order != 0) return order;
-    at += token.len + 1;
+    at += one.len + 1;
   }
   return (int)ends_before(b, at) - (int)ends_before(a, at);
 }
@@ -121,15 +125,17 @@ struct branch {
   size_t subject_at;
 };
 
-/* The first pattern of the branch whose next token is not below the given one; above: is above it. */
-static size_t search(const struct list *list, const struct branch *branch, struct tern_slice token,
-                     bool above) {
-  size_t low = branch->first, high = branch->end;
+static bool has_wildcard_at(const struct pattern *pattern, size_t at, char wildcard) {
+  const struct tern_slice text = pattern->subject;
+  return at < text.len && text.ptr[at] == wildcard && (at + 1 == text.len || text.ptr[at + 1] == '.');
+}
+
+/* Where the patterns with `*` there, which come first, end. */
+static size_t after_stars(const struct list *list, size_t low, size_t high, size_t at) {
+  if (low == high || !has_wildcard_at(&list->at[low], at, '*')) return low;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    struct tern_slice subject = list->at[middle].subject;
-    int order = ends_before(subject, branch->at) ? -1 : compare(token_at(subject, branch->at), token);
-    if (order < 0 || (above && order == 0))
+    if (has_wildcard_at(&list->at[middle], at, '*'))
       low = middle + 1;
     else
       high = middle;
@@ -137,13 +143,28 @@ static size_t search(const struct list *list, const struct branch *branch, struc
   return low;
 }
 
-static struct branch go_on(const struct list *list, const struct branch *from, struct tern_slice token,
-                           size_t subject_at) {
-  struct branch to = {.at = from->at + token.len + 1, .subject_at = subject_at};
-  to.first = search(list, from, token, false);
-  to.end = to.first;
-  if (to.first < from->end) to.end = search(list, from, token, true);
-  return to;
+/* compare, of the pattern's token there, which is none of the wildcards. */
+static int order_at(const struct pattern *pattern, size_t at, struct tern_slice token) {
+  const char *text = pattern->subject.ptr + at;
+  size_t left = pattern->subject.len - at, i = 0;
+  for (; i < token.len; i++) {
+    if (i == left || text[i] == '.') return -1;
+    if (text[i] != token.ptr[i]) return (unsigned char)text[i] < (unsigned char)token.ptr[i] ? -1 : 1;
+  }
+  return i == left || text[i] == '.' ? 0 : 1;
+}
+
+/* The first of the patterns whose token is not below the given one, or, beyond: is above it. */
+static size_t search(const struct list *list, size_t low, size_t high, size_t at, struct tern_slice token,
+                     bool beyond) {
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (order_at(&list->at[middle], at, token) < (int)beyond)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
 }
 
 static void note(struct found *found, const struct pattern *pattern, struct tern_slice queue) {
@@ -155,9 +176,19 @@ static void note(struct found *found, const struct pattern *pattern, struct tern
   }
 }
 
+/* The branch of the patterns first..end-1, none of which has a wildcard there, that have the token there. */
+static struct branch branch_of(const struct list *list, size_t first, size_t end, size_t at,
+                               struct tern_slice token) {
+  struct branch branch = {.first = search(list, first, end, at, token, false), .at = at + token.len + 1};
+  branch.end = branch.first;
+  if (branch.end < end && order_at(&list->at[branch.end], at, token) == 0) branch.end++;
+  if (branch.end < end && branch.end > branch.first)
+    branch.end = search(list, branch.end, end, at, token, true);
+  return branch;
+}
+
 /* As tern_filter_matches, for all patterns at once. */
 static struct found look_up(const struct list *list, struct tern_slice subject, struct tern_slice queue) {
-  static const struct tern_slice star = {"*", 1}, tail = {">", 1};
   struct found found = {0};
   if (list->count == 0 || !tern_subject_is_valid(subject)) return found;
   struct branch open[PERMISSIONS_TOKENS_MAX + 1]; /* each token takes one and leaves two at most */
@@ -165,20 +196,22 @@ static struct found look_up(const struct list *list, struct tern_slice subject, 
   open[0] = (struct branch){.end = list->count};
   while (count > 0) {
     struct branch branch = open[--count];
-    if (ends_before(subject, branch.subject_at)) {
-      for (size_t i = branch.first; i < branch.end && ends_before(list->at[i].subject, branch.at); i++)
-        note(&found, &list->at[i], queue);
-      continue;
-    }
+    const size_t end = branch.end, at = branch.at;
+    size_t i = branch.first;
+    bool over = ends_before(subject, branch.subject_at);
+    for (; i < end && ends_before(list->at[i].subject, at); i++)
+      if (over) note(&found, &list->at[i], queue);
+    if (over) continue;
     struct tern_slice token = token_at(subject, branch.subject_at);
-    size_t next = branch.subject_at + token.len + 1;
-    struct branch rest = go_on(list, &branch, tail, next);
-    for (size_t i = rest.first; i < rest.end; i++)
+    const size_t next = branch.subject_at + token.len + 1;
+    for (; i < end && has_wildcard_at(&list->at[i], at, '>'); i++)
       note(&found, &list->at[i], queue);
-    struct branch any = go_on(list, &branch, star, next);
-    if (any.first < any.end) open[count++] = any;
+    size_t stars = i;
+    i = after_stars(list, i, end, at);
+    if (i > stars) open[count++] = (struct branch){stars, i, at + 2, next};
     if (is_token(token, '*') || is_token(token, '>')) continue; /* these patterns have been looked at */
-    struct branch same = go_on(list, &branch, token, next);
+    struct branch same = branch_of(list, i, end, at, token);
+    same.subject_at = next;
     if (same.first < same.end) open[count++] = same;
   }
   return found;
@@ -188,6 +221,11 @@ static bool is_denied(const struct permissions *permissions, struct tern_slice s
                       struct tern_slice queue) {
   struct found found = look_up(&permissions->subscribe_deny, subject, queue);
   return found.plain || found.covered;
+}
+
+bool permissions_may_publish_all(const struct permissions *permissions) {
+  return permissions->publish_allow.count == 0 && permissions->publish_deny.count == 0 &&
+         !permissions->can_answer;
 }
 
 bool permissions_may_publish(const struct permissions *permissions, struct tern_slice subject) {

@@ -35,6 +35,8 @@ void permissions_free(struct permissions *permissions);
 
 /** May it publish to the subject? */
 bool permissions_may_publish(const struct permissions *permissions, struct tern_slice subject);
+/** May it publish to everything? */
+bool permissions_may_publish_all(const struct permissions *permissions);
 /** May it subscribe to the filter, as a member of the queue group unless that is empty? Wildcards of the filter are
  * matched as if they were tokens: who may have `a.*` may also have `a.>`, and gets what comes there; who may not have
  * `a.b` may have `a.*`, without `a.b`. */

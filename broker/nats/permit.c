@@ -3,9 +3,9 @@
  * Permissions where they count: at SUB, at PUB, and at delivery for subscriptions that are wider than what is denied to
  * them (sub.c gives those sinks an operation of their own).
  *
- * Verdicts on subjects are kept, by worker, in a table with one place for each hash: clients publish to few subjects, and
+ * Verdicts on subjects are kept, by worker, in a table with two places for each hash: clients publish to few subjects, and
  * a message goes to many clients with the same permissions. A verdict is that of one set of permissions on one subject;
- * both are compared, so a place that belongs to another one is only a look-up more. Nobody frees permissions while
+ * both are compared, so places that belong to others are only a look-up more. Nobody frees permissions while
  * verdicts name them, see nats_permit_forget.
  */
 #include "permit.h"
@@ -20,28 +20,35 @@
 
 #include "answers.h"
 
-#define VERDICTS            1024
-#define VERDICT_SUBJECT_MAX 107
+#define VERDICT_SETS        1024
+#define VERDICT_SUBJECT_MAX 50
 
 enum question { PUBLISH, RECEIVE };
 
 struct verdict {
   const struct permissions *permissions; /* NULL: none */
-  uint64_t hash;
-  uint8_t question; /* enum question */
-  uint8_t len;
-  bool good;
+  uint32_t hash;                         /* of the subject */
+  uint8_t question;                      /* enum question */
+  uint8_t len : 7;
+  uint8_t good : 1;
   char subject[VERDICT_SUBJECT_MAX];
 };
-_Static_assert(sizeof(struct verdict) == 128, "two cache lines");
+_Static_assert(sizeof(struct verdict) == 64, "a cache line");
 
 struct nats_verdicts {
-  struct verdict at[VERDICTS];
+  struct verdict set[VERDICT_SETS][2]; /* the newer one first */
 };
 
 static bool ask(const struct permissions *permissions, enum question question, struct tern_slice subject) {
   return question == PUBLISH ? permissions_may_publish(permissions, subject)
                              : permissions_may_receive(permissions, subject, (struct tern_slice){NULL, 0});
+}
+
+static bool is_of(const struct verdict *verdict, const struct permissions *permissions,
+                  enum question question, struct tern_slice subject, uint64_t hash) {
+  return verdict->permissions == permissions && verdict->hash == (uint32_t)hash &&
+         verdict->question == question && verdict->len == subject.len &&
+         memcmp(verdict->subject, subject.ptr, subject.len) == 0;
 }
 
 static bool judge(const struct nats_client *client, enum question question, struct tern_slice subject,
@@ -51,18 +58,18 @@ static bool judge(const struct nats_client *client, enum question question, stru
   if (worker->verdicts == NULL) worker->verdicts = calloc(1, sizeof *worker->verdicts);
   if (worker->verdicts == NULL || subject.len > VERDICT_SUBJECT_MAX)
     return ask(permissions, question, subject);
-  uint64_t place = (hash ^ (uintptr_t)permissions >> 4) % VERDICTS;
-  struct verdict *verdict = &worker->verdicts->at[place];
-  bool known = verdict->permissions == permissions && verdict->hash == hash &&
-               verdict->question == question && verdict->len == subject.len &&
-               memcmp(verdict->subject, subject.ptr, subject.len) == 0;
-  if (known) return verdict->good;
-  verdict->permissions = permissions;
-  verdict->hash = hash;
-  verdict->question = (uint8_t)question;
-  verdict->len = (uint8_t)subject.len;
-  memcpy(verdict->subject, subject.ptr, subject.len);
-  return verdict->good = ask(permissions, question, subject);
+  struct verdict *set = worker->verdicts->set[(hash ^ (uintptr_t)permissions >> 4) % VERDICT_SETS];
+  if (is_of(&set[0], permissions, question, subject, hash)) return set[0].good;
+  if (is_of(&set[1], permissions, question, subject, hash)) return set[1].good;
+  bool good = ask(permissions, question, subject);
+  set[1] = set[0];
+  set[0] = (struct verdict){.permissions = permissions,
+                            .hash = (uint32_t)hash,
+                            .question = (uint8_t)question,
+                            .len = (uint8_t)(subject.len & 0x7F),
+                            .good = good};
+  memcpy(set[0].subject, subject.ptr, subject.len);
+  return good;
 }
 
 void nats_permit_forget(struct nats_worker *worker) {
@@ -73,7 +80,8 @@ void nats_permit_forget(struct nats_worker *worker) {
 void nats_permit_fini(struct nats_client *client) { nats_answers_free(client->answers); }
 
 bool nats_permit_publish_all(const struct nats_client *client, struct tern_slice subject) {
-  return judge(client, PUBLISH, subject, tern_subject_hash(subject));
+  return permissions_may_publish_all(client->permissions) ||
+         judge(client, PUBLISH, subject, tern_subject_hash(subject));
 }
 
 bool nats_permit_publish(struct nats_client *client, struct tern_slice subject) {

@@ -268,6 +268,7 @@ static void test_answers(void **state) {
       assert_null(got);
     } else {
       assert_non_null(got);
+      assert_false(permissions_may_publish_all(permissions));
       assert_int_equal(got->max, answers[i].max);
       assert_int_equal(got->expires_ms, answers[i].expires_ms);
     }
@@ -496,6 +497,8 @@ static void draw_lists(struct lists *lists) {
 
 static void check_question(const struct lists *lists, const struct permissions *permissions,
                            const char *subject, const char *queue) {
+  assert_int_equal(permissions_may_publish_all(permissions),
+                   lists->publish_allow.count == 0 && lists->publish_deny.count == 0);
   bool publish = (lists->publish_allow.count == 0 || find(&lists->publish_allow, subject, "").plain) &&
                  !find(&lists->publish_deny, subject, "").plain;
   struct naive_found allow = find(&lists->subscribe_allow, subject, queue);

@@ -127,7 +127,6 @@ static void what_is_held_back(void **state) {
   }
 }
 
-/* A member of a group that may not have a message leaves it to another one. */
 /* Messages with the same receivers go together (lists): the verdict is on each of them all the same. */
 static void what_is_held_back_of_many(void **state) {
   (void)state;
@@ -156,6 +155,7 @@ static void what_is_held_back_of_many(void **state) {
   assert_int_equal(SUM(&sim, subscriptions), 0);
 }
 
+/* A member of a group that may not have a message leaves it to another one. */
 static void another_member_gets_it(void **state) {
   (void)state;
   join_with(0, 0, QUIET, "{subscribe: {deny: a.no}}");
