@@ -3,7 +3,7 @@
  * The daemon's main: reads the command line, starts the log and the server, and then is the control thread:
  * it waits for signals and does what they ask.
  *
- *     SIGINT, SIGTERM   orderly stop, exit 0
+ *     SIGINT, SIGTERM   orderly stop, exit 0; another SIGINT meanwhile: end at once, exit 1
  *     SIGHUP            read the configuration file and the handler modules again, log the figures
  *     SIGUSR1           close and open the log file again
  *     SIGUSR2           lame duck mode: no more clients, those who are there leave one by one, then stop; SIGTERM
@@ -18,11 +18,14 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <tern/log.h>
 
 #include "logging.h"
+#include "notify.h"
 #include "options.h"
+#include "privileges.h"
 #include "server.h"
 
 /* Every connection is a descriptor: take as many as the administrator allows. */
@@ -53,12 +56,42 @@ static int next_signal(const sigset_t *set, int wait_ms) {
   return number > 0 ? number : 0;
 }
 
+static void tell_ready(const struct server *server) {
+  char status[64];
+  snprintf(status, sizeof status, "Serving clients on port %u", server_port(server));
+  notify_ready(status);
+}
+
+static void reload(struct server *server) {
+  notify_reloading();
+  server_reload(server);
+  tell_ready(server);
+}
+
+static void end_at_once(int number) {
+  static const char text[] = "tern: interrupted again; ending without waiting for clients\n";
+  (void)!write(STDERR_FILENO, text, sizeof text - 1);
+  (void)number;
+  _exit(EXIT_FAILURE);
+}
+
+/* Clients that do not take their data hold the end up for a while; whoever does not want to wait interrupts again. */
+static void stop(struct server *server) {
+  sigset_t interrupt;
+  notify_stopping();
+  signal(SIGINT, end_at_once);
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
+  server_stop(server);
+}
+
 static void serve(struct server *server, const sigset_t *set) {
   int wait_ms;
   while ((wait_ms = server_tick(server)) != SERVER_DONE) {
     int number = next_signal(set, wait_ms);
     if (number == SIGINT || (number == SIGTERM && !server_is_lame(server))) return;
-    if (number == SIGHUP) server_reload(server);
+    if (number == SIGHUP) reload(server);
     if (number == SIGUSR1) tern_log_reopen();
     if (number == SIGUSR2) server_lame_duck(server);
   }
@@ -76,19 +109,26 @@ int main(int argc, char **argv) {
     return verdict == OPTIONS_EXIT ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   sigset_t signals;
+  struct privileges privileges;
   block_signals(&signals);
   raise_descriptor_limit();
   give_memory_back();
-  int error = logging_start(&options);
+  int error = privileges_prepare(&privileges, options.run_as_user, options.run_as_group);
+  if (error == 0) error = logging_start(&options);
   if (error != 0) {
     options_free(&options);
     return EXIT_FAILURE;
   }
+  privileges_give(&privileges, options.log_file);
   struct server *server;
   error = server_start(&options, argv[0], &server);
   if (error == 0) {
-    serve(server, &signals);
-    server_stop(server);
+    error = privileges_drop(&privileges);
+    if (error == 0) {
+      tell_ready(server);
+      serve(server, &signals);
+    }
+    stop(server);
   }
   tern_log_stop();
   return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -33,6 +33,7 @@
 #include "lame_duck.h"
 #include "logging.h"
 #include "monitor.h"
+#include "notify.h"
 #include "overflow_rules.h"
 #include "reload.h"
 #include "version.h"
@@ -58,6 +59,7 @@ struct server {
   struct web *web;
   uint16_t port;
   bool ports_written;
+  struct watchdog watchdog;
   bool is_lame; /* lame duck mode has begun */
   struct lame_duck lame_duck;
 };
@@ -293,6 +295,7 @@ int server_start(const struct options *options, const char *program, struct serv
   }
   server->options = *options;
   server->program = program;
+  watchdog_init(&server->watchdog);
   tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "server_starting"},
                  "Starting tern %s (speaks NATS as nats-server %s)", TERN_VERSION, TERN_NATS_VERSION);
   if (options->config_file != NULL)
@@ -406,7 +409,7 @@ void server_lame_duck(struct server *server) {
 
 bool server_is_lame(const struct server *server) { return server->is_lame; }
 
-int server_tick(struct server *server) {
+static int lame_duck_tick(struct server *server) {
   if (!server->is_lame) return SERVER_IDLE;
   uint64_t wait_ms, random = 0;
   /* relaxed: a plain count; pairs with nats_factory */
@@ -416,6 +419,12 @@ int server_tick(struct server *server) {
   uint64_t due = lame_duck_due(&server->lame_duck, now_ms(), open, random, &wait_ms);
   if (due > 0 && core_close_clients(&server->core, server->workers, due, NULL) == 0) return SERVER_DONE;
   return wait_ms < LAME_DUCK_LOOK_MS ? (int)wait_ms : LAME_DUCK_LOOK_MS;
+}
+
+int server_tick(struct server *server) {
+  int wait_ms = lame_duck_tick(server), watchdog_ms = watchdog_step(&server->watchdog, server->workers);
+  if (wait_ms == SERVER_IDLE) return watchdog_ms >= 0 ? watchdog_ms : SERVER_IDLE;
+  return watchdog_ms >= 0 && watchdog_ms < wait_ms ? watchdog_ms : wait_ms;
 }
 
 uint16_t server_port(const struct server *server) { return server->port; }

@@ -29,6 +29,7 @@
 #include "options_diff.h"
 #include "options_file.h"
 #include "options_table.h"
+#include "signal_send.h"
 #include "values.h"
 #include "version.h"
 
@@ -345,6 +346,8 @@ static enum options_verdict print_diff(const struct options *options) {
 enum options_verdict options_parse(struct options *options, int argc, char **argv) {
   struct conf_report report = {0};
   enum options_verdict verdict = read_flags(options, argc, argv);
+  if (verdict == OPTIONS_RUN && options->signal != NULL)
+    return signal_send(options->signal) == 0 ? OPTIONS_EXIT : OPTIONS_FAIL;
   options->argc = argc;
   options->argv = argv;
   if (verdict == OPTIONS_RUN && options->config_file != NULL) {

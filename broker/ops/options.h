@@ -60,6 +60,9 @@ struct options {
   int argc; /* the command line, for reading everything again */
   char **argv;
 
+  char *signal;            /* --signal COMMAND[=WHOM] */
+  char *run_as_user;       /* NULL: who starts the server */
+  char *run_as_group;      /* NULL: that user's */
   uint64_t log_size_limit; /* bytes, 0: no rotation */
   uint32_t log_max_num;    /* files, 0: all */
   bool syslog;             /* -s */

@@ -66,6 +66,15 @@ const struct option option_table[] = {
          "Answer subjects matching filter inside the server, by a module: a file if there is a '/' in it, "
          "else <module>.so in $TERN_MODULE_PATH, in ../lib/tern beside the program, or where tern was "
          "installed. May be repeated; SIGHUP loads changed files"},
+    {"sl|signal", NULL, OPTION_STRING, FIELD(signal), .value = "command[=whom]",
+     .help =
+         "Tell a running server to quit, term, stop, reload, reopen (its log) or ldm (lame duck mode), and "
+         "end. Whom: a "
+         "process id, a pid file, or the beginning of process ids and *; without, the only one that runs"},
+    {"run_as_user", OPTION_OWN_BLOCK "user", OPTION_STRING, FIELD(run_as_user), .value = "user",
+     .help = "Become this user, by name or number, when sockets and files are open; its group, too"},
+    {"run_as_group", OPTION_OWN_BLOCK "group", OPTION_STRING, FIELD(run_as_group), .value = "group",
+     .help = "Become this group"},
     {"P|pid", "pid_file|pidfile", OPTION_STRING, FIELD(pid_file), .value = "file",
      .help = "Write the process id to this file", .live = true},
     {SAME("ports_file_dir"), OPTION_STRING, FIELD(ports_file_dir), .value = "dir",
@@ -141,7 +150,7 @@ const struct option option_table[] = {
              "whose behaviour this is, for tools that ask"},
     {"h|help", NULL, OPTION_HELP, .help = "Print this text and end"},
 
-    {.flags = "sl|signal|profile", .kind = OPTION_UNSUPPORTED},
+    {.flags = "profile", .kind = OPTION_UNSUPPORTED},
     {.flags = "user|pass|auth|tls|tlscert|tlskey", .kind = OPTION_UNSUPPORTED},
     {.flags = "tlsverify|tlscacert|help_tls|js|jetstream|sd|store_dir|routes|cluster",
      .kind = OPTION_UNSUPPORTED},

@@ -182,6 +182,7 @@ struct tern_worker_stats {
   uint64_t retired_bytes;   /**< their memory, without malloc's share; bound: TERN_LIMBO_MAX_BYTES */
   uint64_t gp_age_ms;       /**< how long the oldest of them have waited; 0: none wait */
   uint64_t held_back;       /**< calls of tern_worker_wait_limbo */
+  bool is_asleep;           /**< waits in the kernel now */
 };
 /** Reads the figures. Thread: any. */
 TERN_API struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker);

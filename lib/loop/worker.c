@@ -422,16 +422,19 @@ static uint64_t age_of(const struct tern_worker *worker, uint64_t since_ms) {
 }
 
 struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker) {
-  return (struct tern_worker_stats){.ticks = tern_counter_read(&worker->ticks),
-                                    .sleeps = tern_counter_read(&worker->sleeps),
-                                    .wakeups_sent = tern_counter_read(&worker->wakeups_sent),
-                                    .records_in = tern_counter_read(&worker->records_in),
-                                    .records_out = tern_counter_read(&worker->records_out),
-                                    .overflows = tern_counter_read(&worker->overflows),
-                                    .retired_objects = tern_counter_read(&worker->retired),
-                                    .retired_bytes = tern_counter_read(&worker->retired_bytes),
-                                    .gp_age_ms = age_of(worker, tern_counter_read(&worker->retired_since_ms)),
-                                    .held_back = tern_counter_read(&worker->held_back)};
+  return (struct tern_worker_stats){
+      .ticks = tern_counter_read(&worker->ticks),
+      .sleeps = tern_counter_read(&worker->sleeps),
+      .wakeups_sent = tern_counter_read(&worker->wakeups_sent),
+      .records_in = tern_counter_read(&worker->records_in),
+      .records_out = tern_counter_read(&worker->records_out),
+      .overflows = tern_counter_read(&worker->overflows),
+      .retired_objects = tern_counter_read(&worker->retired),
+      .retired_bytes = tern_counter_read(&worker->retired_bytes),
+      .gp_age_ms = age_of(worker, tern_counter_read(&worker->retired_since_ms)),
+      .held_back = tern_counter_read(&worker->held_back),
+      /* relaxed: a figure; pairs with the stores in may_sleep and woke */
+      .is_asleep = atomic_load_explicit(&worker->sleep_began_ns, memory_order_relaxed) != 0};
 }
 
 struct tern__worker_load tern__worker_load(const struct tern_worker *worker) {

@@ -52,6 +52,8 @@ static const struct option {
     {{"n", "name", "server_name"}, STRING, offsetof(struct options, server_name), "s1", "s1"},
     {{"P", "pid"}, STRING, offsetof(struct options, pid_file), "/tmp/x.pid", "/tmp/x.pid"},
     {{"l", "log"}, STRING, offsetof(struct options, log_file), "a=b.log", "a=b.log"},
+    {{"run_as_user"}, STRING, offsetof(struct options, run_as_user), "tern", "tern"},
+    {{"run_as_group"}, STRING, offsetof(struct options, run_as_group), "tern", "tern"},
     {{"log_size_limit"}, U64, offsetof(struct options, log_size_limit), "1MB", "1048576"},
     {{"log_max_num"}, U32, offsetof(struct options, log_max_num), "3", "3"},
     {{"s", "syslog"}, BOOL, offsetof(struct options, syslog), NULL, NULL},
@@ -448,7 +450,7 @@ static void texts_of_the_log_must_be_known(void **unused) {
 static void flags_of_nats_server_that_are_missing_are_refused(void **unused) {
   (void)unused;
   static const char *const missing[] = {
-      "sl",           "signal",
+
       "js",           "jetstream",
       "sd",           "store_dir",
       "user",         "pass",

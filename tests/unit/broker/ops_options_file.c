@@ -68,6 +68,8 @@ static const struct key {
     {"tern {log_format: json}", STRING, offsetof(struct options, log_format), "json"},
     {"max_traced_msg_len: 10", U32, offsetof(struct options, max_traced_msg_len), "10"},
     {"trace_headers: true", BOOL, offsetof(struct options, trace_headers), "1"},
+    {"tern {user: nobody}", STRING, offsetof(struct options, run_as_user), "nobody"},
+    {"tern {group: nogroup}", STRING, offsetof(struct options, run_as_group), "nogroup"},
     {"debug: true", BOOL, offsetof(struct options, debug), "1"},
     {"trace: true", BOOL, offsetof(struct options, trace), "1"},
     {"trace_verbose: true", BOOL, offsetof(struct options, trace), "1"},
