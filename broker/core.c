@@ -237,8 +237,12 @@ void core_tell_lame_duck(struct tern_workers *workers) {
 
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers) {
   struct core_figures f = {0};
-  for (uint32_t i = 0; i < core->account_count; i++)
-    f.filters += tern_registry_stats(core->registries[i]).filters;
+  for (uint32_t i = 0; i < core->account_count; i++) {
+    const struct tern_registry_stats registry = tern_registry_stats(core->registries[i]);
+    f.filters += registry.filters;
+    f.nodes += registry.nodes;
+    f.registry_bytes += registry.bytes;
+  }
   for (unsigned i = 0; i < tern_workers_count(workers); i++) {
     const struct nats_stats *nats = nats_worker_stats(core->nats.workers[i]);
     const struct route_stats *route = nats_worker_route_stats(core->nats.workers[i]);

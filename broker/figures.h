@@ -12,6 +12,8 @@ struct core_figures {
   uint64_t no_memory, rerouted, untaken;                 /* messages, see route.h */
   uint64_t overflows, retired, retired_bytes, held_back; /* see tern_worker_stats */
   uint64_t gp_age_ms;                                    /* the oldest worker's */
+  uint64_t nodes, registry_bytes;                        /* see tern_registry_stats */
+  uint64_t handler_calls, handler_errors;
 };
 
 /** Figures of subscriptions and of how they are matched. */

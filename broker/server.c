@@ -198,7 +198,11 @@ static int start_listening(struct server *server) {
 
 static struct core_figures figures(void *arg) {
   struct server *server = arg;
-  return core_figures(&server->core, server->workers);
+  struct core_figures figures = core_figures(&server->core, server->workers);
+  const struct handlers_stats handlers = handlers_stats(server->handlers);
+  figures.handler_calls = handlers.calls;
+  figures.handler_errors = handlers.errors;
+  return figures;
 }
 
 /* There is one account, `$G`, until others can be configured. */

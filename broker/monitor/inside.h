@@ -9,7 +9,7 @@
 
 #include "monitor.h"
 
-#define MONITOR_PAGES 9
+#define MONITOR_PAGES 10
 
 /** The processor's share, measured between two questions that are a second apart or more. */
 struct monitor_cpu {
@@ -20,6 +20,7 @@ struct monitor_cpu {
 
 struct monitor {
   struct monitor_source source;
+  char *server_name;     /* a copy: a reload frees the options it is in */
   pthread_rwlock_t lock; /* readers: pages in the making; writer: who changes what source refers to */
   uint64_t start_ns;     /* since 1970 */
   uint64_t epoch_ns;     /* when the monotonic clock was 0; fixed, so that times stay the same */

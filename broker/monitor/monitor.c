@@ -21,7 +21,7 @@ static const struct {
     {"/subsz", subsz_page},       {"/subscriptionsz", subsz_page},
     {"/routez", routez_page},     {"/leafz", leafz_page},
     {"/gatewayz", gatewayz_page}, {"/jsz", jsz_page},
-    {"/healthz", healthz_page},
+    {"/healthz", healthz_page},   {"/metrics", metrics_page},
 };
 
 const char *monitor_path(unsigned page) { return pages[page].path; }
@@ -64,15 +64,17 @@ int monitor_new(const struct monitor_source *source, struct monitor **out) {
   struct monitor *monitor = calloc(1, sizeof *monitor);
   if (monitor == NULL) return -ENOMEM;
   monitor->source = *source;
+  monitor->source.server_name = monitor->server_name = strdup(source->server_name);
   struct timespec monotonic;
   clock_gettime(CLOCK_MONOTONIC, &monotonic);
   monitor->start_ns = page_now_ns();
   monitor->epoch_ns =
       monitor->start_ns - ((uint64_t)monotonic.tv_sec * 1000000000u + (uint64_t)monotonic.tv_nsec);
-  int error = -pthread_mutex_init(&monitor->cpu.lock, NULL);
+  int error = monitor->server_name != NULL ? -pthread_mutex_init(&monitor->cpu.lock, NULL) : -ENOMEM;
   if (error == 0 && (error = -pthread_rwlock_init(&monitor->lock, NULL)) != 0)
     pthread_mutex_destroy(&monitor->cpu.lock);
   if (error != 0) {
+    free(monitor->server_name);
     free(monitor);
     return error;
   }
@@ -84,5 +86,6 @@ void monitor_free(struct monitor *monitor) {
   if (monitor == NULL) return;
   pthread_rwlock_destroy(&monitor->lock);
   pthread_mutex_destroy(&monitor->cpu.lock);
+  free(monitor->server_name);
   free(monitor);
 }

@@ -46,6 +46,8 @@ void page_range(int64_t *offset, int64_t *limit);
 
 /** True when a call that asked the workers succeeded; else the page has failed. */
 bool page_check(struct page *page, int error);
+/** Resident memory of the process, in bytes; 0 when the system does not tell. */
+uint64_t page_memory(void);
 /** Nanoseconds since 1970. */
 uint64_t page_now_ns(void);
 /** "server_id" and "now", which most pages begin with. */
@@ -60,6 +62,7 @@ void page_put_subjects(struct json_writer *json, const struct core_subjects *sub
 void varz_page(struct page *page);
 void connz_page(struct page *page);
 void subsz_page(struct page *page);
+void metrics_page(struct page *page);
 void routez_page(struct page *page);
 void leafz_page(struct page *page);
 void gatewayz_page(struct page *page);

@@ -23,7 +23,7 @@ static uint64_t clock_ns(clockid_t id) {
   return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t memory(void) {
+uint64_t page_memory(void) {
   char text[64] = "";
   unsigned long long total, resident;
   FILE *file = fopen("/proc/self/statm", "re");
@@ -131,7 +131,7 @@ void varz_page(struct page *page) {
   json_put_time(json, "start", monitor->start_ns);
   json_put_time(json, "now", now);
   json_put_string(json, "uptime", uptime);
-  json_put_uint(json, "mem", memory());
+  json_put_uint(json, "mem", page_memory());
   json_put_int(json, "cores", sysconf(_SC_NPROCESSORS_ONLN));
   json_put_uint(json, "gomaxprocs", tern_workers_count(source->pool));
   json_put_number(json, "cpu", cpu(monitor));

@@ -25,7 +25,7 @@
 
 struct web {
   struct monitor *monitor;
-  struct web_options options;
+  char *base_path; /* without slashes around it; "": none */
   const struct http_module *module;
   struct http_server *server;
 };
@@ -41,13 +41,20 @@ static const char *parameter(const void *arg, const char *name) {
 
 /* The path below the base path, or NULL when it is not below it. */
 static const char *below_base(const struct web *web, const char *path) {
-  const char *base = web->options.base_path != NULL ? web->options.base_path : "";
-  base += strspn(base, "/");
-  size_t len = strlen(base);
-  while (len > 0 && base[len - 1] == '/')
-    len--;
+  const size_t len = strlen(web->base_path);
   if (len == 0) return path;
-  return path[0] == '/' && strncmp(path + 1, base, len) == 0 && path[1 + len] == '/' ? path + 1 + len : NULL;
+  const bool below = path[0] == '/' && strncmp(path + 1, web->base_path, len) == 0 && path[1 + len] == '/';
+  return below ? path + 1 + len : NULL;
+}
+
+/* The base path without slashes around it; NULL without memory. */
+static char *trimmed(const char *path) {
+  if (path == NULL) return strdup("");
+  path += strspn(path, "/");
+  size_t len = strlen(path);
+  while (len > 0 && path[len - 1] == '/')
+    len--;
+  return strndup(path, len);
 }
 
 /* A name that a script can have, and nothing else: it becomes part of a script. */
@@ -137,8 +144,8 @@ static void complain(const struct web_options *options, int error) {
 int web_start(struct monitor *monitor, const struct web_options *options, struct web **out) {
   struct web *web = calloc(1, sizeof *web);
   if (web == NULL) return -ENOMEM;
-  *web = (struct web){.monitor = monitor, .options = *options, .module = load()};
-  int error = web->module != NULL ? 0 : TERN_EMODULE;
+  *web = (struct web){.monitor = monitor, .base_path = trimmed(options->base_path), .module = load()};
+  int error = web->module == NULL ? TERN_EMODULE : web->base_path == NULL ? -ENOMEM : 0;
   if (error == 0) {
     const struct http_options http = {.host = options->host,
                                       .port = options->port,
@@ -150,6 +157,7 @@ int web_start(struct monitor *monitor, const struct web_options *options, struct
     if (error != 0) complain(options, error);
   }
   if (error != 0) {
+    free(web->base_path);
     free(web);
     return error;
   }
@@ -165,5 +173,6 @@ uint16_t web_port(const struct web *web) { return web->module->port(web->server)
 void web_stop(struct web *web) {
   if (web == NULL) return;
   web->module->stop(web->server);
+  free(web->base_path);
   free(web);
 }

@@ -9,7 +9,7 @@
 
 struct web;
 
-/** What is wanted. Strings are valid as long as the web. */
+/** What is wanted. Strings need to be valid during web_start only. */
 struct web_options {
   const char *host;
   uint16_t port;                 /* 0: any free one */

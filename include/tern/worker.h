@@ -170,6 +170,11 @@ TERN_API struct tern_buf_handle tern_buf_export(struct tern_buf *buf, const char
  * Returns NULL without memory; the original is released all the same. Thread: receiver's. */
 TERN_API struct tern_buf *tern_buf_import(struct tern_worker *worker, struct tern_buf_handle handle);
 
+/** Places in the histogram of ticks, and the time below which one is counted in the first; each of the others takes those
+ * that are less than twice as long as what the one before takes, the last one all the rest. */
+#define TERN_TICK_BUCKETS   22
+#define TERN_TICK_BUCKET_NS 1024
+
 /** Figures of one worker; each is written by the worker alone and may be read by any thread. */
 struct tern_worker_stats {
   uint64_t ticks;           /**< loop iterations */
@@ -183,6 +188,9 @@ struct tern_worker_stats {
   uint64_t gp_age_ms;       /**< how long the oldest of them have waited; 0: none wait */
   uint64_t held_back;       /**< calls of tern_worker_wait_limbo */
   bool is_asleep;           /**< waits in the kernel now */
+  uint64_t waiting_bytes;   /**< in the rings from the others, not handled yet */
+  uint64_t tick_ns;         /**< time spent in ticks, sleep not included */
+  uint64_t tick_buckets[TERN_TICK_BUCKETS]; /**< ticks by how long they took */
 };
 /** Reads the figures. Thread: any. */
 TERN_API struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker);

@@ -262,14 +262,27 @@ static int sleep_max_ms(void *arg) {
   return -1;
 }
 
+static int ilog2(uint64_t value) { return 63 - __builtin_clzll(value); }
+
 static bool may_sleep(void *arg) {
   struct tern_worker *worker = arg;
   if (!tern__bell_sleep(&worker->bell)) return false;
   tern_counter_add(&worker->sleeps, 1);
+  worker->fell_asleep_ns = tern__clock_ns();
   /* relaxed: a figure for the acceptor */
-  atomic_store_explicit(&worker->sleep_began_ns, tern__clock_ns(), memory_order_relaxed);
+  atomic_store_explicit(&worker->sleep_began_ns, worker->fell_asleep_ns, memory_order_relaxed);
   if (!worker->pool->simulated) tern__rcu_offline();
   return true;
+}
+
+static void ticked(void *arg, uint64_t began_ns, uint64_t now_ns, bool slept) {
+  struct tern_worker *worker = arg;
+  const uint64_t end_ns = slept ? worker->fell_asleep_ns : now_ns;
+  const uint64_t ns = end_ns > began_ns ? end_ns - began_ns : 0;
+  unsigned bucket = ns < TERN_TICK_BUCKET_NS ? 0 : (unsigned)(ilog2(ns) - ilog2(TERN_TICK_BUCKET_NS)) + 1;
+  if (bucket >= TERN_TICK_BUCKETS) bucket = TERN_TICK_BUCKETS - 1;
+  tern_counter_add(&worker->tick_buckets[bucket], 1);
+  tern_counter_add(&worker->tick_ns, ns);
 }
 
 static void woke(void *arg) {
@@ -313,4 +326,5 @@ const struct tern_loop_hooks tern__worker_hooks = {.inbox = inbox_step,
                                                    .may_sleep = may_sleep,
                                                    .woke = woke,
                                                    .quiescent = quiescent_step,
+                                                   .ticked = ticked,
                                                    .sleep_max_ms = sleep_max_ms};

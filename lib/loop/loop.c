@@ -40,11 +40,15 @@
 
 enum { EVENTS_PER_POLL = 256, TRIM_AFTER_MS = 1000 };
 
+#define NS_PER_MS 1000000u
+
 static _Thread_local char thread_mark; /* its address identifies the thread */
 
-static uint64_t read_clock(const struct tern_loop *loop) {
-  return loop->simulated_ms != NULL ? *loop->simulated_ms : tern__clock_ms();
+static uint64_t read_clock_ns(const struct tern_loop *loop) {
+  return loop->simulated_ms != NULL ? *loop->simulated_ms * NS_PER_MS : tern__clock_ns();
 }
+
+static uint64_t read_clock(const struct tern_loop *loop) { return read_clock_ns(loop) / NS_PER_MS; }
 
 int tern_loop_new(struct tern_loop **out) {
   struct tern_loop *loop = calloc(1, sizeof *loop);
@@ -217,7 +221,11 @@ static void poll_events(struct tern_loop *loop, int timeout_ms) {
   int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_POLL, sleep);
   if (announced && loop->hooks.woke != NULL) loop->hooks.woke(loop->hooks.arg);
   if (count < 0) assert(errno == EINTR);
-  loop->now_ms = read_clock(loop);
+  const uint64_t now_ns = read_clock_ns(loop);
+  if (loop->hooks.ticked != NULL && loop->polled_ns != 0)
+    loop->hooks.ticked(loop->hooks.arg, loop->polled_ns, now_ns, announced);
+  loop->polled_ns = now_ns;
+  loop->now_ms = now_ns / NS_PER_MS;
   for (int i = 0; i < count; i++)
     note_event(loop, &events[i]);
   loop->active = loop->ready != NULL;

@@ -42,6 +42,7 @@ struct tern_loop {
   uint64_t joined; /* members ever */
   struct tern_loop_hooks hooks;
   uint64_t now_ms;
+  uint64_t polled_ns;           /* when the last poll was over; 0: there was none */
   const uint64_t *simulated_ms; /* replaces the system's clock when not NULL */
   uint64_t trim_ms;             /* when to give memory back if nothing happens until then; 0: done */
   uint64_t age_ms;              /* when to give back memory that was not needed lately */

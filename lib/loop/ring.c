@@ -160,3 +160,10 @@ bool tern__ring_release(struct tern__ring *ring) {
   atomic_store_explicit(&ring->want, 0, memory_order_relaxed);
   return true;
 }
+
+size_t tern__ring_waiting(const struct tern__ring *ring) {
+  /* relaxed, both: a figure; the head may be newer than the tail */
+  const uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+  const uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+  return tail > head ? (size_t)(tail - head) : 0;
+}

@@ -83,11 +83,13 @@ void tern__loop_shutdown_members(struct tern_loop *loop, int error);
 /** Hooks by which a worker adds its steps to the tick of its loop. Any may be NULL. */
 struct tern_loop_hooks {
   void *arg;
-  bool (*inbox)(void *arg);       /* step 1. True when more is left (do not sleep) */
-  void (*publish)(void *arg);     /* step 4, and before early flushes */
-  bool (*may_sleep)(void *arg);   /* about to block: announce it; false: something has come, do not */
-  void (*woke)(void *arg);        /* after may_sleep returned true and the poll is over */
-  void (*quiescent)(void *arg);   /* step 7 */
+  bool (*inbox)(void *arg);     /* step 1. True when more is left (do not sleep) */
+  void (*publish)(void *arg);   /* step 4, and before early flushes */
+  bool (*may_sleep)(void *arg); /* about to block: announce it; false: something has come, do not */
+  void (*woke)(void *arg);      /* after may_sleep returned true and the poll is over */
+  void (*quiescent)(void *arg); /* step 7 */
+  /* the poll is over, and so is the tick before it, which ended when the loop fell asleep, if it did */
+  void (*ticked)(void *arg, uint64_t began_ns, uint64_t now_ns, bool slept);
   int (*sleep_max_ms)(void *arg); /* bound for the sleep, -1: none */
 };
 void tern__loop_set_hooks(struct tern_loop *loop, const struct tern_loop_hooks *hooks);

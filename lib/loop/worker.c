@@ -422,7 +422,7 @@ static uint64_t age_of(const struct tern_worker *worker, uint64_t since_ms) {
 }
 
 struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker) {
-  return (struct tern_worker_stats){
+  struct tern_worker_stats stats = {
       .ticks = tern_counter_read(&worker->ticks),
       .sleeps = tern_counter_read(&worker->sleeps),
       .wakeups_sent = tern_counter_read(&worker->wakeups_sent),
@@ -433,8 +433,17 @@ struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker) {
       .retired_bytes = tern_counter_read(&worker->retired_bytes),
       .gp_age_ms = age_of(worker, tern_counter_read(&worker->retired_since_ms)),
       .held_back = tern_counter_read(&worker->held_back),
+      .tick_ns = tern_counter_read(&worker->tick_ns),
       /* relaxed: a figure; pairs with the stores in may_sleep and woke */
       .is_asleep = atomic_load_explicit(&worker->sleep_began_ns, memory_order_relaxed) != 0};
+  for (unsigned i = 0; i < TERN_TICK_BUCKETS; i++)
+    stats.tick_buckets[i] = tern_counter_read(&worker->tick_buckets[i]);
+  for (unsigned from = 0; from < TERN__SLOTS; from++) {
+    /* acquire: pairs with the release where the ring is made; it stays until the pool is freed */
+    const struct tern__ring *ring = atomic_load_explicit(&worker->in[from].ring, memory_order_acquire);
+    if (ring != NULL) stats.waiting_bytes += tern__ring_waiting(ring);
+  }
+  return stats;
 }
 
 struct tern__worker_load tern__worker_load(const struct tern_worker *worker) {

@@ -85,6 +85,7 @@ struct tern_worker {
   alignas(128) unsigned index;
   struct tern_workers *pool;
   struct tern_loop *loop;
+  uint64_t fell_asleep_ns;
   uint64_t left;      /* senders whose records were not all handled in the last inbox step */
   uint64_t staged;    /* receivers of records not yet published */
   uint64_t congested; /* receivers whose lane spills */
@@ -121,6 +122,7 @@ struct tern_worker {
   struct tern_counter sleeps, wakeups_sent, records_in, records_out, overflows;
   struct tern_counter retired, retired_bytes, retired_since_ms, held_back;
   struct tern_counter connections, slept_ns;
+  struct tern_counter tick_ns, tick_buckets[TERN_TICK_BUCKETS];
   _Atomic uint64_t sleep_began_ns; /* 0: awake */
   _Atomic uint64_t period_seen;    /* the newest grace period that had begun when the last tick ended */
 };

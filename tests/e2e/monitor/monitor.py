@@ -10,6 +10,8 @@ Exit code 77: all is well, but there was no nats-server to compare with.
 import http.client
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,6 +26,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import broker  # noqa: E402
 
 TERN = ""
+METRICS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "broker", "monitor", "METRICS.md")
 #: Keys that a nats-server of the version tern behaves as has, and the one of the distribution may not have; and tern's own.
 ONLY_TERN = {"/varz": {"tern", "stale_connections", "slow_consumer_stats", "stale_connection_stats",
                        "stalled_clients"},
@@ -256,6 +259,88 @@ class Pages(Side):
         connection.request("POST", "/healthz", body=b"x" * 100)
         self.assertEqual(connection.getresponse().read(), b'{"status":"ok"}')
         connection.close()
+
+
+class Metrics(Side):
+    SAMPLE = re.compile(r'^([a-z][a-z0-9_]*)(?:\{(.*)\})? (-?[0-9.]+(?:e[+-]?[0-9]+)?|\+Inf)$')
+    LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
+
+    def read(self):
+        """{name: (type, help)} and [(name, {label: value}, number)] as Prometheus reads them; every rule it has is checked."""
+        status, headers, text = get(self.url, "/metrics")
+        self.assertEqual((status, headers["Content-Type"]), (200, "text/plain; version=0.0.4; charset=utf-8"))
+        self.assertTrue(text.endswith("\n"))
+        about, samples, family, seen = {}, [], None, set()
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                family, help_text = line[7:].split(" ", 1)
+                self.assertNotIn(family, about, "described twice")
+                about[family] = [None, help_text]
+            elif line.startswith("# TYPE "):
+                name, type_ = line[7:].split(" ")
+                self.assertEqual(name, family)
+                self.assertIn(type_, ("counter", "gauge", "histogram"))
+                about[name][0] = type_
+            else:
+                found = self.SAMPLE.match(line)
+                self.assertIsNotNone(found, line)
+                name, labels = found.group(1), dict(self.LABEL.findall(found.group(2) or ""))
+                self.assertEqual(self.LABEL.sub("", found.group(2) or ""), "", line)
+                self.assertEqual(re.sub("_(bucket|sum|count)$", "", name) if about[family][0] == "histogram" else name, family)
+                self.assertNotIn((name, tuple(labels.items())), seen, "told twice")
+                seen.add((name, tuple(labels.items())))
+                samples.append((name, labels, float(found.group(3))))
+        return about, samples
+
+    def test_it_is_what_prometheus_reads(self):
+        about, samples = self.read()
+        for name, (type_, _) in about.items():
+            self.assertEqual(name.endswith("_total"), type_ == "counter", name)
+        counts = {}
+        for name, labels, number in samples:
+            if name == "tern_worker_tick_seconds_bucket":
+                limits, numbers = counts.setdefault(labels["worker"], ([], []))
+                limits.append(float(labels["le"]))
+                numbers.append(number)
+            if name == "tern_worker_tick_seconds_count":
+                self.assertEqual(number, counts[labels["worker"]][1][-1])
+        self.assertTrue(counts)
+        for limits, numbers in counts.values():
+            self.assertEqual((limits, numbers), (sorted(limits), sorted(numbers)))
+            self.assertEqual(limits[-1], float("inf"))
+
+    def test_prometheus_own_tool_agrees(self):
+        tool = shutil.which("promtool")
+        if not tool:
+            self.skipTest("no promtool here")
+        done = subprocess.run([tool, "check", "metrics"], input=get(self.url, "/metrics")[2], text=True, capture_output=True,
+                              timeout=broker.WAIT_SECONDS)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_the_documentation_is_complete(self):
+        about, _ = self.read()
+        with open(METRICS, encoding="utf-8") as file:
+            rows = re.findall(r"^\| `([a-z_]+)`(?: \{([a-z,]+)\})? \| (\w+) \| (.*) \|$", file.read(), re.M)
+        self.assertEqual({name: [type_, help_text] for name, _, type_, help_text in rows}, about)
+
+    def test_traffic_shows(self):
+        broker.talk(self.tern.port, b'CONNECT {"verbose":false}\r\nSUB a 1\r\nPUB a 5\r\nhello\r\nPING\r\n')
+        _, samples = self.read()
+        sums = {}
+        for name, _, number in samples:
+            sums[name] = sums.get(name, 0) + number
+        for name, value in (("tern_connections_total", 1), ("tern_messages_in_total", 1), ("tern_messages_in_bytes_total", 5),
+                            ("tern_messages_out_total", 1), ("tern_messages_out_bytes_total", 5)):
+            self.assertEqual(sums[name], value, name)
+        self.assertGreater(sums["tern_worker_tick_seconds_count"], 0)
+        self.assertGreater(sums["process_resident_memory_bytes"], 1e6)
+        self.assertGreater(sums["process_open_fds"], 5)
+
+    def test_names_cannot_break_it(self):
+        with broker.Broker(TERN, flags=("-m", "-1", "-n", 'a"b\\c}{')) as server:
+            self.url = server.monitoring
+            _, samples = self.read()
+            self.assertEqual([labels["server_name"] for name, labels, _ in samples if name == "tern_info"], ['a\\"b\\\\c}{'])
 
 
 class Settings(unittest.TestCase):

@@ -293,6 +293,48 @@ static void figures_count_what_happened(void **state) {
   end(workers);
 }
 
+static void ticks_are_counted_by_how_long_they_took(void **state) {
+  (void)state;
+  struct tern_workers *workers = make(2, 256);
+  struct tern_worker *a = tern_workers_at(workers, 0);
+  tern__worker_tick(a); /* the first one is over when the second one has polled */
+  static const unsigned took_ms[] = {0, 1, 1, 5, 1000, 5000};
+  uint64_t expected_ms = 0;
+  for (size_t i = 0; i < sizeof took_ms / sizeof took_ms[0]; i++) {
+    tern__sim_advance(workers, took_ms[i]);
+    tern__worker_tick(a);
+    expected_ms += took_ms[i];
+  }
+  const struct tern_worker_stats stats = tern_worker_stats(a);
+  assert_int_equal(stats.tick_ns, expected_ms * 1000000);
+  uint64_t seen = 0, limit = TERN_TICK_BUCKET_NS;
+  for (unsigned i = 0; i < TERN_TICK_BUCKETS; i++, limit *= 2) {
+    unsigned in = 0; /* what belongs in this place */
+    for (size_t n = 0; n < sizeof took_ms / sizeof took_ms[0]; n++) {
+      const uint64_t ns = took_ms[n] * UINT64_C(1000000);
+      in += (i == 0 || ns >= limit / 2) && (ns < limit || i == TERN_TICK_BUCKETS - 1);
+    }
+    assert_int_equal(stats.tick_buckets[i], in);
+    seen += stats.tick_buckets[i];
+  }
+  assert_int_equal(seen, sizeof took_ms / sizeof took_ms[0]);
+  end(workers);
+}
+
+static void what_waits_in_rings_shows(void **state) {
+  (void)state;
+  struct tern_workers *workers = make(2, 256);
+  struct tern_worker *a = tern_workers_at(workers, 0), *b = tern_workers_at(workers, 1);
+  assert_int_equal(tern_worker_stats(b).waiting_bytes, 0);
+  send_one(a, 1);
+  tern__worker_tick(a);
+  assert_true(tern_worker_stats(b).waiting_bytes > 0);
+  assert_int_equal(tern_worker_stats(a).waiting_bytes, 0);
+  tern__worker_tick(b);
+  assert_int_equal(tern_worker_stats(b).waiting_bytes, 0);
+  end(workers);
+}
+
 static void an_idle_pool_has_no_rings(void **state) {
   (void)state;
   struct tern_workers *workers = make(4, 0);
@@ -317,6 +359,8 @@ int main(void) {
       cmocka_unit_test(waiting_without_congestion_is_told_next_tick),
       cmocka_unit_test(sizes_are_bounded_by_a_quarter_of_the_ring),
       cmocka_unit_test(figures_count_what_happened),
+      cmocka_unit_test(ticks_are_counted_by_how_long_they_took),
+      cmocka_unit_test(what_waits_in_rings_shows),
       cmocka_unit_test(an_idle_pool_has_no_rings),
   };
   return cmocka_run_group_tests_name("inbox", tests, NULL, NULL);
