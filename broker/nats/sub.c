@@ -218,6 +218,7 @@ static bool deliver_permitted(struct nats_sub *sub, struct tern_message *list) {
 static bool deliver_guarded(struct tern_sink *sink, struct tern_message *m) {
   struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
   struct nats_client *client = sub->client;
+  if (client->flow == NATS_ENDED) return false; /* its permissions may be gone before its subscriptions */
   if (sub->filtered && m->more > 0 && m->stride == 0) return deliver_permitted(sub, m);
   if (sub->filtered && !nats_permit_delivery(client, m, tern_sink_group(sink))) return false;
   if (!deliver(sink, m)) return false; /* the subscription may be gone now */

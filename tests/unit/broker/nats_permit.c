@@ -249,6 +249,24 @@ static void a_change_takes_answers(void **state) {
   expect(&c[0], VIOLATION "Publish to \"in.1\"'\r\n");
 }
 
+/* Who has ended keeps subscriptions for a while, but not the permissions: they may be freed. */
+static void nothing_is_asked_after_the_end(void **state) {
+  (void)state;
+  struct nats_client *client = join_with(0, 0, QUIET, "{subscribe: {deny: a.no}, allow_responses: true}");
+  say_and_sync(&c[0], "SUB a.* 1\r\n");
+  struct tern_sink *sink = &nats_sub_find(client, tern_slice_of("1"))->sink;
+  struct tern_message m = {.subject = tern_slice_of("a.b"), .reply = tern_slice_of("r")};
+  m.hash = tern_subject_hash(m.subject);
+  tern__sim_enter(tern_workers_at(sim.workers, 0));
+  assert_true(sink->ops->deliver(sink, &m));
+  nats_client_end(client);
+  client->permissions = NULL;
+  assert_false(sink->ops->deliver(sink, &m));
+  tern__sim_enter(NULL);
+  expect(&c[0], "MSG a.b 1 r 0\r\n\r\n");
+  expect_end(&c[0]);
+}
+
 /* Permissions that lie where others lay: their verdicts must not be the same. */
 static void verdicts_are_forgotten(void **state) {
   (void)state;
@@ -334,6 +352,7 @@ int main(void) {
       CONVERSATION(answers_to_requests),
       CONVERSATION(changes),
       CONVERSATION(a_change_takes_answers),
+      CONVERSATION(nothing_is_asked_after_the_end),
       CONVERSATION(verdicts_are_forgotten),
       CONVERSATION(verdicts_of_many_permissions),
       CONVERSATION(all_are_lost),
