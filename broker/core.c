@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "crossings.h"
+#include "imports.h"
 #include "route.h"
 
 /** Clients closed, and buckets of clients told something, on a worker before it does something else. */
@@ -24,8 +26,27 @@ struct worker_parts {
   struct route **routes; /* by number of account */
   uint32_t route_count;
   struct route_stats stats;
+  struct crossings_worker crossings;
   struct nats_worker *nats;
 };
+
+/* The mappings of an account. */
+static const struct mappings *mappings_of(const struct core *core, const struct settings *settings,
+                                          uint32_t account) {
+  return core->names[account] != NULL ? imports_mappings(settings->imports, core->names[account]) : NULL;
+}
+
+/* Nobody took a message after all. Was it a request of another account, the requester is told, by the words it has used. */
+static void untaken(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply) {
+  struct worker_parts *parts = arg;
+  const struct replies_request *request = replies_find(parts->crossings.replies, reply);
+  if (request == NULL) {
+    nats_untaken(parts->nats, source, subject, reply);
+  } else {
+    untaken(arg, source, request->subject, request->reply);
+    replies_forget(parts->crossings.replies, reply);
+  }
+}
 
 /* Makes the route of the next account. */
 static int add_route(struct worker_parts *parts, struct tern_worker *worker, struct tern_registry *registry) {
@@ -33,14 +54,19 @@ static int add_route(struct worker_parts *parts, struct tern_worker *worker, str
   struct route **routes = realloc(parts->routes, (account + 1) * sizeof(struct route *));
   if (routes == NULL) return -ENOMEM;
   parts->routes = routes;
+  parts->crossings.routes = routes;
   if (parts->nats != NULL) nats_worker_set_routes(parts->nats, routes);
+  int error = replies_set_routes(parts->crossings.replies, routes, account + 1);
+  if (error != 0) return error;
   struct route *route = account == 0 ? &parts->route : malloc(sizeof *route);
-  int error = route != NULL ? route_init(route, worker, registry, account, &parts->stats) : -ENOMEM;
+  error = route != NULL ? route_init(route, worker, registry, account, &parts->stats) : -ENOMEM;
   if (error != 0) {
     if (account != 0) free(route);
     return error;
   }
-  if (parts->nats != NULL) route_on_untaken(route, nats_untaken, parts->nats);
+  route->crossings = &parts->crossings;
+  route->mappings = mappings_of(parts->core, parts->core->nats.settings, account);
+  if (parts->nats != NULL) route_on_untaken(route, untaken, parts);
   routes[parts->route_count++] = route;
   return 0;
 }
@@ -53,6 +79,7 @@ static void drop_route(struct worker_parts *parts) {
 
 static void free_parts(struct worker_parts *parts) {
   nats_worker_free(parts->nats);
+  replies_free(parts->crossings.replies);
   while (parts->route_count > 0)
     drop_route(parts);
   free(parts->routes);
@@ -64,7 +91,8 @@ static int worker_started(void *arg, struct tern_worker *worker, void **data) {
   struct worker_parts *parts = calloc(1, sizeof *parts);
   if (parts == NULL) return -ENOMEM;
   parts->core = core;
-  int error = 0;
+  parts->crossings.replies = replies_new(worker);
+  int error = parts->crossings.replies != NULL ? 0 : -ENOMEM;
   for (uint32_t i = 0; i < core->account_count && error == 0; i++)
     error = add_route(parts, worker, core->registries[i]);
   if (error == 0) error = nats_worker_new(&core->nats, worker, parts->routes, &parts->nats);
@@ -73,7 +101,9 @@ static int worker_started(void *arg, struct tern_worker *worker, void **data) {
     return error;
   }
   for (uint32_t i = 0; i < parts->route_count; i++)
-    route_on_untaken(parts->routes[i], nats_untaken, parts->nats);
+    route_on_untaken(parts->routes[i], untaken, parts);
+  parts->crossings.describe = nats_describe;
+  parts->crossings.describe_arg = parts->nats;
   *data = parts;
   return 0;
 }
@@ -97,8 +127,7 @@ static void worker_stopped(struct tern_worker *worker) {
 }
 
 void core_init(struct core *core, struct settings *settings, uint16_t port) {
-  core->registries = NULL;
-  core->account_count = 0;
+  memset(core, 0, sizeof *core);
   nats_server_init(&core->nats, settings, port);
 }
 
@@ -117,13 +146,21 @@ static int add_registry(struct core *core, struct tern_workers *workers) {
   struct tern_registry **registries = realloc(core->registries, size);
   if (registries == NULL) return -ENOMEM;
   core->registries = registries;
+  char **names = realloc(core->names, (core->account_count + 1) * sizeof(char *));
+  if (names == NULL) return -ENOMEM;
+  core->names = names;
+  names[core->account_count] = NULL;
   struct tern_registry *registry = tern_registry_new(tern_workers_reclaimer(workers));
   if (registry == NULL) return -ENOMEM;
   registries[core->account_count++] = registry;
   return 0;
 }
 
-int core_attach(struct core *core, struct tern_workers *workers) { return add_registry(core, workers); }
+int core_attach(struct core *core, struct tern_workers *workers) {
+  int error = add_registry(core, workers);
+  if (error == 0 && (core->names[0] = strdup("$G")) == NULL) error = -ENOMEM;
+  return error;
+}
 
 /* A route for the account that was added last, on one worker. */
 static void call_add_route(struct tern_worker *worker, void *arg) {
@@ -149,14 +186,34 @@ int core_add_account(struct core *core, struct tern_workers *workers, bool runni
     for (done--; done > 0; done--)
       tern_workers_call(workers, done - 1, call_drop_route, NULL);
     tern_registry_free(core->registries[--core->account_count]);
+    free(core->names[core->account_count]);
     return error;
   }
   *number = core->account_count - 1;
   return 0;
 }
 
+int core_account(struct core *core, struct tern_workers *workers, bool running, const char *name,
+                 uint32_t *number) {
+  for (uint32_t i = 0; i < core->account_count; i++) {
+    if (core->names[i] == NULL || strcmp(core->names[i], name) != 0) continue;
+    *number = i;
+    return 0;
+  }
+  char *copy = strdup(name);
+  int error = copy != NULL ? core_add_account(core, workers, running, number) : -ENOMEM;
+  if (error == 0)
+    core->names[*number] = copy;
+  else
+    free(copy);
+  return error;
+}
+
 static void call_set_settings(struct tern_worker *worker, void *arg) {
-  nats_worker_set_settings(parts_of(worker)->nats, arg);
+  struct worker_parts *parts = parts_of(worker);
+  for (uint32_t i = 0; i < parts->route_count; i++)
+    parts->routes[i]->mappings = mappings_of(parts->core, arg, i);
+  nats_worker_set_settings(parts->nats, arg);
 }
 
 int core_set_settings(struct core *core, struct tern_workers *workers, struct settings *settings) {
@@ -167,6 +224,24 @@ int core_set_settings(struct core *core, struct tern_workers *workers, struct se
   settings_unref(core->nats.settings);
   core->nats.settings = settings_ref(settings);
   return 0;
+}
+
+int core_set_imports(struct core *core, struct tern_workers *workers, bool running) {
+  struct settings *settings = core->nats.settings;
+  if (core->crossings == NULL && settings->imports == NULL) return 0;
+  size_t count = settings->imports != NULL ? settings->imports->count : 0;
+  struct crossings_ends *ends = calloc(count + 1, sizeof *ends);
+  int error = ends != NULL ? 0 : -ENOMEM;
+  for (size_t i = 0; i < count && error == 0; i++) {
+    const struct import *import = &settings->imports->at[i];
+    error = core_account(core, workers, running, import->importer, &ends[i].importer);
+    if (error == 0) error = core_account(core, workers, running, import->exporter, &ends[i].exporter);
+  }
+  if (error == 0)
+    error = crossings_change(&core->crossings, settings, ends, core->registries, running ? workers : NULL,
+                             tern_workers_reclaimer(workers));
+  free(ends);
+  return error;
 }
 
 struct close_call {
@@ -305,9 +380,15 @@ int core_subjects(struct tern_workers *workers, uint32_t account, struct core_su
 }
 
 void core_fini(struct core *core) {
-  while (core->account_count > 0)
+  crossings_free(core->crossings, core->registries);
+  core->crossings = NULL;
+  while (core->account_count > 0) {
     tern_registry_free(core->registries[--core->account_count]);
+    free(core->names[core->account_count]);
+  }
   free(core->registries);
+  free(core->names);
   core->registries = NULL;
+  core->names = NULL;
   nats_server_fini(&core->nats);
 }

@@ -19,8 +19,10 @@
 
 struct core {
   struct tern_registry **registries; /* by number of account; the first is that of `$G` */
+  char **names;                      /* of them; NULL: it was added without one */
   uint32_t account_count;
-  struct nats_server nats; /* its factory is nats_factory, with this as argument */
+  struct crossings *crossings; /* what goes between them */
+  struct nats_server nats;     /* its factory is nats_factory, with this as argument */
 };
 
 /** Prepares what all workers share; takes the reference to the settings over. port: for INFO. */
@@ -36,6 +38,15 @@ int core_attach(struct core *core, struct tern_workers *workers);
  * Returns 0 with its number, or -ENOMEM (then nothing is left of it).
  */
 int core_add_account(struct core *core, struct tern_workers *workers, bool running, uint32_t *number);
+/** The number of the account of that name, which is made (core_add_account) when there is none. Returns 0 or -ENOMEM. */
+int core_account(struct core *core, struct tern_workers *workers, bool running, const char *name,
+                 uint32_t *number);
+/**
+ * Opens the imports of the settings that hold and closes those that are no more; what is in both goes on without a gap.
+ * Makes the accounts they are between. To be called after every core_set_settings, and before the first client.
+ * Returns 0, or a negative error: then the imports are those of before.
+ */
+int core_set_imports(struct core *core, struct tern_workers *workers, bool running);
 /** Hands every worker new settings; the caller keeps its reference. Returns 0, or TERN_ECLOSED when the workers do not
  * run. */
 int core_set_settings(struct core *core, struct tern_workers *workers, struct settings *settings);

@@ -143,6 +143,8 @@ static uint64_t draw(struct route *route, uint64_t bound) {
   return (uint64_t)(((unsigned __int128)(x * 0x2545F4914F6CDD1Du) * bound) >> 64);
 }
 
+uint64_t route_draw(struct route *route, uint64_t bound) { return draw(route, bound); }
+
 static uint64_t bit(uint32_t worker) { return (uint64_t)1 << worker; }
 
 /* A message, or a run, is dropped for want of memory. */
@@ -471,15 +473,22 @@ static uint32_t deliver_groups(struct route *route, const struct tern_match *mat
 
 /* Handlers may publish; what that causes is on the account of the message they were called with. */
 static void call_handlers(struct route *route, const struct tern_match *match, const struct tern_message *m,
-                          struct route_result *result) {
+                          unsigned flags, struct route_result *result) {
   if (match->handler_count == 0) return;
   struct route_result outer = route->inside;
+  unsigned outer_flags = route->inside_flags;
+  uint32_t outer_refused = route->refused;
   route->inside = (struct route_result){0};
+  route->inside_flags = flags;
+  route->refused = 0;
   for (uint32_t i = 0; i < match->handler_count; i++)
     match->handlers[i]->handle(match->handlers[i], m);
   result->workers |= route->inside.workers;
   result->cost += route->inside.cost + match->handler_count;
+  result->receivers -= route->refused;
   route->inside = outer;
+  route->inside_flags = outer_flags;
+  route->refused = outer_refused;
 }
 
 void route_publish_matched(struct route *route, const struct tern_match *match, struct tern_message *m,
@@ -502,7 +511,7 @@ void route_publish_matched(struct route *route, const struct tern_match *match, 
     result->receivers++;
     result->cost += 1 + m->more / share(m);
   }
-  call_handlers(route, match, m, result);
+  call_handlers(route, match, m, flags, result);
 }
 
 struct route_result route_publish(struct route *route, struct tern_message *m, unsigned flags) {

@@ -37,6 +37,8 @@ struct route_stats {
   struct tern_counter rerouted;  /* queue-group messages passed on because the chosen worker had nobody */
   struct tern_counter untaken;   /* queue-group messages that found nobody in the end */
   struct tern_counter no_memory; /* messages dropped because memory was refused */
+  struct tern_counter
+      unanswered; /* requests to other accounts refused: too many wait for answers (replies.h) */
 };
 
 /** What became of a message. */
@@ -46,6 +48,9 @@ struct route_result {
   uint64_t workers;   /* workers it was sent to (bit i); if one is congested, pause the source */
   bool single; /* groups or handlers had it: no run goes as one, and the next message may cost far more */
 };
+
+struct crossings_worker;
+struct mappings;
 
 struct route {
   struct tern_worker *worker;
@@ -59,9 +64,13 @@ struct route {
   uint32_t picks_capacity;
   uint32_t depth;             /* publishes inside publishes (handlers) */
   struct route_result inside; /* what the handlers being called have caused */
+  unsigned inside_flags;      /* of the message they are called with */
+  uint32_t refused;           /* of them that had nobody to pass it on to */
   struct route_stats *stats;
-  uint64_t told[TERN_WORKERS_MAX];  /* the epoch last sent to each worker */
-  uint64_t heard[TERN_WORKERS_MAX]; /* the epoch last received from each */
+  const struct mappings *mappings;    /* of what is published here by clients; NULL: none (mappings.h) */
+  struct crossings_worker *crossings; /* the worker's way to other accounts (crossing.h) */
+  uint64_t told[TERN_WORKERS_MAX];    /* the epoch last sent to each worker */
+  uint64_t heard[TERN_WORKERS_MAX];   /* the epoch last received from each */
 };
 
 /** Messages of a run that cost as much as one for itself, about; and of a list. */
@@ -103,6 +112,8 @@ uint32_t route_publish_list(struct route *route, struct tern_message *list, uint
 /** Publishes from inside the broker (handlers). Returns 0, TERN_ELIMIT when nested too deep, or -ENOMEM. */
 int route_publish_inside(struct route *route, struct tern_slice subject, struct tern_slice reply,
                          struct tern_slice payload);
+/** A random number below bound. */
+uint64_t route_draw(struct route *route, uint64_t bound);
 /** The account whose record this is. */
 static inline uint32_t route_account_of(unsigned kind) {
   return (kind - TERN_RECORD_USER) / ROUTE_RECORD_KINDS;

@@ -27,9 +27,11 @@
 #include <tern/worker.h>
 
 #include "conf.h"
+#include "conf_report.h"
 #include "core.h"
 #include "files.h"
 #include "handlers.h"
+#include "imports.h"
 #include "lame_duck.h"
 #include "logging.h"
 #include "monitor.h"
@@ -102,6 +104,9 @@ static void fill_limits(struct nats_limits *limits, const struct options *option
   };
 }
 
+/* What there is to say about the configuration was said when the options were read. */
+static void say_nothing(void *arg, bool warning, const char *text) { (void)arg, (void)warning, (void)text; }
+
 /* The settings that follow from the options. */
 static int make_settings(struct server *server, const struct options *o, struct settings **out) {
   struct nats_limits limits;
@@ -124,6 +129,8 @@ static int make_settings(struct server *server, const struct options *o, struct 
   int error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
   free(host);
   if (error == 0 && o->conf != NULL) error = overflow_rules_of(conf_root(o->conf), &settings->overflow);
+  struct conf_report report = {.line = say_nothing};
+  if (error == 0 && o->conf != NULL) error = imports_read(conf_root(o->conf), &report, &settings->imports);
   if (error != 0) {
     settings_unref(settings);
     return error;
@@ -154,6 +161,7 @@ static int start_workers(struct server *server) {
   int error = tern_workers_new(&options, &server->workers);
   if (error == 0) set_closed_max(server);
   if (error == 0) error = core_attach(&server->core, server->workers);
+  if (error == 0) error = core_set_imports(&server->core, server->workers, false);
   if (error == 0) error = tern_workers_start(server->workers);
   return error;
 }
@@ -368,6 +376,7 @@ static int apply(void *arg, const struct options *next) {
   if (error == 0 && (error = logging_change(&server->options, next)) != 0) settings_unref(settings);
   if (error == 0) {
     error = core_set_settings(&server->core, server->workers, settings);
+    if (error == 0) error = core_set_imports(&server->core, server->workers, true);
     settings_unref(settings);
   }
   if (error != 0) {

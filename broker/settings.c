@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "imports.h"
 #include "overflow_rules.h"
 
 struct settings *settings_new(const struct nats_limits *limits) {
@@ -28,5 +29,6 @@ void settings_unref(struct settings *settings) {
   if (atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1) return;
   overflow_rules_free(settings->overflow);
   free(settings->info);
+  imports_free(settings->imports);
   free(settings);
 }

@@ -30,13 +30,16 @@ struct nats_limits {
   bool trace_headers;          /* only headers of messages, and all of them */
 };
 
+struct imports;
+
 struct settings {
   struct nats_limits limits;
   uint16_t advertised_port;        /* in INFO; 0: the one it listens on */
   struct overflow_rules *overflow; /* what happens to slow consumers; NULL: they are disconnected */
   char *
       info; /* INFO's JSON up to the fields of one connection, without the closing brace (nats_settings_describe) */
-  _Atomic unsigned refs; /* private */
+  struct imports *imports; /* of accounts, and mappings; NULL: none */
+  _Atomic unsigned refs;   /* private */
 };
 
 /** Makes settings with these limits and nothing else. The caller holds a reference. NULL without memory. */

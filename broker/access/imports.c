@@ -16,6 +16,7 @@
 
 #include <tern/subject.h>
 
+#include "conf_report.h"
 #include "values.h"
 
 struct export {

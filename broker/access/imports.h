@@ -15,9 +15,11 @@
 
 #include <stdint.h>
 
-#include "conf_report.h"
 #include "mappings.h"
 #include "transform.h"
+
+struct conf_node;
+struct conf_report;
 
 /** Time for the answer to a request of another account, where the export sets none. */
 #define IMPORTS_ANSWER_MS (2 * 60 * 1000)

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf_report.h"
+
 struct destination {
   struct transform *transform;
   uint32_t until; /* per cent, of this and those before it */
@@ -183,8 +185,10 @@ size_t mappings_apply(const struct mappings *mappings, struct tern_slice subject
     const struct mapping *mapping = &mappings->at[i];
     if (mapping->count == 0 || !transform_matches(mapping->destinations[0].transform, subject)) continue;
     for (size_t n = 0; n < mapping->count; n++)
-      if (draw % 100 < mapping->destinations[n].until)
-        return transform_apply(mapping->destinations[n].transform, subject, to, room);
+      if (draw % 100 < mapping->destinations[n].until) {
+        size_t len = transform_apply(mapping->destinations[n].transform, subject, to, room);
+        return len > 0 ? len : SIZE_MAX;
+      }
     return 0;
   }
   return 0;

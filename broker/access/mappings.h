@@ -8,8 +8,10 @@
 
 #include <stdint.h>
 
-#include "conf_report.h"
 #include "transform.h"
+
+struct conf_node;
+struct conf_report;
 
 struct mappings;
 
@@ -21,7 +23,7 @@ void mappings_free(struct mappings *mappings);
 /**
  * Where a message to the subject goes: the first mapping that matches holds, in the order written.
  * draw: a random number, which decides between destinations.
- * Returns the length of what was written; 0: the subject stays as it is (or what it becomes does not fit).
+ * Returns the length of what was written; 0: the subject stays as it is; SIZE_MAX: what it becomes does not fit.
  */
 size_t mappings_apply(const struct mappings *mappings, struct tern_slice subject, uint64_t draw, char *to,
                       size_t room);

@@ -328,8 +328,7 @@ static void read_account(struct reader *reader, const struct conf_node *block,
       if (string_of(reader, node) != NULL && !nkey_read(node->text, NKEY_ACCOUNT, key))
         conf_wrong(reader->report, node, "not a valid public nkey for an account; those begin with A");
     } else if (is_key(node, "exports|imports|mappings|maps"))
-      conf_wrong(reader->report, node, "%s: tern does not have it; messages would not reach who expects them",
-                 node->key);
+      continue; /* for imports.h */
     else if (is_key(node, "jetstream"))
       conf_wrong(reader->report, node, "jetstream: tern does not have JetStream; nothing would be stored");
     else if (is_key(node, "msg_trace|trace_dest"))

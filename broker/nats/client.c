@@ -410,10 +410,14 @@ const struct route_stats *nats_worker_route_stats(const struct nats_worker *work
   return worker->routes[0]->stats;
 }
 
-void nats_untaken(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply) {
-  struct nats_worker *worker = arg;
-  struct nats_client *client = *bucket_of(worker, source);
-  while (client != NULL && client->id != source)
+struct nats_client *nats_client_find(const struct nats_worker *worker, uint64_t id) {
+  struct nats_client *client = worker->by_id[id & (worker->by_id_size - 1)];
+  while (client != NULL && client->id != id)
     client = client->next_by_id;
+  return client;
+}
+
+void nats_untaken(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply) {
+  struct nats_client *client = nats_client_find(arg, source);
   if (client != NULL && client->flow != NATS_ENDED) nats_no_responders(client, subject, reply);
 }

@@ -162,6 +162,9 @@ struct tern_log_about nats_client_about(const struct nats_client *client, const 
 /** Logs what a client has sent. */
 void nats_trace(const struct nats_client *client, const struct tern_nats_op *op);
 
+/** The worker's client of that id, or NULL. */
+struct nats_client *nats_client_find(const struct nats_worker *worker, uint64_t id);
+
 /* command.c */
 /** Carries out one operation. */
 void nats_command(struct nats_client *client, const struct tern_nats_op *op);

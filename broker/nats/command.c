@@ -19,6 +19,7 @@
 
 #include "client.h"
 #include "container.h"
+#include "mappings.h"
 #include "overflow.h"
 #include "permit.h"
 
@@ -135,7 +136,7 @@ static void charge(struct nats_client *client, const struct route_result *result
 /* Nothing but the delivery may be due for each message of a run. */
 static bool may_run(const struct nats_client *client, const struct tern_nats_op *op) {
   return op->reply.len == 0 && op->body.len <= TERN_COPY_MAX_BYTES && !client->options.verbose &&
-         !client->options.pedantic && !client->worker->trace &&
+         !client->options.pedantic && !client->worker->trace && client->route->mappings == NULL &&
          (client->answers == NULL || nats_permit_publish_all(client, op->subject));
 }
 
@@ -209,11 +210,12 @@ __attribute__((noinline)) static void publish_lists(struct nats_client *client) 
   }
 }
 
-/* PUB and HPUB. */
-static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
+/* PUB and HPUB; published: the subject as the client wrote it. */
+static inline void publish(struct nats_client *client, const struct tern_nats_op *op,
+                           struct tern_slice published) {
   active(client);
   nats_count_in(client, 1, op->body.len);
-  if (client->options.pedantic && !tern_subject_is_literal(op->subject))
+  if (client->options.pedantic && !tern_subject_is_literal(published))
     nats_client_error(client, false, "Invalid Publish Subject");
   if ((must_judge(client, op->subject) || op->reply.len > 0) && !may_publish(client, op)) return;
   acknowledge(client);
@@ -230,11 +232,36 @@ static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
   };
   bool tell = client->options.no_responders && op->reply.len > 0;
   struct route_result result = route_publish(client->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
-  if (tell && result.receivers == 0) nats_no_responders(client, op->subject, op->reply);
+  if (tell && result.receivers == 0) nats_no_responders(client, published, op->reply);
   charge(client, &result);
   if (!may_run(client, op)) return;
   if (tern_nats_may_repeat(&client->parser, op) && publish_repeats(client, op, &m, &result)) return;
   publish_lists(client);
+}
+
+/* In an account that has mappings the subject becomes another one first. */
+__attribute__((noinline)) static void publish_mapped(struct nats_client *client,
+                                                     const struct tern_nats_op *op) {
+  char text[4096];
+  size_t room = tern_worker_record_max(client->worker->worker) / ROUTE_WORDS_SHARE;
+  room = room > op->reply.len ? room - op->reply.len : 0;
+  size_t len = mappings_apply(client->route->mappings, op->subject, route_draw(client->route, 100), text,
+                              room < sizeof text ? room : sizeof text);
+  if (len == SIZE_MAX) {
+    tern_log(TERN_LOG_ERROR, "%s - what a mapping makes of a subject is too long; message dropped",
+             nats_client_label(client));
+    return;
+  }
+  struct tern_nats_op mapped = *op;
+  if (len > 0) mapped.subject = (struct tern_slice){text, len};
+  publish(client, &mapped, op->subject);
+}
+
+static void on_pub(struct nats_client *client, const struct tern_nats_op *op) {
+  if (client->route->mappings == NULL)
+    publish(client, op, op->subject);
+  else
+    publish_mapped(client, op);
 }
 
 static bool may_subscribe(struct nats_client *client, const struct tern_nats_op *op) {

@@ -61,6 +61,27 @@ void nats_server_fini(struct nats_server *server) {
   server->settings = NULL;
 }
 
+size_t nats_describe(void *arg, uint64_t source, char *text, size_t room) {
+  const struct nats_client *client = nats_client_find(arg, source);
+  if (client == NULL || client->transport == NULL) return 0;
+  const struct nats_connect *options = &client->options;
+  json_t *fields = json_pack("{s:s, s:I, s:s*, s:s*, s:s*, s:s, s:s}", "host",
+                             tern_transport_peer(client->transport)->address, "id", (json_int_t)client->id,
+                             "name", options->name, "lang", options->lang, "ver", options->version, "kind",
+                             "Client", "client_type", "nats");
+  char *json = fields != NULL ? json_dumps(fields, JSON_COMPACT) : NULL;
+  size_t len =
+      json != NULL ? strlen(json) - 1 : 0; /* without the closing brace, a comma for the opening one */
+  json_decref(fields);
+  if (len > room) len = 0;
+  if (len > 0) {
+    memcpy(text, json, len);
+    text[0] = ',';
+  }
+  free(json);
+  return len;
+}
+
 void nats_info_send(struct nats_client *client, bool second) {
   const char *shared = client->worker->settings->info;
   const struct tern_peer *peer = tern_transport_peer(client->transport);

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "conf_report.h"
+#include "imports.h"
 #include "options_table.h"
 #include "overflow_rules.h"
 #include "values.h"
@@ -46,7 +47,6 @@ static const struct missing {
     {"proxy_protocol", REFUSE_UNLESS_OFF, "connections through trusted proxies"},
     {"tls", REFUSE, "TLS: what clients send could be read on the way"},
     {"allow_non_tls|ocsp|ocsp_cache", REFUSE_UNLESS_OFF, "TLS: what clients send could be read on the way"},
-    {"mappings|maps", REFUSE, "subject mappings: messages would go elsewhere"},
     {"jetstream", REFUSE_UNLESS_OFF, "JetStream: nothing would be stored"},
     {"cluster|gateway|gateways", REFUSE, "clustering: messages would not reach the other servers"},
     {"leafnodes|leaf", WARN, "leaf nodes"},
@@ -209,9 +209,17 @@ static void read_all(struct reader *reader, const struct conf_node *root) {
       read_own(reader, node);
     else if (about != NULL)
       read_missing(reader, about, node);
-    else
+    else if (!option_has_name("mappings|maps", node->key)) /* for imports.h */
       conf_unknown(reader->report, node, NULL);
   }
+}
+
+/* What accounts have to do with one another; only looked at, as above. */
+static void check_imports(struct reader *reader, const struct conf_node *root) {
+  struct imports *imports;
+  int error = imports_read(root, reader->report, &imports);
+  if (error == 0) imports_free(imports);
+  if (error == -ENOMEM) conf_wrong(reader->report, NULL, "%s", option_no_memory);
 }
 
 int options_read_file(struct options *options, const char *path, struct conf_report *report) {
@@ -225,5 +233,6 @@ int options_read_file(struct options *options, const char *path, struct conf_rep
   if (conf_root(options->conf)->first == NULL)
     conf_warn(report, conf_root(options->conf), "config has no values or is empty");
   read_all(&reader, conf_root(options->conf));
+  check_imports(&reader, conf_root(options->conf));
   return report->errors == errors ? 0 : -1;
 }

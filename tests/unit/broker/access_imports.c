@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "conf_report.h"
 #include "imports.h"
 
 static char said[4096];

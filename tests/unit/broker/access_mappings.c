@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "conf_report.h"
 #include "mappings.h"
 
 static char said[4096];

@@ -275,8 +275,6 @@ static void security_is_not_passed_over(void **unused) {
       "TLS {}",
       "allow_non_tls: true",
       "ocsp: true",
-      "mappings { a: b }",
-      "maps {}",
       "jetstream {}",
       "jetstream: enabled",
       "jetstream: true",
@@ -296,7 +294,6 @@ static void security_is_not_passed_over(void **unused) {
       "operator: disabled",
       "resolver: 0",
       "tls: off",
-      "mappings: false",
       "cluster: disabled",
   };
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {

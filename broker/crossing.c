@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See crossing.h. The handlers run on any worker, several at once; they change nothing but their worker's part, which
+ * they find by way of the route of `$G`.
+ *
+ * A handler counts as somebody who took the message, so one that finds nobody on the other side says so
+ * (route.refused): who asked for it is told that there are no responders. That somebody there leaves while the message is
+ * on its way to him comes back by the answer that is expected (nats_untaken).
+ *
+ * Memory: the subject is made on the stack unless it is long; a request's body is copied behind its new header.
+ */
+#include "crossing.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <tern/error.h>
+
+#include "container.h"
+
+#define HEADER        "NATS/1.0\r\n"
+#define INFO_HEADER   "Nats-Request-Info:"
+#define DESCRIBE_MAX  4096 /* bytes of what is told about who asks */
+#define SUBJECT_SHORT 512
+
+struct crossing {
+  struct tern_handler handler;
+  const struct import *import;
+  uint32_t importer, exporter;
+  char *info; /* services: a JSON object with the importer's name, without the closing brace */
+};
+
+/* ---- passing messages on ---- */
+
+/* Publishes in the other account and puts it on the account of the message the handler was called with. */
+static bool publish(struct route *from, struct route *to, struct tern_message *m, unsigned flags) {
+  m->hash = tern_subject_hash(m->subject);
+  to->depth++;
+  struct route_result result = route_publish(to, m, flags);
+  to->depth--;
+  from->inside.workers |= result.workers;
+  from->inside.cost += result.cost;
+  return result.receivers > 0;
+}
+
+static struct crossings_worker *worker_part(void) {
+  struct route *route = route_current();
+  return route != NULL ? route->crossings : NULL;
+}
+
+/* The subject in the other account. Returns its length, 0 when it is too long for a record; what is in *heap must be
+ * freed. */
+static size_t make_subject(const struct crossing *crossing, const struct tern_message *m, char *stack,
+                           char **heap, size_t max) {
+  const struct transform *transform = crossing->import->transform;
+  *heap = NULL;
+  size_t len = transform_apply(transform, m->subject, stack, SUBJECT_SHORT < max ? SUBJECT_SHORT : max);
+  if (len > 0 || max <= SUBJECT_SHORT || (*heap = malloc(max)) == NULL) return len;
+  return transform_apply(transform, m->subject, *heap, max);
+}
+
+/* Most bytes of a subject that goes with this reply. */
+static size_t subject_max(const struct route *to, size_t reply_len) {
+  size_t words = tern_worker_record_max(to->worker) / ROUTE_WORDS_SHARE;
+  if (words > UINT16_MAX) words = UINT16_MAX;
+  return words > reply_len ? words - reply_len : 0;
+}
+
+static void pass_stream(struct tern_handler *handler, const struct tern_message *m) {
+  struct crossing *crossing = container_of(handler, struct crossing, handler);
+  struct crossings_worker *part = worker_part();
+  if (part == NULL) return;
+  struct route *from = part->routes[crossing->exporter], *to = part->routes[crossing->importer];
+  char stack[SUBJECT_SHORT], *heap = NULL;
+  size_t len = 0;
+  if (!part->in_stream && to->depth < ROUTE_DEPTH_MAX)
+    len = make_subject(crossing, m, stack, &heap, subject_max(to, m->reply.len));
+  if (len == 0) {
+    free(heap);
+    from->refused++;
+    return;
+  }
+  struct tern_message other = *m;
+  other.subject = (struct tern_slice){heap != NULL ? heap : stack, len};
+  part->in_stream = true;
+  if (!publish(from, to, &other, 0)) from->refused++;
+  part->in_stream = false;
+  free(heap);
+}
+
+/* ---- requests ---- */
+
+/* A header line that says what ours says, until its end; NULL: there is none. */
+static const char *find_info(const char *at, const char *end) {
+  const size_t len = sizeof INFO_HEADER - 1;
+  while (at != NULL && (size_t)(end - at) > len) {
+    if (strncasecmp(at, INFO_HEADER, len) == 0) return at;
+    at = memchr(at, '\n', (size_t)(end - at));
+    if (at != NULL) at++;
+  }
+  return NULL;
+}
+
+/* Copies headers without lines that say who asks, and without the empty line at the end. */
+static size_t copy_headers(char *to, struct tern_slice headers) {
+  char *start = to;
+  const char *at = headers.ptr, *end = headers.ptr + headers.len;
+  if (headers.len >= 4 && memcmp(end - 4, "\r\n\r\n", 4) == 0) end -= 2;
+  for (const char *found; (found = find_info(at, end)) != NULL;) {
+    memcpy(to, at, (size_t)(found - at));
+    to += found - at;
+    const char *lf = memchr(found, '\n', (size_t)(end - found));
+    at = lf != NULL ? lf + 1 : end;
+  }
+  memcpy(to, at, (size_t)(end - at));
+  return (size_t)(to + (end - at) - start);
+}
+
+/* The request with who asks in its headers. owner is to be given back. False without memory. */
+static bool with_info(const struct crossing *crossing, const struct crossings_worker *part,
+                      struct tern_message *m) {
+  char more[DESCRIBE_MAX];
+  size_t more_len = 0, info_len = strlen(crossing->info);
+  if (crossing->import->share && part->describe != NULL)
+    more_len = part->describe(part->describe_arg, m->source, more, sizeof more);
+  struct tern_slice headers = {m->body.ptr, m->header_len},
+                    payload = {m->body.ptr + m->header_len, m->body.len - m->header_len};
+  if (headers.len == 0) headers = (struct tern_slice){HEADER "\r\n", sizeof HEADER + 1};
+  size_t room = headers.len + sizeof INFO_HEADER + info_len + more_len + 5 + payload.len;
+  struct tern_buf *owner = tern_buf_new(tern_loop_pool(tern_worker_loop(part->routes[0]->worker)), room);
+  if (owner == NULL) return false;
+  char *start = tern_buf_data(owner), *at = start;
+  at += copy_headers(at, headers);
+  at = mempcpy(at, INFO_HEADER " ", sizeof INFO_HEADER);
+  at = mempcpy(at, crossing->info, info_len);
+  at = mempcpy(at, more, more_len);
+  at = mempcpy(at, "}\r\n\r\n", 5);
+  m->header_len = (uint32_t)(at - start);
+  if (payload.len > 0) at = mempcpy(at, payload.ptr, payload.len);
+  m->body = (struct tern_slice){start, (size_t)(at - start)};
+  m->header_text = m->size_text = (struct tern_slice){0};
+  m->owner = owner;
+  return true;
+}
+
+/* Publishes a request in the account of the service. False when nobody is there to get it. */
+static bool pass_request(const struct crossing *crossing, struct crossings_worker *part,
+                         const struct tern_message *m, struct tern_slice subject) {
+  struct route *from = part->routes[crossing->importer], *to = part->routes[crossing->exporter];
+  struct replies_request request = {.from = crossing->importer,
+                                    .to = crossing->exporter,
+                                    .subject = m->subject,
+                                    .reply = m->reply,
+                                    .ms = crossing->import->answer_ms,
+                                    .many = crossing->import->answers == IMPORT_ANSWER_MANY};
+  struct tern_message other = *m;
+  char reply[REPLIES_SUBJECT_LEN];
+  other.subject = subject;
+  if (!with_info(crossing, part, &other)) {
+    tern_counter_add(&from->stats->no_memory, 1);
+    return false;
+  }
+  int error = m->reply.len > 0 ? replies_expect(part->replies, &request, reply) : 0;
+  bool taken = false;
+  if (error == 0) {
+    if (m->reply.len > 0) other.reply = (struct tern_slice){reply, sizeof reply};
+    taken = publish(from, to, &other, from->inside_flags);
+    if (!taken && m->reply.len > 0) replies_forget(part->replies, other.reply);
+  } else {
+    tern_counter_add(error == -ENOMEM ? &from->stats->no_memory : &from->stats->unanswered, 1);
+  }
+  tern_buf_unref(other.owner);
+  return taken;
+}
+
+static void pass_service(struct tern_handler *handler, const struct tern_message *m) {
+  struct crossing *crossing = container_of(handler, struct crossing, handler);
+  struct crossings_worker *part = worker_part();
+  if (part == NULL) return;
+  struct route *from = part->routes[crossing->importer], *to = part->routes[crossing->exporter];
+  char stack[SUBJECT_SHORT], *heap = NULL;
+  size_t len = 0;
+  if (!part->in_stream && to->depth < ROUTE_DEPTH_MAX)
+    len = make_subject(crossing, m, stack, &heap, subject_max(to, REPLIES_SUBJECT_LEN));
+  struct tern_slice subject = {heap != NULL ? heap : stack, len};
+  if (len == 0 || !pass_request(crossing, part, m, subject)) from->refused++;
+  free(heap);
+}
+
+/* ---- opening and closing ---- */
+
+/* {"acc":"name" as JSON has it, malloc'ed. */
+static char *make_info(const char *name) {
+  json_t *object = json_pack("{s:s}", "acc", name);
+  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  json_decref(object);
+  if (text != NULL) text[strlen(text) - 1] = '\0';
+  return text;
+}
+
+struct crossing *crossing_new(const struct import *import, uint32_t importer, uint32_t exporter) {
+  struct crossing *crossing = calloc(1, sizeof *crossing);
+  if (crossing == NULL) return NULL;
+  crossing->handler.handle = import->service ? pass_service : pass_stream;
+  crossing->import = import;
+  crossing->importer = importer;
+  crossing->exporter = exporter;
+  if (import->service && (crossing->info = make_info(import->importer)) == NULL) {
+    free(crossing);
+    return NULL;
+  }
+  return crossing;
+}
+
+static struct tern_registry *registry_of(const struct crossing *crossing, struct tern_registry **registries) {
+  return registries[crossing->import->service ? crossing->importer : crossing->exporter];
+}
+
+int crossing_open(struct crossing *crossing, struct tern_registry **registries,
+                  struct tern_reclaimer *reclaimer, struct crossing *before) {
+  struct tern_registry *registry = registry_of(crossing, registries);
+  struct tern_slice filter = transform_filter(crossing->import->transform);
+  if (before != NULL)
+    return tern_registry_swap(registry, reclaimer, &before->handler, &crossing->handler, filter);
+  return tern_registry_attach(registry, reclaimer, &crossing->handler, filter);
+}
+
+bool crossing_replaces(const struct crossing *crossing, const struct crossing *other) {
+  return crossing->import->service == other->import->service && crossing->importer == other->importer &&
+         crossing->exporter == other->exporter &&
+         tern_slice_equal(transform_filter(crossing->import->transform),
+                          transform_filter(other->import->transform));
+}
+
+void crossing_close(struct crossing *crossing, struct tern_registry **registries,
+                    struct tern_reclaimer *reclaimer) {
+  tern_registry_detach(registry_of(crossing, registries), reclaimer, &crossing->handler,
+                       transform_filter(crossing->import->transform));
+}
+
+void crossing_free(struct crossing *crossing) {
+  if (crossing == NULL) return;
+  free(crossing->info);
+  free(crossing);
+}
