@@ -6,17 +6,20 @@
  */
 #include "accounts.h"
 
-#define SERVICE \
-  "accounts {\n" \
-  "  A { exports: [ {service: 'svc.>'}, {service: st, response_type: stream, response_threshold: '2s'} ] }\n" \
-  "  B { imports: [ {service: {account: A, subject: 'svc.time'}, to: time}, {service: {account: A, subject: st}}\n" \
-  "                 {service: {account: A, subject: 'svc.who'}, to: who, share: true} ] }\n" \
+#define SERVICE                                                                                            \
+  "accounts {\n"                                                                                           \
+  "  A { exports: [ {service: 'svc.>'}, {service: st, response_type: stream, response_threshold: '2s'} ] " \
+  "}\n"                                                                                                    \
+  "  B { imports: [ {service: {account: A, subject: 'svc.time'}, to: time}, {service: {account: A, "       \
+  "subject: st}}\n"                                                                                        \
+  "                 {service: {account: A, subject: 'svc.who'}, to: who, share: true} ] }\n"               \
   "}"
-#define STREAM \
-  "accounts {\n" \
-  "  A { exports: [ {stream: 'ev.>'} ] }\n" \
-  "  B { exports: [ {stream: 'imp.>'} ], imports: [ {stream: {account: A, subject: 'ev.>'}, prefix: imp} ] }\n" \
-  "  C { imports: [ {stream: {account: B, subject: 'imp.>'}} ] }\n" \
+#define STREAM                                                                                               \
+  "accounts {\n"                                                                                             \
+  "  A { exports: [ {stream: 'ev.>'} ] }\n"                                                                  \
+  "  B { exports: [ {stream: 'imp.>'} ], imports: [ {stream: {account: A, subject: 'ev.>'}, prefix: imp} ] " \
+  "}\n"                                                                                                      \
+  "  C { imports: [ {stream: {account: B, subject: 'imp.>'}} ] }\n"                                          \
   "}"
 #define INFO_B "Nats-Request-Info: {\"acc\":\"B\"}\r\n\r\n"
 
@@ -105,7 +108,8 @@ static void streams(void **state) {
     ticks(&sim, 20);
     sim_pull(&c[1]);
     sim_pull(&c[2]);
-    assert_int_equal(count_of(unread(&c[1]), "MSG imp.ev.q 3 ") + count_of(unread(&c[2]), "MSG imp.ev.q 3 "), 20);
+    assert_int_equal(count_of(unread(&c[1]), "MSG imp.ev.q 3 ") + count_of(unread(&c[2]), "MSG imp.ev.q 3 "),
+                     20);
     end(&sim, c, 4);
   }
 }
@@ -186,7 +190,8 @@ static void services(void **state) {
     expect(&c[1], "HMSG svc.time 2 44 45\r\nNATS/1.0\r\n" INFO_B "q\r\n");
     expect(&c[2], "MSG svc.time 3 1\r\nq\r\n");
     say_and_sync(&c[2], "UNSUB 3\r\n");
-    sim_say(&c[0], "HPUB time 52 53\r\nNATS/1.0\r\nnats-request-info: {\"acc\":\"X\"}\r\nFoo: b\r\n\r\nq\r\n");
+    sim_say(&c[0],
+            "HPUB time 52 53\r\nNATS/1.0\r\nnats-request-info: {\"acc\":\"X\"}\r\nFoo: b\r\n\r\nq\r\n");
     expect(&c[1], "HMSG svc.time 2 52 53\r\nNATS/1.0\r\nFoo: b\r\n" INFO_B "q\r\n");
     end(&sim, c, 3);
   }
@@ -201,8 +206,10 @@ static void the_service_may_be_told_who_asks(void **state) {
   join_account(&sim, &c[1], 0, "A", REQUESTS);
   say_and_sync(&c[1], "SUB svc.who 2\r\n");
   sim_say(&c[0], "PUB who 1\r\nq\r\n");
-  expect(&c[1], "HMSG svc.who 2 121 122\r\nNATS/1.0\r\nNats-Request-Info: {\"acc\":\"B\",\"host\":\"\",\"id\":1,\"name\":"
-                "\"me\",\"lang\":\"c\",\"kind\":\"Client\",\"client_type\":\"nats\"}\r\n\r\nq\r\n");
+  expect(&c[1],
+         "HMSG svc.who 2 121 122\r\nNATS/1.0\r\nNats-Request-Info: "
+         "{\"acc\":\"B\",\"host\":\"\",\"id\":1,\"name\":"
+         "\"me\",\"lang\":\"c\",\"kind\":\"Client\",\"client_type\":\"nats\"}\r\n\r\nq\r\n");
   end(&sim, c, 2);
 }
 
@@ -245,7 +252,8 @@ static void the_last_one_there_leaves(void **state) {
     sim_settle(&sim);
     sim_pull(&c[0]);
     sim_pull(&c[1]);
-    unsigned one = count_of(unread(&c[0]), "Nats-Subject: time\r\n"), other = count_of(unread(&c[1]), "HMSG svc.time 2 ");
+    unsigned one = count_of(unread(&c[0]), "Nats-Subject: time\r\n"),
+             other = count_of(unread(&c[1]), "HMSG svc.time 2 ");
     assert_int_equal(one + other, 1);
     assert_int_equal(replies_count(sim.core.nats.workers[0]->routes[0]->crossings->replies), other);
     told += one;
@@ -309,11 +317,11 @@ static void an_answer_may_ask(void **state) {
   end(&sim, c, 2);
 }
 
-#define CHAIN \
-  "accounts {\n" \
-  "  A { exports: [ {service: a} ] }\n" \
+#define CHAIN                                                                                    \
+  "accounts {\n"                                                                                 \
+  "  A { exports: [ {service: a} ] }\n"                                                          \
   "  B { exports: [ {service: b} ], imports: [ {service: {account: A, subject: a}, to: b} ] }\n" \
-  "  C { imports: [ {service: {account: B, subject: b}, to: c} ] }\n" \
+  "  C { imports: [ {service: {account: B, subject: b}, to: c} ] }\n"                            \
   "}"
 
 static void by_way_of_several_accounts(void **state) {
@@ -341,7 +349,8 @@ static void no_circles(void **state) {
   struct sim sim;
   struct sim_client c[2];
   start_with(&sim, 1,
-             "accounts { A { exports: [ {stream: a}, {service: a} ], imports: [ {stream: {account: B, subject: a}} ] }\n"
+             "accounts { A { exports: [ {stream: a}, {service: a} ], imports: [ {stream: {account: B, "
+             "subject: a}} ] }\n"
              "B { exports: [ {stream: a} ], imports: [ {service: {account: A, subject: a}} ] }\n"
              "S { exports: [ {service: y} ], imports: [ {service: {account: S, subject: y}, to: x} ] } }");
   join_account(&sim, &c[0], 0, "A", QUIET);
@@ -398,8 +407,11 @@ static void mappings(void **state) {
   join_account(&sim, &c[1], 1, "$G", REQUESTS);
   say_and_sync(&c[1], "SUB > 1\r\n");
   say_and_sync(&c[0], "SUB r 9\r\n");
-  sim_say(&c[0], "PUB old 1\r\n1\r\nPUB old 1\r\n2\r\nPUB w.x r 1\r\n3\r\nHPUB old 12 13\r\nNATS/1.0\r\n\r\n4\r\n");
-  expect(&c[1], "MSG new 1 1\r\n1\r\nMSG new 1 1\r\n2\r\nMSG m.x 1 r 1\r\n3\r\nHMSG new 1 12 13\r\nNATS/1.0\r\n\r\n4\r\n");
+  sim_say(&c[0],
+          "PUB old 1\r\n1\r\nPUB old 1\r\n2\r\nPUB w.x r 1\r\n3\r\nHPUB old 12 13\r\nNATS/1.0\r\n\r\n4\r\n");
+  expect(&c[1],
+         "MSG new 1 1\r\n1\r\nMSG new 1 1\r\n2\r\nMSG m.x 1 r 1\r\n3\r\nHMSG new 1 12 "
+         "13\r\nNATS/1.0\r\n\r\n4\r\n");
   for (unsigned i = 0; i < 200; i++)
     sim_say(&c[0], "PUB s 1\r\ns\r\n");
   ticks(&sim, 30);

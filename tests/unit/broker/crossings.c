@@ -76,9 +76,10 @@ static void without_memory_all_is_as_before(void **state) {
   join_account(&sim, &c[0], 0, "A", QUIET);
   join_account(&sim, &c[1], 1, "B", QUIET);
   say_and_sync(&c[1], "SUB > 1\r\n");
-  struct settings *settings = settings_of("accounts { A { exports: [ {stream: 'ev.>'}, {stream: x}, {stream: y} ] },"
-                         " B { imports: [ {stream: {account: A, subject: x}}, {stream: {account: A, subject: 'ev.>'},"
-                         " prefix: p}, {stream: {account: A, subject: y}} ] }, D { imports: [ " EV " ] } }");
+  struct settings *settings = settings_of(
+      "accounts { A { exports: [ {stream: 'ev.>'}, {stream: x}, {stream: y} ] },"
+      " B { imports: [ {stream: {account: A, subject: x}}, {stream: {account: A, subject: 'ev.>'},"
+      " prefix: p}, {stream: {account: A, subject: y}} ] }, D { imports: [ " EV " ] } }");
   assert_int_equal(core_set_settings(&sim.core, sim.workers, settings), 0);
   int error = -ENOMEM;
   unsigned failures = 0;
