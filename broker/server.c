@@ -38,12 +38,15 @@
 #include "notify.h"
 #include "overflow_rules.h"
 #include "reload.h"
+#include "tls_block.h"
 #include "version.h"
 #include "web.h"
 
 /** How long the end waits for clients to take what was queued for them. */
 #define STOP_FLUSH_MS 5000
 
+/** How often is looked whether certificates have changed. */
+#define TLS_LOOK_MS 1000
 /** In lame duck mode, how often is looked whether anybody is left. */
 #define LAME_DUCK_LOOK_MS 250
 
@@ -64,6 +67,9 @@ struct server {
   struct watchdog watchdog;
   bool is_lame; /* lame duck mode has begun */
   struct lame_duck lame_duck;
+  struct { /* certificates' files, see tls_block_stamp */
+    uint64_t used, seen, look_ms;
+  } tls_files;
 };
 
 /* A public key's text form (nkey): prefix byte of a server, 32 bytes, CRC-16/XMODEM, in base32. No one has
@@ -126,6 +132,8 @@ static int make_settings(struct server *server, const struct options *o, struct 
   if (colon != NULL) identity.advertised_port = (uint16_t)strtoul(colon + 1, NULL, 10);
   identity.host = host;
   struct settings *settings = settings_new(&limits);
+  if (settings != NULL) settings->tls = o->tls;
+  if (o->tls.context != NULL && settings != NULL) tern_tls_ref(o->tls.context);
   int error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
   free(host);
   if (error == 0 && o->conf != NULL) error = overflow_rules_of(conf_root(o->conf), &settings->overflow);
@@ -194,6 +202,8 @@ static int start_listening(struct server *server) {
   nats_server_set_port(&server->core.nats, server->port);
   tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "listening"},
                  "Listening for client connections on %s:%u", o->host, server_port(server));
+  if (o->tls.context != NULL)
+    tern_log(TERN_LOG_INFO, "TLS %s for client connections", o->tls.allow_plain ? "available" : "required");
   if (o->unix_socket != NULL) {
     snprintf(url, sizeof url, "unix://%s", o->unix_socket);
     error = listen_at(server, url, &server->unix_socket);
@@ -245,7 +255,7 @@ static int start_monitoring(struct server *server) {
 
 static int write_ports(struct server *server, const struct options *o) {
   const struct files_listener listeners[] = {
-      {"nats", "nats", o->host, server_port(server)},
+      {"nats", o->tls.context != NULL ? "tls" : "nats", o->host, server_port(server)},
       {"monitoring", "http", o->http_host != NULL ? o->http_host : o->host,
        server->web != NULL ? web_port(server->web) : 0},
   };
@@ -317,6 +327,7 @@ int server_start(const struct options *options, const char *program, struct serv
     stop(server);
     return error;
   }
+  server->tls_files.used = tls_block_stamp(options);
   tern_log(TERN_LOG_INFO, "Server id is %s, %u workers", server->id, tern_workers_count(server->workers));
   tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "server_ready"}, "Server is ready");
   *out = server;
@@ -368,6 +379,12 @@ static void move_files(struct server *server, const struct options *next) {
   if (next->ports_file_dir != NULL) write_ports(server, next);
 }
 
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* A reload: what can fail is made first; then everything changes. */
 static int apply(void *arg, const struct options *next) {
   struct server *server = arg;
@@ -391,8 +408,48 @@ static int apply(void *arg, const struct options *next) {
 
 static void reload_config(struct server *server) {
   monitor_pause(server->monitor); /* its pages read the options */
-  reload(&server->options, apply, server);
+  if (reload(&server->options, apply, server) == 0)
+    server->tls_files.used = tls_block_stamp(&server->options);
   monitor_resume(server->monitor);
+}
+
+static void log_certificates(void *arg, bool warning, const char *text) {
+  (void)arg;
+  tern_log(warning ? TERN_LOG_WARN : TERN_LOG_ERROR,
+           warning ? "%s" : "changed certificates cannot be used: %s; the old ones stay in use", text);
+}
+
+/* Takes up certificates whose files have changed, or goes on with the old ones. */
+static void renew_certificates(struct server *server) {
+  struct conf_report report = {.line = log_certificates};
+  struct options next = server->options;
+  next.tls = (struct tls_settings){.context = NULL};
+  if (tls_block_read(&next, &report) != 0) return;
+  if (apply(server, &next) == 0) {
+    struct tern_tls *old = server->options.tls.context;
+    monitor_pause(server->monitor);
+    server->options.tls = next.tls;
+    monitor_resume(server->monitor);
+    next.tls.context = old;
+    tern_log(TERN_LOG_INFO, "Changed certificates are in use");
+  }
+  tern_tls_unref(next.tls.context);
+}
+
+/* Files that have changed are read when they have not changed any more since the look before. Returns when to look
+ * again. */
+static int look_at_certificates(struct server *server) {
+  const uint64_t now = now_ms();
+  if (server->options.tls.context == NULL) return SERVER_IDLE;
+  if (now < server->tls_files.look_ms) return (int)(server->tls_files.look_ms - now);
+  server->tls_files.look_ms = now + TLS_LOOK_MS;
+  uint64_t stamp = tls_block_stamp(&server->options);
+  if (stamp != server->tls_files.used && stamp == server->tls_files.seen) {
+    server->tls_files.used = stamp;
+    renew_certificates(server);
+  }
+  server->tls_files.seen = stamp;
+  return TLS_LOOK_MS;
 }
 
 void server_reload(struct server *server) {
@@ -402,12 +459,6 @@ void server_reload(struct server *server) {
     tern_log(TERN_LOG_INFO, "There is no configuration file to read again; name one with -c");
   handlers_reload(server->handlers);
   log_figures(server);
-}
-
-static uint64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 void server_lame_duck(struct server *server) {
@@ -434,10 +485,17 @@ static int lame_duck_tick(struct server *server) {
   return wait_ms < LAME_DUCK_LOOK_MS ? (int)wait_ms : LAME_DUCK_LOOK_MS;
 }
 
+/* The time that comes first; negative: never. */
+static int sooner(int a, int b) {
+  if (a < 0) return b < 0 ? SERVER_IDLE : b;
+  return b >= 0 && b < a ? b : a;
+}
+
 int server_tick(struct server *server) {
-  int wait_ms = lame_duck_tick(server), watchdog_ms = watchdog_step(&server->watchdog, server->workers);
-  if (wait_ms == SERVER_IDLE) return watchdog_ms >= 0 ? watchdog_ms : SERVER_IDLE;
-  return watchdog_ms >= 0 && watchdog_ms < wait_ms ? watchdog_ms : wait_ms;
+  int wait_ms = lame_duck_tick(server);
+  if (wait_ms == SERVER_DONE) return SERVER_DONE;
+  wait_ms = sooner(wait_ms, look_at_certificates(server));
+  return sooner(wait_ms, watchdog_step(&server->watchdog, server->workers));
 }
 
 uint16_t server_port(const struct server *server) { return server->port; }

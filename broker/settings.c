@@ -28,6 +28,7 @@ void settings_unref(struct settings *settings) {
   /* acq_rel: the last one frees after everybody else's reads (pairs with the other settings_unref) */
   if (atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1) return;
   overflow_rules_free(settings->overflow);
+  tern_tls_unref(settings->tls.context);
   free(settings->info);
   imports_free(settings->imports);
   free(settings);

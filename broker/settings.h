@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <tern/tls.h>
+struct imports;
 struct overflow_rules;
 
 /** Limits and times of client connections. */
@@ -30,12 +32,23 @@ struct nats_limits {
   bool trace_headers;          /* only headers of messages, and all of them */
 };
 
-struct imports;
+/** How connections are secured. */
+struct tls_settings {
+  struct tern_tls *context; /* a reference; NULL: they are not */
+  bool allow_plain;         /* those who want no TLS may do without */
+  bool verify;              /* clients show a certificate */
+  bool map;                 /* and it says who they are */
+  bool first;               /* the handshake comes before INFO */
+  uint32_t first_wait_ms;   /* for so long; then INFO comes first after all; 0: for ever */
+  uint32_t timeout_ms;      /* for the handshake */
+  uint32_t rate;            /* connections a second, 0: no limit */
+};
 
 struct settings {
   struct nats_limits limits;
   uint16_t advertised_port;        /* in INFO; 0: the one it listens on */
   struct overflow_rules *overflow; /* what happens to slow consumers; NULL: they are disconnected */
+  struct tls_settings tls;
   char *
       info; /* INFO's JSON up to the fields of one connection, without the closing brace (nats_settings_describe) */
   struct imports *imports; /* of accounts, and mappings; NULL: none */

@@ -252,7 +252,12 @@ static void on_made(struct tern_protocol *protocol, struct tern_transport *trans
   struct nats_client *client = container_of(protocol, struct nats_client, protocol);
   client->transport = transport;
   tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_connected"), "Client connection created");
+  if (nats_secure_open(client)) return;
   nats_info_send(client, false);
+  nats_client_begin(client);
+}
+
+void nats_client_begin(struct nats_client *client) {
   if (client->refused) {
     tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "connections_exceeded"),
                    "maximum connections exceeded");
@@ -300,7 +305,7 @@ static void on_lost(struct tern_protocol *protocol, int error) {
   tern_loop_defer(worker->loop, &client->turn); /* frees it, when its subscriptions are gone */
 }
 
-static const struct tern_protocol_ops protocol_ops = {
+const struct tern_protocol_ops nats_client_ops = {
     .connection_made = on_made,
     .data_received = on_data,
     .eof_received = on_eof,
@@ -333,7 +338,7 @@ struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
     return NULL;
   }
   memset(client, 0, sizeof *client);
-  client->protocol.ops = &protocol_ops;
+  client->protocol.ops = &nats_client_ops;
   client->worker = worker;
   client->route = worker->routes[0];
   client->waiter.ready = wait_over;
@@ -376,6 +381,7 @@ int nats_worker_new(struct nats_server *server, struct tern_worker *on, struct r
   worker->worker = on;
   worker->loop = tern_worker_loop(on);
   worker->trace = tern_log_enabled(TERN_LOG_TRACE);
+  nats_secure_init(worker);
   server->workers[tern_worker_index(on)] = worker;
   *out = worker;
   return 0;

@@ -79,12 +79,13 @@ struct nats_client {
   struct tern_waiter waiter; /* paused for a congested worker or for room in limbo */
   struct nats_overflow
       *overflow; /* what it loses or has waiting when it is behind; NULL: it is cut off (overflow.h) */
-  struct nats_held *held;    /* in the latter case, or NULL */
-  struct tern_deferred turn; /* goes on with kept input, or with removing subscriptions after the end */
-  uint32_t pings_out;        /* PINGs not answered */
-  uint32_t turn_cost;        /* deliveries caused in this turn */
-  uint8_t flow;              /* enum nats_flow */
-  uint8_t reason;            /* why it ended: enum nats_reason */
+  struct nats_held *held;       /* in the latter case, or NULL */
+  struct nats_opening *opening; /* TLS may begin, or has begun; NULL: there is none, or it is complete */
+  struct tern_deferred turn;    /* goes on with kept input, or with removing subscriptions after the end */
+  uint32_t pings_out;           /* PINGs not answered */
+  uint32_t turn_cost;           /* deliveries caused in this turn */
+  uint8_t flow;                 /* enum nats_flow */
+  uint8_t reason;               /* why it ended: enum nats_reason */
   bool reading_paused;
   bool write_paused; /* the transport wants no more output until it says so */
   bool connected;    /* CONNECT seen */
@@ -105,6 +106,10 @@ struct nats_worker {
   uint32_t by_id_size;
   uint32_t client_count;
   struct nats_verdicts *verdicts; /* of permissions, on subjects; NULL: none yet (permit.c) */
+  struct nats_opening *openings;  /* who waits to begin a TLS handshake (secure.c) */
+  struct nats_opening **openings_end;
+  struct tern_deferred next_openings; /* lets the next of them begin */
+  unsigned handshakes;                /* begun in this tick */
   bool trace;
   bool stopping;  /* reading is over for all */
   bool lame_duck; /* the server ends soon; INFO says so */
@@ -187,6 +192,19 @@ void nats_sub_guard(struct nats_sub *sub);
 void nats_sub_remove(struct nats_sub *sub);
 /** Removes up to NATS_REMOVE_MAX subscriptions. True when some are left. */
 bool nats_sub_remove_some(struct nats_client *client);
+
+/** Clients may say CONNECT from now on: starts the times for that, or refuses the client. */
+void nats_client_begin(struct nats_client *client);
+/** What a connection is that may use the NATS protocol. */
+extern const struct tern_protocol_ops nats_client_ops;
+
+/* secure.c */
+/** Prepares a worker for that. */
+void nats_secure_init(struct nats_worker *worker);
+/** Begins a new connection when TLS is to be had. False: there is none for this client. */
+bool nats_secure_open(struct nats_client *client);
+/** INFO's fields about TLS for this client, with a comma in front; or "". */
+const char *nats_secure_fields(const struct nats_client *client);
 
 /* info.c */
 /** Sends INFO; second: the one after the first PONG, which tells the account. */

@@ -40,7 +40,8 @@ unsigned nats_worker_close_some(struct nats_worker *worker, unsigned max, uint64
       if (error != NULL)
         nats_client_error(client, true, "%s", error);
       else
-        nats_client_end(client);
+        nats_client_because(client, NATS_SERVER_SHUTDOWN);
+      nats_client_end(client);
       closed++;
     }
   }

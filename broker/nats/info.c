@@ -88,11 +88,12 @@ void nats_info_send(struct nats_client *client, bool second) {
   unsigned port = client->worker->settings->advertised_port;
   /* acquire: pairs with the release in nats_server_set_port */
   if (port == 0) port = atomic_load_explicit(&client->worker->server->port, memory_order_acquire);
-  char own[256];
-  int len = snprintf(own, sizeof own, ",\"port\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s%s} \r\n", port,
-                     (unsigned long long)client->id, strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
-                     second ? ",\"connect_info\":true,\"remote_account\":\"$G\"" : "",
-                     client->worker->lame_duck ? ",\"ldm\":true" : "");
+  char own[320];
+  int len =
+      snprintf(own, sizeof own, ",\"port\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s%s%s} \r\n", port,
+               (unsigned long long)client->id, strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
+               nats_secure_fields(client), second ? ",\"connect_info\":true,\"remote_account\":\"$G\"" : "",
+               client->worker->lame_duck ? ",\"ldm\":true" : "");
   struct iovec parts[] = {
       {.iov_base = (char *)(uintptr_t) "INFO ", .iov_len = 5},
       {.iov_base = (char *)(uintptr_t)shared, .iov_len = strlen(shared)},

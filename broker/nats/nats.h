@@ -39,6 +39,7 @@ struct nats_server {
   struct nats_worker *workers[TERN_WORKERS_MAX];
   /* Written with every connection; the workers above keep them off the cache lines of the limits. */
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
+  _Atomic uint64_t secured;     /* relaxed: handshakes begun in this second, see secure.c */
   _Atomic uint64_t connections; /* relaxed: open connections, for max_connections */
   _Atomic unsigned port;        /* where it listens, for INFO */
 };

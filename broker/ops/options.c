@@ -30,6 +30,7 @@
 #include "options_file.h"
 #include "options_table.h"
 #include "signal_send.h"
+#include "tls_block.h"
 #include "values.h"
 #include "version.h"
 
@@ -296,6 +297,7 @@ static enum options_verdict check_all(struct options *options, struct conf_repor
     conf_wrong(report, NULL, "lame_duck_grace_period must be shorter than lame_duck_duration");
   if (options->max_payload > PAYLOAD_WARN_BYTES)
     conf_warn(report, NULL, "max_payload is above 8MB: such messages hold up everyone's traffic");
+  if (report->errors == errors) tls_block_read(options, report);
   return report->errors == errors ? OPTIONS_RUN : OPTIONS_FAIL;
 }
 
@@ -405,6 +407,8 @@ void options_free(struct options *options) {
     *string = NULL;
   }
   option_clear_handlers(options);
+  tern_tls_unref(options->tls.context);
+  options->tls.context = NULL;
   conf_free(options->conf);
   options->conf = NULL;
 }

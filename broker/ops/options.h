@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "settings.h"
+
 struct conf;
 struct conf_report;
 
@@ -54,7 +56,11 @@ struct options {
   uint64_t write_deadline_ms;
   uint64_t lame_duck_duration_ms;
   uint64_t lame_duck_grace_period_ms;
-  struct conf *conf; /* the file's tree, for those who read blocks; NULL: no file */
+  bool tls_on; /* -tls, and so on: flags that replace the block */
+  bool tls_verify;
+  char *tls_cert, *tls_key, *tls_ca; /* NULL: not given */
+  struct tls_settings tls;           /* what follows from all of it */
+  struct conf *conf;                 /* the file's tree, for those who read blocks; NULL: no file */
   struct options_handler *handlers;
   size_t handler_count;
   int argc; /* the command line, for reading everything again */

@@ -21,7 +21,7 @@ static const struct block {
   bool live;
 } blocks[] = {
     {"authorization", true},          {"accounts", true}, {"no_auth_user", true},
-    {"mappings|maps", true},          {"tls", true},      {"allow_non_tls", false},
+    {"mappings|maps", true},          {"tls", true},      {"allow_non_tls", true},
     {"system_account|system", false},
 };
 

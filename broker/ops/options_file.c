@@ -22,6 +22,7 @@
 #include "imports.h"
 #include "options_table.h"
 #include "overflow_rules.h"
+#include "tls_block.h"
 #include "values.h"
 
 struct reader {
@@ -45,8 +46,7 @@ static const struct missing {
      REFUSE, "authentication by JWT: it would let everyone in"},
     {"default_sentinel|proxies", REFUSE, "connections through trusted proxies"},
     {"proxy_protocol", REFUSE_UNLESS_OFF, "connections through trusted proxies"},
-    {"tls", REFUSE, "TLS: what clients send could be read on the way"},
-    {"allow_non_tls|ocsp|ocsp_cache", REFUSE_UNLESS_OFF, "TLS: what clients send could be read on the way"},
+    {"ocsp|ocsp_cache", REFUSE_UNLESS_OFF, "TLS: what clients send could be read on the way"},
     {"jetstream", REFUSE_UNLESS_OFF, "JetStream: nothing would be stored"},
     {"cluster|gateway|gateways", REFUSE, "clustering: messages would not reach the other servers"},
     {"leafnodes|leaf", WARN, "leaf nodes"},
@@ -207,6 +207,8 @@ static void read_all(struct reader *reader, const struct conf_node *root) {
       read_option(reader, option, node);
     else if (strcasecmp(node->key, "tern") == 0)
       read_own(reader, node);
+    else if (tls_block_has_key(node->key))
+      continue; /* read when the flags are known */
     else if (about != NULL)
       read_missing(reader, about, node);
     else if (!option_has_name("mappings|maps", node->key)) /* for imports.h */

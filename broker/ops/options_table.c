@@ -116,6 +116,15 @@ const struct option option_table[] = {
      BETWEEN(0, 30 * MS_PER_DAY), "time",
      "Of that, the time before the first is closed, for those who leave by themselves", .live = true},
 
+    {.kind = OPTION_HEADING, .help = "TLS (in the file: a block tls)"},
+    {"tls", NULL, OPTION_BOOL, FIELD(tls_on), .help = "Clients must use TLS; replaces the block tls"},
+    {"tlscert", NULL, OPTION_STRING, FIELD(tls_cert), .value = "file",
+     .help = "The server's certificate, PEM; it is read again at SIGHUP, and when it changes"},
+    {"tlskey", NULL, OPTION_STRING, FIELD(tls_key), .value = "file", .help = "Its private key, PEM"},
+    {"tlsverify", NULL, OPTION_BOOL, FIELD(tls_verify), .help = "Clients must show a certificate"},
+    {"tlscacert", NULL, OPTION_STRING, FIELD(tls_ca), .value = "file",
+     .help = "Who vouches for the certificates of clients, PEM"},
+
     {.kind = OPTION_HEADING, .help = "Logging"},
     {"l|log", "log_file|logfile", OPTION_STRING, FIELD(log_file), .value = "file",
      .help = "Log to this file instead of standard error", .live = true},
@@ -150,10 +159,8 @@ const struct option option_table[] = {
              "whose behaviour this is, for tools that ask"},
     {"h|help", NULL, OPTION_HELP, .help = "Print this text and end"},
 
-    {.flags = "profile", .kind = OPTION_UNSUPPORTED},
-    {.flags = "user|pass|auth|tls|tlscert|tlskey", .kind = OPTION_UNSUPPORTED},
-    {.flags = "tlsverify|tlscacert|help_tls|js|jetstream|sd|store_dir|routes|cluster",
-     .kind = OPTION_UNSUPPORTED},
+    {.flags = "profile|user|pass|auth", .kind = OPTION_UNSUPPORTED},
+    {.flags = "help_tls|js|jetstream|sd|store_dir|routes|cluster", .kind = OPTION_UNSUPPORTED},
     {.flags = "cluster_listen|cluster_name|cluster_advertise|no_advertise|connect_retries",
      .kind = OPTION_UNSUPPORTED},
 };

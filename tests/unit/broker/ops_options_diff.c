@@ -104,7 +104,7 @@ static void blocks_are_compared_and_not_shown(void **state) {
       {"authorization { users: [{user: a, password: s3cret}] }",
        "authorization { users: [{user: a, password: other}] }",
        "live authorization '(a block)' '(a block)'\n"},
-      {"allow_non_tls: true", "allow_non_tls: false", "restart allow_non_tls '(a block)' '(a block)'\n"},
+      {"allow_non_tls: true", "allow_non_tls: false", "live allow_non_tls '(a block)' '(a block)'\n"},
   };
   for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++) {
     struct options before = parse(before_path, ""), after = parse(after_path, "");

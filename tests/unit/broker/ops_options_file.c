@@ -271,9 +271,6 @@ static void security_is_not_passed_over(void **unused) {
       "account_resolver: x",
       "resolver_tls {}",
       "resolver_preload {}",
-      "tls { verify: true }",
-      "TLS {}",
-      "allow_non_tls: true",
       "ocsp: true",
       "jetstream {}",
       "jetstream: enabled",
@@ -293,7 +290,6 @@ static void security_is_not_passed_over(void **unused) {
       "system_account: off",
       "operator: disabled",
       "resolver: 0",
-      "tls: off",
       "cluster: disabled",
   };
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
