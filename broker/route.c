@@ -133,20 +133,6 @@ struct route *route_current(void) {
   return worker != NULL ? tern_loop_data(tern_worker_loop(worker)) : NULL;
 }
 
-/* xorshift64*: statistical quality is all a pick needs. */
-static uint64_t draw(struct route *route, uint64_t bound) {
-  uint64_t x = route->random;
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
-  route->random = x;
-  return (uint64_t)(((unsigned __int128)(x * 0x2545F4914F6CDD1Du) * bound) >> 64);
-}
-
-uint64_t route_draw(struct route *route, uint64_t bound) { return draw(route, bound); }
-
-static uint64_t bit(uint32_t worker) { return (uint64_t)1 << worker; }
-
 /* A message, or a run, is dropped for want of memory. */
 static void count_dropped(struct route *route, const struct tern_message *m) {
   tern_counter_add(&route->stats->no_memory, 1 + (uint64_t)m->more);
@@ -279,18 +265,21 @@ static struct tern_message message_of_run(const struct tern_message *m, uint32_t
   return one;
 }
 
-/* The same for a list. One alone goes as a message. */
-static bool send_list(struct route *route, const struct tern_message *list, uint32_t to,
-                      const struct sending *how) {
+static bool send_message(struct route *route, const struct tern_match *match, const struct tern_message *m,
+                         uint32_t to, struct sending how);
+
+/* The same for a list, for plain sinks or (match != NULL) for the only group of a match. One alone goes as a message. */
+static bool send_list(struct route *route, const struct tern_match *match, const struct tern_message *list,
+                      uint32_t to, const struct sending *how) {
   size_t room = tern_worker_record_max(route->worker), len;
+  struct tern_slice group = match != NULL ? match->groups->name : (struct tern_slice){NULL, 0};
   if (room > RUN_MAX_BYTES) room = RUN_MAX_BYTES;
   bool sent = false;
   for (uint32_t at = 0, left = list->more + 1, count; left > 0; left -= count, at += count) {
-    count = route_list_fit(&list[at], left, room, &len);
+    count = route_list_fit(&list[at], left, group, room, &len);
     if (count == 1) {
       struct tern_message one = message_of_run(list, at);
-      size_t words_len = one.subject.len + one.size_text.len;
-      sent |= send_record(route, NULL, &one, to, how, words_len, &(struct group_run){0});
+      sent |= send_message(route, match, &one, to, *how);
       continue;
     }
     char *record = tern_worker_reserve(route->worker, to, route->kinds + ROUTE_RECORD_LIST, len);
@@ -298,7 +287,7 @@ static bool send_list(struct route *route, const struct tern_message *list, uint
       tern_counter_add(&route->stats->no_memory, count);
       continue;
     }
-    route_list_put(record, &list[at], count);
+    route_list_put(record, &list[at], count, group);
     tern_worker_commit(route->worker, to);
     sent = true;
   }
@@ -317,7 +306,7 @@ static bool send_message(struct route *route, const struct tern_match *match, co
     count_dropped(route, m);
     return false;
   }
-  if (m->more > 0 && m->stride == 0) return send_list(route, m, to, &how);
+  if (m->more > 0 && m->stride == 0) return send_list(route, NULL, m, to, &how);
   if (m->more > 0) return send_run(route, m, to, &how, words_len);
   if (match == NULL) return send_record(route, NULL, m, to, &how, words_len, &run);
   size_t others = sizeof(struct record) + sizeof(struct record_groups) + words_len + TERN_COPY_MAX_BYTES;
@@ -341,7 +330,7 @@ static bool take_run(struct route *route, const struct tern_match *match) {
   for (uint32_t i = 0; i < match->local_count; i++) {
     for (uint32_t n = match->local[i]->count; n-- > 0;) {
       struct tern_sink *sink = match->local[i]->at[n];
-      if (sink->ops->takes_run == NULL || !sink->ops->takes_run(sink, run)) return false;
+      if (sink->ops->takes_run == NULL || !sink->ops->takes_run(sink, run, false)) return false;
     }
   }
   return true;
@@ -388,58 +377,19 @@ uint32_t route_deliver_plain(struct route *route, const struct tern_match *match
   return taken;
 }
 
-/* Offers the message to this worker's members of a group, starting at a random one. True when one took it. */
-static bool offer_local(struct route *route, const struct tern_match_group *group, struct tern_message *m,
-                        uint32_t *cost) {
-  uint64_t total = 0;
-  for (uint32_t i = 0; i < group->local_count; i++)
-    total += group->local[i]->count;
-  if (total == 0) return false;
-  uint64_t start = total > 1 ? draw(route, total) : 0;
-  for (uint64_t step = 0; step < total; step++) {
-    ++*cost;
-    uint64_t at = start + step < total ? start + step : start + step - total;
-    for (uint32_t i = 0; i < group->local_count; i++) {
-      struct tern_members *members = group->local[i];
-      if (at < members->count) {
-        if (members->at[at]->ops->deliver(members->at[at], m)) return true;
-        break;
-      }
-      at -= members->count;
-    }
-  }
-  return false;
-}
-
-/* Draws the worker that gets a group's message, in proportion to its members, among those not asked. Returns
- * TERN_WORKERS_MAX when there is none. */
-static uint32_t draw_worker(struct route *route, const struct tern_match_group *group, uint64_t asked) {
-  uint64_t total = 0;
-  for (uint32_t i = 0; i < group->worker_count; i++)
-    if (!(asked & bit(group->workers[i].worker))) total += group->workers[i].weight;
-  if (total == 0) return TERN_WORKERS_MAX;
-  uint64_t at = draw(route, total);
-  for (uint32_t i = 0; i < group->worker_count; i++) {
-    if (asked & bit(group->workers[i].worker)) continue;
-    if (at < group->workers[i].weight) return group->workers[i].worker;
-    at -= group->workers[i].weight;
-  }
-  return TERN_WORKERS_MAX; /* not reached: the weights add up to total */
-}
-
 /* Settles one group: returns true when a member of this worker took the message; otherwise the pick is left
  * in *worker (TERN_WORKERS_MAX: nobody anywhere). */
 static bool settle_group(struct route *route, const struct tern_match_group *group, struct tern_message *m,
                          uint64_t *asked, uint32_t *worker, uint32_t *cost) {
   uint32_t own = tern_worker_index(route->worker);
-  *worker = draw_worker(route, group, *asked);
+  *worker = route_group_draw(route, group, *asked);
   if (*worker != own) return false;
-  if (offer_local(route, group, m, cost)) {
+  if (route_group_offer(route, group, m, cost)) {
     *worker = TERN_WORKERS_MAX;
     return true;
   }
-  *asked |= bit(own);
-  *worker = draw_worker(route, group, *asked);
+  *asked |= route_bit(own);
+  *worker = route_group_draw(route, group, *asked);
   return false;
 }
 
@@ -466,7 +416,7 @@ static uint32_t deliver_groups(struct route *route, const struct tern_match *mat
     uint32_t worker;
     taken += settle_group(route, &match->groups[i], m, &asked, &worker, cost);
     route->picks[i] = worker;
-    if (worker != TERN_WORKERS_MAX) *remote |= bit(worker);
+    if (worker != TERN_WORKERS_MAX) *remote |= route_bit(worker);
   }
   return taken;
 }
@@ -504,10 +454,10 @@ void route_publish_matched(struct route *route, const struct tern_match *match, 
     uint32_t to = (uint32_t)__builtin_ctzll(left);
     struct sending how = {.epoch = epoch,
                           .origin = tern_worker_index(route->worker),
-                          .plain = (match->remote & bit(to)) != 0,
+                          .plain = (match->remote & route_bit(to)) != 0,
                           .tell_untaken = single && (flags & ROUTE_TELL_UNTAKEN)};
     if (!send_message(route, groups ? match : NULL, m, to, how)) continue;
-    result->workers |= bit(to);
+    result->workers |= route_bit(to);
     result->receivers++;
     result->cost += 1 + m->more / share(m);
   }
@@ -568,12 +518,6 @@ static struct tern_slice take(const char **from, size_t len) {
   return slice;
 }
 
-static const struct tern_match_group *find_group(const struct tern_match *match, struct tern_slice name) {
-  for (uint32_t i = 0; i < match->group_count; i++)
-    if (tern_slice_equal(match->groups[i].name, name)) return &match->groups[i];
-  return NULL;
-}
-
 /* Tells the worker a message came from that nobody took it. */
 static void tell_untaken(struct route *route, uint32_t origin, const struct tern_message *m) {
   if (origin == tern_worker_index(route->worker)) {
@@ -596,17 +540,31 @@ static void tell_untaken(struct route *route, uint32_t origin, const struct tern
 static bool receive_group(struct route *route, const struct tern_match *match, struct tern_message *m,
                           struct sending how, struct tern_slice name) {
   uint32_t own = tern_worker_index(route->worker);
-  const struct tern_match_group *group = find_group(match, name);
+  const struct tern_match_group *group = route_group_find(match, name);
   if (group == NULL) return false;
   uint32_t cost = 0; /* nobody's: the source has its turn on another worker */
-  if (!(how.asked & bit(own)) && offer_local(route, group, m, &cost)) return true;
-  how.asked |= bit(own);
-  uint32_t to = draw_worker(route, group, how.asked);
+  if (!(how.asked & route_bit(own)) && route_group_offer(route, group, m, &cost)) return true;
+  how.asked |= route_bit(own);
+  uint32_t to = route_group_draw(route, group, how.asked);
   if (to == TERN_WORKERS_MAX || !picks_ready(route, match->group_count)) return false;
   for (uint32_t i = 0; i < match->group_count; i++)
     route->picks[i] = &match->groups[i] == group ? to : TERN_WORKERS_MAX;
   tern_counter_add(&route->stats->rerouted, 1);
   return send_message(route, match, m, to, how);
+}
+
+bool route_send_picked(struct route *route, const struct tern_match *match, struct tern_message *list,
+                       uint32_t to) {
+  if (!picks_ready(route, 1)) return false;
+  route->picks[0] = to;
+  return send_list(route, match, list, to, &(struct sending){.origin = tern_worker_index(route->worker)});
+}
+
+bool route_receive_picked(struct route *route, const struct tern_match *match, struct tern_message *m,
+                          uint32_t origin, struct tern_slice name) {
+  bool taken = receive_group(route, match, m, (struct sending){.origin = origin}, name);
+  if (!taken) tern_counter_add(&route->stats->untaken, 1);
+  return taken;
 }
 
 /* The groups of a record; names points at their lengths and names. Returns how many are taken care of. */
@@ -674,7 +632,7 @@ void route_receive(struct route *route, unsigned from, unsigned kind, const void
   if (kind == ROUTE_RECORD_MESSAGE) {
     receive_message(route, data, route->heard[from]);
   } else if (kind == ROUTE_RECORD_LIST) {
-    route_list_receive(route, data, route->heard[from]);
+    route_list_receive(route, from, data, route->heard[from]);
   } else if (kind == ROUTE_RECORD_EPOCH) {
     memcpy(&route->heard[from], data, sizeof route->heard[from]);
   } else if (kind == ROUTE_RECORD_UNTAKEN) {

@@ -4,9 +4,11 @@
  * is looked up for itself, here and on the other workers, and neighbours with the same receivers go together.
  *
  * In a record for another worker it says first where the parts are, and then come the publisher's bytes from the first
- * subject to the end of the last body, copied at once with what stands in between:
+ * subject to the end of the last body, copied at once with what stands in between; for a queue group, of which others may
+ * have some of them, message by message:
  *
  *     [ head ]  [ place, place, place ]  [ a 5 CR LF body CR LF PUB b 12 CR LF body CR LF PUB c 3 CR LF body ]
+ *     [ head ]  [ place, place ]         [ a 5 body c 3 body ]  [ name of the group ]
  *
  * Runs on the worker's thread; nothing is allocated or kept.
  */
@@ -17,7 +19,7 @@
 struct head {
   uint64_t source;
   uint32_t count;
-  uint32_t unused;
+  uint32_t group_len; /* 0: for plain sinks */
 };
 
 /* Offsets from the first subject; a record is far shorter than 64 KiB. */
@@ -32,48 +34,76 @@ struct place {
   uint32_t unused;
 };
 
-/* Bytes that the first `count` messages of a list lie in. */
-static size_t text_len(const struct tern_message *list, uint32_t count) {
-  const struct tern_message *last = &list[count - 1];
-  return (size_t)(last->body.ptr - list->subject.ptr) + last->body.len;
+/* A message's words, which are one piece; its body is another. */
+static size_t words_len(const struct tern_message *m) {
+  return (size_t)(m->size_text.ptr - m->subject.ptr) + m->size_text.len;
 }
 
-static size_t record_len(const struct tern_message *list, uint32_t count) {
-  return sizeof(struct head) + count * sizeof(struct place) + text_len(list, count);
+/* The publisher's bytes from one message to another, both included. */
+static size_t span(const struct tern_message *from, const struct tern_message *to) {
+  return (size_t)(to->body.ptr - from->subject.ptr) + to->body.len;
 }
 
-uint32_t route_list_fit(const struct tern_message *list, uint32_t count, size_t room, size_t *len) {
+uint32_t route_list_fit(const struct tern_message *list, uint32_t count, struct tern_slice group, size_t room,
+                        size_t *len) {
   if (room > UINT16_MAX) room = UINT16_MAX;
-  while (count > 0 && (*len = record_len(list, count)) > room)
-    count--;
-  if (count > 0) return count;
-  *len = 0;
-  return 1;
-}
-
-void route_list_put(char *to, const struct tern_message *list, uint32_t count) {
-  const char *start = list->subject.ptr;
-  struct head head = {.source = list->source, .count = count};
-  memcpy(to, &head, sizeof head);
-  to += sizeof head;
-  for (uint32_t i = 0; i < count; i++, to += sizeof(struct place)) {
-    const struct tern_message *m = &list[i];
-    struct place place = {
-        .hash = m->hash,
-        .subject = (uint16_t)(m->subject.ptr - start),
-        .subject_len = (uint16_t)m->subject.len,
-        .size_text = (uint16_t)(m->size_text.ptr - start),
-        .size_text_len = (uint16_t)m->size_text.len,
-        .body = (uint16_t)(m->body.ptr - start),
-        .body_len = (uint16_t)m->body.len,
-    };
-    memcpy(to, &place, sizeof place);
+  if (group.len == 0) {
+    while (count > 1 &&
+           sizeof(struct head) + count * sizeof(struct place) + span(list, &list[count - 1]) > room)
+      count--;
+    *len = sizeof(struct head) + count * sizeof(struct place) + span(list, &list[count - 1]);
+    return count;
   }
-  memcpy(to, start, text_len(list, count));
+  *len = sizeof(struct head) + group.len;
+  for (uint32_t i = 0; i < count; i++) {
+    size_t need = sizeof(struct place) + words_len(&list[i]) + list[i].body.len;
+    if (i > 0 && *len + need > room) return i;
+    *len += need;
+  }
+  return count;
 }
 
-/* Reads a record: the messages point into it. Returns how many there are. */
-static uint32_t take(const char *record, struct tern_message *list) {
+static char *put(char *to, const char *from, size_t len) {
+  memcpy(to, from, len);
+  return to + len;
+}
+
+/* Where a message is, whose words and body are at these offsets. */
+static struct place place_of(const struct tern_message *m, size_t words, size_t body) {
+  return (struct place){.hash = m->hash,
+                        .subject = (uint16_t)words,
+                        .subject_len = (uint16_t)m->subject.len,
+                        .size_text = (uint16_t)(words + (size_t)(m->size_text.ptr - m->subject.ptr)),
+                        .size_text_len = (uint16_t)m->size_text.len,
+                        .body = (uint16_t)body,
+                        .body_len = (uint16_t)m->body.len};
+}
+
+void route_list_put(char *to, const struct tern_message *list, uint32_t count, struct tern_slice group) {
+  struct head head = {.source = list->source, .count = count, .group_len = (uint32_t)group.len};
+  char *at = put(to, (const char *)&head, sizeof head), *start = at + count * sizeof(struct place),
+       *text = start;
+  const char *from = list->subject.ptr;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct tern_message *m = &list[i];
+    struct place place;
+    if (group.len > 0) {
+      char *body = put(text, m->subject.ptr, words_len(m));
+      place = place_of(m, (size_t)(text - start), (size_t)(body - start));
+      text = put(body, m->body.ptr, m->body.len);
+    } else {
+      place = place_of(m, (size_t)(m->subject.ptr - from), (size_t)(m->body.ptr - from));
+    }
+    at = put(at, (const char *)&place, sizeof place);
+  }
+  if (group.len > 0)
+    put(text, group.ptr, group.len);
+  else
+    put(start, from, span(list, &list[count - 1]));
+}
+
+/* Reads a record: the messages point into it, and so does the group. Returns how many there are. */
+static uint32_t take(const char *record, struct tern_message *list, struct tern_slice *group) {
   struct head head;
   memcpy(&head, record, sizeof head);
   const char *at = record + sizeof head, *start = at + head.count * sizeof(struct place);
@@ -88,6 +118,8 @@ static uint32_t take(const char *record, struct tern_message *list) {
         .source = head.source,
     };
   }
+  const struct tern_message *last = &list[head.count - 1];
+  *group = (struct tern_slice){last->body.ptr + last->body.len, head.group_len};
   return head.count;
 }
 
@@ -97,15 +129,23 @@ static uint32_t count_alike(struct route *route, const struct tern_match *match,
   uint32_t each = 1, alike = 1;
   for (uint32_t i = 0; i < match->local_count; i++)
     each += match->local[i]->count;
-  if (count > 1 + room / each) count = 1 + room / each;
-  while (alike < count && tern_index_alike(route->index, match, list[alike].subject, list[alike].hash))
-    alike++;
+  if (count - 1 > room / each) count = 1 + room / each;
+  for (; alike < count; alike++) {
+    const struct tern_message *m = &list[alike];
+    if (m->hash == m[-1].hash && tern_slice_equal(m->subject, m[-1].subject)) continue;
+    if (!tern_index_alike(route->index, match, m->subject, m->hash)) break;
+  }
   return alike;
+}
+
+static bool has_others(const struct tern_match *match) {
+  return match->group_count + match->handler_count > 0;
 }
 
 uint32_t route_publish_list(struct route *route, struct tern_message *list, uint32_t count, uint32_t budget,
                             struct route_result *result) {
   uint32_t done = 0, alike;
+  bool singly = false; /* a group has a member that may refuse */
   for (; done < count && result->cost <= budget; done += alike) {
     struct tern_message *m = &list[done];
     struct route_result each = {0};
@@ -118,9 +158,16 @@ uint32_t route_publish_list(struct route *route, struct tern_message *list, uint
       continue;
     }
     each.cost = (uint32_t)(tern_index_visited(route->index) - visited);
-    alike = count_alike(route, match, m, count - done, budget - result->cost);
+    result->single = has_others(match);
+    if (!result->single || (!singly && route_group_takes_lists(match)))
+      alike = count_alike(route, match, m, count - done, budget - result->cost);
     m->more = alike - 1;
-    route_publish_matched(route, match, m, 0, &each);
+    if (result->single && alike > 1 && !route_group_publish_list(route, match, m, &each)) {
+      singly = true;
+      alike = 1;
+      m->more = 0;
+    }
+    if (!result->single || alike == 1) route_publish_matched(route, match, m, 0, &each);
     tern_index_done(route->index, match);
     result->cost += each.cost;
     result->workers |= each.workers;
@@ -128,9 +175,21 @@ uint32_t route_publish_list(struct route *route, struct tern_message *list, uint
   return done;
 }
 
-void route_list_receive(struct route *route, const char *record, uint64_t epoch) {
+static void receive_for_group(struct route *route, const struct tern_match *match, struct tern_message *list,
+                              uint32_t from, struct tern_slice name) {
+  const struct tern_match_group *group = route_group_find(match, name);
+  if (group != NULL && route_group_receive_list(route, group, list)) return;
+  for (uint32_t i = 0, more = list->more; i <= more; i++) {
+    list[i].more = 0;
+    route_receive_picked(route, match, &list[i], from, name);
+  }
+}
+
+void route_list_receive(struct route *route, uint32_t from, const char *record, uint64_t epoch) {
   struct tern_message list[ROUTE_LIST_MAX];
-  uint32_t count = take(record, list), alike, cost = 0; /* nobody's: the source has its turn elsewhere */
+  struct tern_slice group;
+  uint32_t count = take(record, list, &group), alike,
+           cost = 0; /* nobody's: the source has its turn elsewhere */
   for (uint32_t done = 0; done < count; done += alike) {
     struct tern_message *m = &list[done];
     const struct tern_match *match = tern_index_match(route->index, m->subject, m->hash);
@@ -141,7 +200,10 @@ void route_list_receive(struct route *route, const char *record, uint64_t epoch)
     }
     alike = count_alike(route, match, m, count - done, UINT32_MAX);
     m->more = alike - 1;
-    route_deliver_plain(route, match, m, epoch, &cost);
+    if (group.len > 0)
+      receive_for_group(route, match, m, from, group);
+    else
+      route_deliver_plain(route, match, m, epoch, &cost);
     tern_index_done(route->index, match);
   }
 }

@@ -10,7 +10,7 @@
  *     again           the same, but all on one subject; in the others each subject comes every 1000 messages
  *     fan             100 subscribers of one subject on the publisher's worker; cross-fan: on the other
  *     memory          local, over the in-memory transport, its own cost included
- *     queue           a queue group of 4 on the publisher's worker
+ *     queue           a queue group of 4 on the publisher's worker; cross-queue: on the other
  *     nobody          nobody wants it
  *     permitted       local, and the publisher may publish to that and a hundred other things
  *     filtered        local, and the subscriber is denied some of what it subscribed to
@@ -38,6 +38,8 @@ enum {
   CROSS_FAN,
   MEMORY,
   QUEUE,
+  QUEUE_AGAIN,
+  CROSS_QUEUE_AGAIN,
   NOBODY,
   PERMITTED,
   FILTERED,
@@ -62,6 +64,8 @@ static const struct scene {
     [CROSS_FAN] = {"SUB bench.* 1\r\n", 100, 100, 1, false, "PUB bench.%04u ", 1, NULL},
     [MEMORY] = {"SUB bench.* 1\r\n", 1, 1, 0, true, "PUB bench.%04u ", 1000, NULL},
     [QUEUE] = {"SUB bench.* four 1\r\n", 4, 1, 0, false, "PUB bench.%04u ", 1000, NULL},
+    [QUEUE_AGAIN] = {"SUB bench.* four 1\r\n", 4, 1, 0, false, "PUB bench.%04u ", 1, NULL},
+    [CROSS_QUEUE_AGAIN] = {"SUB bench.* four 1\r\n", 4, 1, 1, false, "PUB bench.%04u ", 1, NULL},
     [NOBODY] = {NULL, 0, 0, 0, false, "PUB bench.%04u ", 1000, NULL},
     [PERMITTED] = {"SUB bench.* 1\r\n", 1, 1, 0, false, "PUB bench.%04u ", 1000, "{ publish: ['bench.*'"},
     [FILTERED] = {"SUB bench.> 1\r\n", 1, 1, 0, false, "PUB bench.%04u ", 1000,
@@ -210,6 +214,8 @@ int main(int argc, char **argv) {
       CASE("cross-fan-128", 128, CROSS_FAN),
       CASE("memory-128", 128, MEMORY),
       CASE("queue-128", 128, QUEUE),
+      CASE("queue-again-16", 16, QUEUE_AGAIN),
+      CASE("cross-queue-again-16", 16, CROSS_QUEUE_AGAIN),
       CASE("nobody-128", 128, NOBODY),
       CASE("permitted-16", 16, PERMITTED),
       CASE("filtered-16", 16, FILTERED),

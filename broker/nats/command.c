@@ -172,15 +172,19 @@ static bool is_free(const struct nats_client *client, struct tern_slice subject)
   return !is_reserved(subject) && (client->permissions == NULL || nats_permit_publish_all(client, subject));
 }
 
-/* Takes PUBs that follow, up to one that is a matter for nats_command, or the second of a run. Returns how many. */
-static uint32_t take_list(struct nats_client *client, struct tern_message *list) {
+/* Takes PUBs that follow, up to one that is a matter for nats_command, or the second of a run, unless runs do not go as
+ * one. Returns how many. Compiled once for each answer to that. */
+static inline __attribute__((always_inline)) uint32_t take_list(struct nats_client *client,
+                                                                struct tern_message *list, bool no_runs) {
   struct tern_nats_parser *parser = &client->parser;
   uint32_t count = 0;
-  for (; count < ROUTE_LIST_MAX && tern_nats_take_pub(parser, &list[count]); count++) {
-    struct tern_message *m = &list[count];
-    m->hash = tern_subject_hash(m->subject);
+  for (; count < ROUTE_LIST_MAX; count++) {
+    struct tern_message *m = &list[count], *before = count > 0 ? m - 1 : NULL;
+    int taken = tern_nats_take_pub(parser, no_runs ? before : NULL, m);
+    if (taken == 0) break;
+    m->hash = taken == 2 ? before->hash : tern_subject_hash(m->subject);
     m->source = client->id;
-    bool again = count > 0 && m->hash == m[-1].hash && m->body.len == m[-1].body.len;
+    bool again = !no_runs && before != NULL && m->hash == before->hash && m->body.len == before->body.len;
     bool asks = must_judge(client, m->subject) && !is_free(client, m->subject);
     if (again || asks || m->body.len > TERN_COPY_MAX_BYTES) {
       tern_nats_give_back(parser, m);
@@ -191,12 +195,12 @@ static uint32_t take_list(struct nats_client *client, struct tern_message *list)
 }
 
 /* What follows with lines of its own goes as lists. Not inlined: as above. */
-__attribute__((noinline)) static void publish_lists(struct nats_client *client) {
+__attribute__((noinline)) static void publish_lists(struct nats_client *client, bool no_runs) {
   struct nats_worker *worker = client->worker;
   struct tern_message *list = worker->list;
   uint32_t count = ROUTE_LIST_MAX;
   while (count == ROUTE_LIST_MAX && client->flow == NATS_OPEN && client->turn_cost <= NATS_TURN_COST_MAX) {
-    count = take_list(client, list);
+    count = no_runs ? take_list(client, list, true) : take_list(client, list, false);
     if (count == 0) return;
     struct route_result result = {0};
     uint32_t done =
@@ -206,6 +210,7 @@ __attribute__((noinline)) static void publish_lists(struct nats_client *client) 
       bytes += list[i].body.len;
     nats_count_in(client, done, bytes);
     charge(client, &result);
+    no_runs = result.single;
     if (done < count) tern_nats_give_back(&client->parser, &list[done]);
   }
 }
@@ -235,8 +240,9 @@ static inline void publish(struct nats_client *client, const struct tern_nats_op
   if (tell && result.receivers == 0) nats_no_responders(client, published, op->reply);
   charge(client, &result);
   if (!may_run(client, op)) return;
-  if (tern_nats_may_repeat(&client->parser, op) && publish_repeats(client, op, &m, &result)) return;
-  publish_lists(client);
+  if (!result.single && tern_nats_may_repeat(&client->parser, op) && publish_repeats(client, op, &m, &result))
+    return;
+  publish_lists(client, result.single);
 }
 
 /* In an account that has mappings the subject becomes another one first. */

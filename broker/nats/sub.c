@@ -226,11 +226,15 @@ static bool deliver_guarded(struct tern_sink *sink, struct tern_message *m) {
   return true;
 }
 
-static bool takes_run(struct tern_sink *sink, uint64_t run) {
-  struct nats_client *client = container_of(sink, struct nats_sub, sink)->client;
+static bool takes_run(struct tern_sink *sink, uint64_t run, bool whole) {
+  const struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
+  struct nats_client *client = sub->client;
   bool first = client->run != run;
   client->run = run;
-  return first;
+  if (!whole) return first;
+  bool may_refuse = client->flow == NATS_ENDED || !client->options.echo || client->overflow != NULL ||
+                    sub->max != 0 || sub->filtered;
+  return first && !may_refuse;
 }
 
 static const struct tern_sink_ops sink_ops = {.deliver = deliver, .takes_run = takes_run};

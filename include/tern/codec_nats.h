@@ -140,10 +140,12 @@ static inline bool tern_nats_may_repeat(const struct tern_nats_parser *parser,
  * as a whole. May follow any tern_nats_next that gave an operation; what that and further calls have given stays valid
  * until another function of the parser is called (apart from tern_nats_give_back).
  * @param parser the parser
+ * @param before the message taken last, where it is likely that its line comes again; or NULL
  * @param[out] message its subject, size_text and body are set
- * @return false when there is none; tern_nats_next goes on, whatever comes
+ * @return 0 when there is none: tern_nats_next goes on, whatever comes; 1, or 2 when the line is that of the message before
  */
-TERN_API bool tern_nats_take_pub(struct tern_nats_parser *parser, struct tern_message *message);
+TERN_API int tern_nats_take_pub(struct tern_nats_parser *parser, const struct tern_message *before,
+                                struct tern_message *message);
 /** Gives back a message of tern_nats_take_pub, and all that were taken after it. */
 TERN_API void tern_nats_give_back(struct tern_nats_parser *parser, const struct tern_message *message);
 /** Copies what has not been used into the parser, so that the chunk may go.

@@ -55,10 +55,11 @@ struct tern_sink_ops {
   /**
    * Asks, before anything of a run (message.h) is delivered, whether the sink takes it in one deliver. NULL: never.
    * @param run the run's number, from 1 on; each run of a worker has its own
-   * @return false when another sink of the same receiver has been asked for this run: it shall have all its copies
-   * of one message before the first copy of the next
+   * @param whole it must not refuse a message of it either, so that no other member of its queue group is to be asked
+   * @return false when it does not, or when another sink of the same receiver has been asked for this run: the receiver
+   * shall have all its copies of one message before the first copy of the next
    */
-  bool (*takes_run)(struct tern_sink *sink, uint64_t run);
+  bool (*takes_run)(struct tern_sink *sink, uint64_t run, bool whole);
 };
 
 /** One subscription; embed it in what receives. Zero-initialise everything but ops. */
@@ -197,10 +198,10 @@ TERN_API const struct tern_match *tern_index_match(struct tern_index *index, str
 /**
  * Has another subject, as far as is known without a walk, the same receivers as a match in use has?
  * @param index the worker's index
- * @param match the match; one with queue groups or handlers is like no other
+ * @param match the match; one with handlers is like no other
  * @param subject the other subject
  * @param hash its hash
- * @return true when tern_index_match would give a match with the same plain sinks, workers and epoch; false is no answer
+ * @return true when tern_index_match would give a match with the same sinks, groups, workers and epoch; false is no answer
  */
 TERN_API bool tern_index_alike(struct tern_index *index, const struct tern_match *match,
                                struct tern_slice subject, uint64_t hash);

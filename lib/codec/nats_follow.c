@@ -45,13 +45,29 @@ uint32_t tern_nats_take_repeats(struct tern_nats_parser *parser, const struct te
   return count;
 }
 
-bool tern_nats_take_pub(struct tern_nats_parser *parser, struct tern_message *message) {
+/* Takes a message with the line of the one before. */
+static bool take_repeat(struct tern_nats_parser *parser, const struct tern_message *before,
+                        struct tern_message *message) {
+  size_t line_len = parser->whole_len, end = line_len + before->body.len;
+  const char *line = before->subject.ptr - TERN__NATS_PUB_LEN, *data = parser->data;
+  if (line_len == 0 || parser->len < end + 2 || !same_line(data, line, line_len)) return false;
+  if (data[end] != '\r' || data[end + 1] != '\n') return false;
+  message->subject = (struct tern_slice){data + TERN__NATS_PUB_LEN, before->subject.len};
+  message->size_text = (struct tern_slice){data + (before->size_text.ptr - line), before->size_text.len};
+  message->body = (struct tern_slice){data + line_len, before->body.len};
+  parser->data += end + 2;
+  parser->len -= end + 2;
+  return true;
+}
+
+int tern_nats_take_pub(struct tern_nats_parser *parser, const struct tern_message *before,
+                       struct tern_message *message) {
   const char *data = parser->data;
   struct tern__nats_plain plain;
-  if (parser->side != TERN_NATS_FROM_CLIENT || parser->len < TERN__NATS_PUB_LEN) return false;
-  if ((data[0] | 0x20) != 'p' || (data[1] | 0x20) != 'u' || (data[2] | 0x20) != 'b' || data[3] != ' ')
-    return false;
-  if (!tern__nats_plain_pub(data, parser->len, parser->line_max, parser->payload_max, &plain)) return false;
+  if (before != NULL && take_repeat(parser, before, message)) return 2;
+  if (parser->side != TERN_NATS_FROM_CLIENT || parser->len < TERN__NATS_PUB_LEN) return 0;
+  if (!tern__nats_says_pub(data)) return 0;
+  if (!tern__nats_plain_pub(data, parser->len, parser->line_max, parser->payload_max, &plain)) return 0;
   const char *subject = data + TERN__NATS_PUB_LEN;
   message->subject = (struct tern_slice){subject, plain.subject_len};
   message->size_text = (struct tern_slice){subject + plain.subject_len + 1, plain.size_len};
@@ -59,7 +75,7 @@ bool tern_nats_take_pub(struct tern_nats_parser *parser, struct tern_message *me
   parser->data = message->body.ptr + plain.body_len + 2;
   parser->len -= (size_t)(parser->data - data);
   parser->whole_len = plain.line_len;
-  return true;
+  return 1;
 }
 
 void tern_nats_give_back(struct tern_nats_parser *parser, const struct tern_message *message) {

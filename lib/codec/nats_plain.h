@@ -28,6 +28,14 @@ struct tern__nats_plain {
   uint32_t body_len;
 };
 
+/** Do these four bytes say PUB and a blank? */
+static inline bool tern__nats_says_pub(const char *data) {
+  uint32_t letters, pub;
+  memcpy(&letters, data, sizeof letters);
+  memcpy(&pub, "pub ", sizeof pub);
+  return (letters | 0x20202020u) == pub && data[3] == ' ';
+}
+
 /** Is the input, which begins with PUB and a blank, a plain PUB within the limits? */
 static inline bool tern__nats_plain_pub(const char *data, size_t len, uint32_t line_max, uint32_t payload_max,
                                         struct tern__nats_plain *out) {

@@ -422,13 +422,28 @@ const struct tern_match *tern_index_match(struct tern_index *index, struct tern_
   return &cached->match;
 }
 
-/* Are these the same plain sinks and workers, and nobody else? */
+static bool same_sets(struct tern_members *const *a, struct tern_members *const *b, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (a[i] != b[i]) return false;
+  return true;
+}
+
+static bool same_shares(const struct tern_match_group *a, const struct tern_match_group *b) {
+  if (a->hash != b->hash || a->weight != b->weight || a->worker_count != b->worker_count) return false;
+  for (uint32_t i = 0; i < a->worker_count; i++)
+    if (a->workers[i].worker != b->workers[i].worker || a->workers[i].weight != b->workers[i].weight)
+      return false;
+  return a->local_count == b->local_count && same_sets(a->local, b->local, a->local_count) &&
+         tern_slice_equal(a->name, b->name);
+}
+
+/* Are these the same sinks, groups and workers, and no handlers? */
 static inline bool same_receivers(const struct tern_match *a, const struct tern_match *b) {
   if (a->remote != b->remote || a->epoch != b->epoch || a->local_count != b->local_count) return false;
-  if ((a->group_count | a->handler_count | b->group_count | b->handler_count) != 0) return false;
-  for (uint32_t i = 0; i < a->local_count; i++)
-    if (a->local[i] != b->local[i]) return false;
-  return true;
+  if ((a->handler_count | b->handler_count) != 0 || a->group_count != b->group_count) return false;
+  for (uint32_t i = 0; i < a->group_count; i++)
+    if (!same_shares(&a->groups[i], &b->groups[i])) return false;
+  return same_sets(a->local, b->local, a->local_count);
 }
 
 bool tern_index_alike(struct tern_index *index, const struct tern_match *match, struct tern_slice subject,

@@ -187,16 +187,22 @@ static void long_sids_take_part(void **state) {
 static void what_fits_a_record(void **state) {
   (void)state;
   static char text[20000];
-  struct tern_message list[3] = {{.subject = {text, 1}, .body = {text + 10, 100}},
-                                 {.subject = {text + 120, 1}, .body = {text + 130, 10000}},
-                                 {.subject = {text + 10140, 1}, .body = {text + 10150, 10}}};
-  size_t len;
-  assert_int_equal(route_list_fit(list, 3, 16384, &len), 3);
-  assert_in_range(len, 10160, 10160 + 3 * 32);
-  assert_int_equal(route_list_fit(list, 3, len, &len), 3);
-  assert_int_equal(route_list_fit(list, 3, len - 1, &len), 2);
-  assert_int_equal(route_list_fit(list, 3, 200, &len), 1);
-  assert_int_equal(route_list_fit(list + 1, 2, 200, &len), 1);
+  const struct tern_slice none = {NULL, 0}, group = {"group", 5};
+  struct tern_message list[3] = {
+      {.subject = {text, 1}, .size_text = {text + 2, 3}, .body = {text + 10, 100}},
+      {.subject = {text + 120, 1}, .size_text = {text + 122, 5}, .body = {text + 130, 10000}},
+      {.subject = {text + 10140, 1}, .size_text = {text + 10142, 2}, .body = {text + 10150, 10}}};
+  size_t len, with_group;
+  assert_int_equal(route_list_fit(list, 3, none, 16384, &len), 3);
+  assert_in_range(len, 10160, 10160 + 4 * 24);
+  assert_int_equal(route_list_fit(list, 3, group, 16384, &with_group), 3);
+  assert_in_range(with_group, 10110 + 17 + 5, len);
+  assert_int_equal(route_list_fit(list, 3, none, len, &len), 3);
+  assert_int_equal(route_list_fit(list, 3, none, len - 1, &len), 2);
+  assert_int_equal(route_list_fit(list, 3, group, with_group - 1, &len), 2);
+  assert_int_equal(route_list_fit(list, 3, none, 200, &len), 1);
+  assert_int_equal(route_list_fit(list, 3, group, 200, &len), 1);
+  assert_int_equal(route_list_fit(list + 1, 2, none, 200, &len), 1);
 }
 
 int main(void) {

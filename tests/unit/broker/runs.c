@@ -311,7 +311,7 @@ static void join_at_random(struct sim *sim, struct sim_client *c, unsigned worke
   size_t len = (size_t)snprintf(text, sizeof text, CONNECT_QUIET ",\"headers\":%s,\"echo\":%s}\r\n",
                                 sim_draw(sim, 2) ? "true" : "false", sim_draw(sim, 2) ? "true" : "false");
   for (unsigned sid = 1, count = sim_draw(sim, 4); sid <= count; sid++) {
-    const char *group = sim_draw(sim, 12) == 0 ? "g " : "";
+    const char *group = sim_draw(sim, 5) == 0 ? "g " : "";
     len += (size_t)snprintf(text + len, sizeof text - len, "SUB %s %s%u\r\n", filters[sim_draw(sim, 5)],
                             group, sid);
     if (group[0] == '\0' && sim_draw(sim, 3) == 0)

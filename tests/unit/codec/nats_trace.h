@@ -192,7 +192,8 @@ static inline void trace_pubs(struct trace *t, struct tern_nats_parser *parser, 
   struct tern_message taken[TRACE_PUBS_MAX];
   uint32_t count = 0;
   TRACE_CHECK(max <= TRACE_PUBS_MAX);
-  while (count < max && tern_nats_take_pub(parser, &taken[count]))
+  while (count < max &&
+         tern_nats_take_pub(parser, count > 0 && max % 2 == 0 ? &taken[count - 1] : NULL, &taken[count]) > 0)
     count++;
   if (max > 1 && count == max) tern_nats_give_back(parser, &taken[--count]);
   for (uint32_t i = 0; i < count; i++) {
