@@ -7,7 +7,7 @@
  *     by age:    oldest  A <-> B <-> C  newest
  *
  * What has expired is removed when something is added; until then it is only not found. The terms are those of the
- * client's permissions; when these change, the table is thrown away.
+ * client's permissions; when the terms change, the table is thrown away.
  */
 #include "answers.h"
 
@@ -46,6 +46,10 @@ struct nats_answers *nats_answers_new(const struct permissions_answers *terms) {
   if (answers->buckets != NULL) return answers;
   free(answers);
   return NULL;
+}
+
+bool nats_answers_are_for(const struct nats_answers *answers, const struct permissions_answers *terms) {
+  return terms != NULL && terms->max == answers->terms.max && terms->expires_ms == answers->terms.expires_ms;
 }
 
 static size_t size_of(const struct request *request) { return sizeof *request + request->len; }

@@ -20,6 +20,8 @@ struct nats_answers;
 
 /** Makes an empty table, or NULL without memory. */
 struct nats_answers *nats_answers_new(const struct permissions_answers *terms);
+/** Was it made for these terms? NULL: nothing may be answered. */
+bool nats_answers_are_for(const struct nats_answers *answers, const struct permissions_answers *terms);
 /** A request was sent with this reply; one with the same reply counts no more. Returns how many could be answered until
  * now and cannot any more: 0, or others that had to make room, or 1, this one, for want of memory. */
 uint64_t nats_answers_note(struct nats_answers *answers, struct tern_slice reply, uint64_t now_ms);

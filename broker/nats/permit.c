@@ -122,8 +122,11 @@ static bool keeps(struct nats_client *client, const struct nats_sub *sub) {
 void nats_permissions_changed(struct nats_client *client, const struct permissions *permissions) {
   if (client->permissions == NULL && permissions == NULL) return;
   client->permissions = permissions;
-  nats_answers_free(client->answers);
-  client->answers = NULL;
+  if (client->answers != NULL &&
+      (permissions == NULL || !nats_answers_are_for(client->answers, permissions_answers(permissions)))) {
+    nats_answers_free(client->answers);
+    client->answers = NULL;
+  }
   struct nats_sids *sids = &client->sids;
   for (uint32_t slot = 0; slot < sids->capacity && client->flow != NATS_ENDED;) {
     struct nats_sub *sub = sids->slots[slot];

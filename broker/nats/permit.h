@@ -13,8 +13,8 @@
 
 /**
  * From now on these permissions hold (NULL: everything is permitted): after a CONNECT, or a reload. Subscriptions that
- * are not permitted any more end, each with an -ERR; what the client was asked before it may not answer any more on that
- * ground. They must stay as they are until others are set, or the client is gone.
+ * are not permitted any more end, each with an -ERR; requests from before can be answered as long as they could, unless
+ * that is on other terms now. They must stay as they are until others are set, or the client is gone.
  */
 void nats_permissions_changed(struct nats_client *client, const struct permissions *permissions);
 /** Verdicts kept so far count no more: must be called before the first client gets new permissions in the place of old

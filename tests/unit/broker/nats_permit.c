@@ -235,8 +235,8 @@ static void changes(void **state) {
   say_and_sync(&c[0], "PUB y 1\r\nx\r\nSUB b 2\r\n");
 }
 
-/* The right to answer goes with the permissions it came from. */
-static void a_change_takes_answers(void **state) {
+/* Requests can be answered after a change, unless the terms are others. */
+static void a_change_of_terms_takes_answers(void **state) {
   (void)state;
   struct nats_client *client = join_with(0, 0, QUIET, "{allow_responses: true}");
   join(&sim, &c[1], 0, QUIET);
@@ -244,9 +244,17 @@ static void a_change_takes_answers(void **state) {
   say_and_sync(&c[1], "PUB svc in.1 1\r\n?\r\n");
   expect(&c[0], "MSG svc 1 in.1 1\r\n?\r\n");
   assert_non_null(client->answers);
-  change(client, permissions_of("{allow_responses: true}"));
-  sim_say(&c[0], "PUB in.1 1\r\nx\r\n");
-  expect(&c[0], VIOLATION "Publish to \"in.1\"'\r\n");
+  change(client, permissions_of("{publish: x, allow_responses: {max: 1, expires: \"2m\"}}"));
+  say_and_sync(&c[0], "PUB in.1 1\r\nx\r\n");
+  const char *const others[] = {"{allow_responses: {max: 2}}", "{allow_responses: {expires: \"1m\"}}",
+                                "{publish: x}", NULL};
+  for (unsigned i = 0; i < 4; i++) {
+    change(client, permissions_of("{allow_responses: true}"));
+    say_and_sync(&c[1], "PUB svc in.2 1\r\n?\r\n");
+    expect(&c[0], "MSG svc 1 in.2 1\r\n?\r\n");
+    change(client, others[i] != NULL ? permissions_of(others[i]) : NULL);
+    assert_null(client->answers);
+  }
 }
 
 /* Who has ended keeps subscriptions for a while, but not the permissions: they may be freed. */
@@ -351,7 +359,7 @@ int main(void) {
       CONVERSATION(another_member_gets_it),
       CONVERSATION(answers_to_requests),
       CONVERSATION(changes),
-      CONVERSATION(a_change_takes_answers),
+      CONVERSATION(a_change_of_terms_takes_answers),
       CONVERSATION(nothing_is_asked_after_the_end),
       CONVERSATION(verdicts_are_forgotten),
       CONVERSATION(verdicts_of_many_permissions),
