@@ -345,4 +345,22 @@ https: 2
 leafnodes { listen: "127.0.0.1:-1" }
 websocket { port: -1, no_tls: true }
 server_tags [ id:XXXX ]
-syslog: true
+=== valid: the log
+log_file: "/tmp/tern.log", log_size_limit: 1MB
+syslog: true, remote_syslog: "udp://127.0.0.1:514"
+max_traced_msg_len: 100
+=== only tern: how many log files, and headers in the trace
+@differs nats-server 2.9.10 does not know these keys yet
+logfile_max_num: 5
+trace_headers: true
+=== invalid: a size of the log in quotes
+@says case.conf:1:1: log_size_limit is a string
+log_size_limit: "1MB"
+=== only nats-server: a syslog over TCP
+@differs tern sends datagrams only
+@says case.conf:1:1: invalid value "tcp://h:1" for remote_syslog: must be udp://HOST:PORT
+remote_syslog: "tcp://h:1"
+=== only nats-server: a negative limit of the log
+@differs nats-server takes it for none; the line can go
+@says case.conf:1:1: invalid value "-1" for log_size_limit: must be between 0
+log_size_limit: -1
