@@ -186,8 +186,8 @@ static int listen_at(struct server *server, const char *url, struct tern_listene
   struct tern_listener_options options = {.url = url, .factory = nats_factory, .arg = &server->core.nats};
   int error = tern_listener_open(server->workers, &options, out);
   if (error != 0)
-    tern_log(TERN_LOG_FATAL, "Error listening on %s: %s%s", url, tern_strerror(error),
-             listen_advice(error, url));
+    tern_log_event(TERN_LOG_FATAL, (struct tern_log_about){.event = "listen_failed"},
+                   "Error listening on %s: %s%s", url, tern_strerror(error), listen_advice(error, url));
   return error;
 }
 
@@ -276,7 +276,8 @@ static int start(struct server *server) {
   if (error == 0) error = make_core(server);
   if (error == 0) error = start_workers(server);
   if (error != 0) {
-    tern_log(TERN_LOG_FATAL, "cannot start: %s", tern_strerror(error));
+    tern_log_event(TERN_LOG_FATAL, (struct tern_log_about){.event = "start_failed"}, "cannot start: %s",
+                   tern_strerror(error));
     return error;
   }
   error = handlers_new(server->workers, server->core.registries[0], &server->options, &server->handlers);
@@ -397,7 +398,8 @@ static int apply(void *arg, const struct options *next) {
     settings_unref(settings);
   }
   if (error != 0) {
-    tern_log(TERN_LOG_ERROR, "Failed to reload server configuration: %s", tern_strerror(error));
+    tern_log_event(TERN_LOG_ERROR, (struct tern_log_about){.event = "reload_failed"},
+                   "Failed to reload server configuration: %s", tern_strerror(error));
     return error;
   }
   handlers_set_max_payload(server->handlers, next->max_payload);
@@ -431,7 +433,8 @@ static void renew_certificates(struct server *server) {
     server->options.tls = next.tls;
     monitor_resume(server->monitor);
     next.tls.context = old;
-    tern_log(TERN_LOG_INFO, "Changed certificates are in use");
+    tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "certificates_changed"},
+                   "Changed certificates are in use");
   }
   tern_tls_unref(next.tls.context);
 }
@@ -464,7 +467,8 @@ void server_reload(struct server *server) {
 void server_lame_duck(struct server *server) {
   const struct options *o = &server->options;
   if (server->is_lame) return;
-  tern_log(TERN_LOG_INFO, "Entering lame duck mode, stop accepting new clients");
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "lame_duck"},
+                 "Entering lame duck mode, stop accepting new clients");
   server->is_lame = true;
   stop_listening(server);
   lame_duck_start(&server->lame_duck, now_ms(), o->lame_duck_duration_ms, o->lame_duck_grace_period_ms);

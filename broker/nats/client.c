@@ -31,15 +31,6 @@
 #include "overflow.h"
 #include "permit.h"
 
-const char *nats_client_label(const struct nats_client *client) {
-  static _Thread_local char label[160];
-  const struct tern_peer *peer = tern_transport_peer(client->transport);
-  bool v6 = strchr(peer->address, ':') != NULL;
-  snprintf(label, sizeof label, v6 ? "[%s]:%u - cid:%llu" : "%s:%u - cid:%llu", peer->address, peer->port,
-           (unsigned long long)client->id);
-  return label;
-}
-
 size_t nats_client_pending(const struct nats_client *client) {
   size_t pending = tern_transport_pending(client->transport);
   if (client->overflow != NULL) pending += nats_overflow_stats(client).waiting_bytes;

@@ -158,8 +158,6 @@ size_t nats_client_pending(const struct nats_client *client);
 void nats_client_writev(struct nats_client *client, const struct iovec *parts, int count);
 /** Queues bytes for the client, and traces them. */
 void nats_client_send(struct nats_client *client, const char *text, size_t len);
-/** "127.0.0.1:4711 - cid:5" for logs; valid until the next call. */
-const char *nats_client_label(const struct nats_client *client);
 /** What a line of the log is about: the client and an event (tern_log_event). */
 struct tern_log_about nats_client_about(const struct nats_client *client, const char *event);
 

@@ -254,8 +254,8 @@ __attribute__((noinline)) static void publish_mapped(struct nats_client *client,
   size_t len = mappings_apply(client->route->mappings, op->subject, route_draw(client->route, 100), text,
                               room < sizeof text ? room : sizeof text);
   if (len == SIZE_MAX) {
-    tern_log(TERN_LOG_ERROR, "%s - what a mapping makes of a subject is too long; message dropped",
-             nats_client_label(client));
+    tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "message_dropped"),
+                   "what a mapping makes of a subject is too long; message dropped");
     return;
   }
   struct tern_nats_op mapped = *op;

@@ -93,11 +93,12 @@ static bool all_move(struct watchdog *watchdog, struct tern_workers *workers) {
     if (watchdog->seen[i].idle < LOOKS_IDLE_MAX) continue;
     all = false;
     if (watchdog->seen[i].idle == LOOKS_IDLE_MAX)
-      tern_log(TERN_LOG_ERROR,
-               "worker %u does not move: look for a handler that blocks; the service manager's watchdog is "
-               "not answered "
-               "until it does",
-               i);
+      tern_log_event(
+          TERN_LOG_ERROR, (struct tern_log_about){.event = "worker_hangs"},
+          "worker %u does not move: look for a handler that blocks; the service manager's watchdog is "
+          "not answered "
+          "until it does",
+          i);
   }
   return all;
 }

@@ -28,7 +28,9 @@
 
 static void log_line(void *arg, bool warning, const char *text) {
   (void)arg;
-  tern_log(warning ? TERN_LOG_WARN : TERN_LOG_ERROR, warning ? "%s" : FAILED "%s", text);
+  tern_log_event(warning ? TERN_LOG_WARN : TERN_LOG_ERROR,
+                 (struct tern_log_about){.event = warning ? "config_warning" : "reload_failed"},
+                 warning ? "%s" : FAILED "%s", text);
 }
 
 /* arg: how many changes take a restart. */
@@ -36,14 +38,15 @@ static void log_refused(void *arg, const struct options_change *change) {
   unsigned *refused = arg;
   if (change->live) return;
   ++*refused;
-  tern_log(TERN_LOG_ERROR,
-           FAILED "config reload not supported for %s: old=%s, new=%s; restart the server to change it",
-           change->name, change->before, change->after);
+  tern_log_event(TERN_LOG_ERROR, (struct tern_log_about){.event = "reload_failed"},
+                 FAILED "config reload not supported for %s: old=%s, new=%s; restart the server to change it",
+                 change->name, change->before, change->after);
 }
 
 static void log_done(void *arg, const struct options_change *change) {
   (void)arg;
-  tern_log(TERN_LOG_INFO, "Reloaded: %s = %s", change->name, change->after);
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "setting_changed"}, "Reloaded: %s = %s",
+                 change->name, change->after);
 }
 
 /* The new ones take the place of the old ones. Of what is equal, strings and handlers, the old ones stay where they are:
@@ -59,7 +62,8 @@ int reload(struct options *options, reload_apply_fn *apply, void *arg) {
   struct conf_report report = {.line = log_line};
   struct options next;
   unsigned refused = 0;
-  tern_log(TERN_LOG_INFO, "Reloading configuration file %s", options->config_file);
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "reload_started"},
+                 "Reloading configuration file %s", options->config_file);
   if (options_read_again(options, &next, &report) != 0) return -1;
   options_diff(options, &next, log_refused, &refused);
   if (refused > 0 || apply(arg, &next) != 0) {
@@ -68,6 +72,7 @@ int reload(struct options *options, reload_apply_fn *apply, void *arg) {
   }
   options_diff(options, &next, log_done, NULL);
   replace(options, &next);
-  tern_log(TERN_LOG_INFO, "Reloaded server configuration");
+  tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "reloaded"},
+                 "Reloaded server configuration");
   return 0;
 }

@@ -154,18 +154,20 @@ static void what_was_said_before_the_end_is_done(void **state) {
   end(&sim, c, 2);
 }
 
-static void labels_tell_address_and_number(void **state) {
+static void lines_of_the_log_tell_address_and_number(void **state) {
   (void)state;
   struct sim sim;
   struct sim_client c;
   const struct tern_mem_faults none = {0};
-  char expected[256];
   start(&sim, 1, NULL);
   assert_int_equal(sim_connect(&sim, &c, 0, &none), 0);
   struct nats_client *client = worker_of(&sim, 0)->clients;
   const struct tern_peer *peer = tern_transport_peer(client->transport);
-  snprintf(expected, sizeof expected, "%s:%u - cid:%u", peer->address, peer->port, (unsigned)client->id);
-  assert_string_equal(nats_client_label(client), expected);
+  struct tern_log_about about = nats_client_about(client, "event");
+  assert_string_equal(about.event, "event");
+  assert_string_equal(about.ip, peer->address);
+  assert_int_equal(about.port, peer->port);
+  assert_int_equal(about.cid, client->id);
   end(&sim, &c, 1);
 }
 
@@ -246,7 +248,7 @@ int main(void) {
       cmocka_unit_test(the_first_end_counts),
       cmocka_unit_test(who_is_slow_is_counted_once),
       cmocka_unit_test(what_was_said_before_the_end_is_done),
-      cmocka_unit_test(labels_tell_address_and_number),
+      cmocka_unit_test(lines_of_the_log_tell_address_and_number),
       cmocka_unit_test(without_memory_a_connection_is_refused),
       cmocka_unit_test(clients_are_found_by_their_number),
       cmocka_unit_test(a_worker_is_quiet_when_nothing_is_kept),
