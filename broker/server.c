@@ -232,6 +232,12 @@ static int subjects(void *arg, const char *account, struct core_subjects *out) {
   return 0;
 }
 
+static bool account(void *arg, uint32_t index, struct monitor_account *out) {
+  (void)arg;
+  *out = (struct monitor_account){.name = "$G"};
+  return index == 0;
+}
+
 static int start_monitoring(struct server *server) {
   const struct options *o = &server->options;
   const struct monitor_source source = {
@@ -243,6 +249,7 @@ static int start_monitoring(struct server *server) {
       .pool = server->workers,
       .figures = figures,
       .subjects = subjects,
+      .account = account,
       .arg = server,
   };
   int error = monitor_new(&source, &server->monitor);

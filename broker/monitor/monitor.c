@@ -22,6 +22,7 @@ static const struct {
     {"/routez", routez_page},     {"/leafz", leafz_page},
     {"/gatewayz", gatewayz_page}, {"/jsz", jsz_page},
     {"/healthz", healthz_page},   {"/metrics", metrics_page},
+    {"/accountz", accountz_page}, {"/accstatz", accstatz_page},
 };
 
 const char *monitor_path(unsigned page) { return pages[page].path; }

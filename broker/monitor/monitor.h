@@ -11,6 +11,7 @@
 #ifndef BROKER_MONITOR_MONITOR_H
 #define BROKER_MONITOR_MONITOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,13 @@
 struct monitor;
 struct nats_server;
 struct tern_workers;
+
+/** An account, as monitoring sees it. */
+struct monitor_account {
+  const char *name;
+  uint32_t number; /* of its figures */
+  bool is_system;
+};
 
 /** Where the figures come from; everything is valid as long as the monitor, and constant but for monitor_pause. */
 struct monitor_source {
@@ -32,6 +40,8 @@ struct monitor_source {
   struct core_figures (*figures)(void *arg);
   /** Of one account, or with NULL of all. Returns 0, or TERN_ECLOSED when the workers do not run. */
   int (*subjects)(void *arg, const char *account, struct core_subjects *out);
+  /** The account at this place in their order; false: there are no more. */
+  bool (*account)(void *arg, uint32_t index, struct monitor_account *out);
   void *arg;
 };
 

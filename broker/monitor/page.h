@@ -63,6 +63,8 @@ void varz_page(struct page *page);
 void connz_page(struct page *page);
 void subsz_page(struct page *page);
 void metrics_page(struct page *page);
+void accountz_page(struct page *page);
+void accstatz_page(struct page *page);
 void routez_page(struct page *page);
 void leafz_page(struct page *page);
 void gatewayz_page(struct page *page);

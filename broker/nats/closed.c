@@ -93,9 +93,29 @@ static struct nats_conn **place(struct nats_closed *closed, uint32_t max) {
   return closed->capacity > 0 ? &closed->ring[closed->added % closed->capacity] : NULL;
 }
 
+/* Without memory the figures of the account lack this one. */
+static void add_past(struct nats_closed *closed, const struct nats_client *client) {
+  const uint32_t account = route_account_of(client->route->kinds);
+  if (account >= closed->past_count) {
+    struct nats_past *past = realloc(closed->past, (account + 1) * sizeof *past);
+    if (past == NULL) return;
+    memset(past + closed->past_count, 0, (account + 1 - closed->past_count) * sizeof *past);
+    closed->past = past;
+    closed->past_count = account + 1;
+  }
+  struct nats_past *past = &closed->past[account];
+  past->connections++;
+  past->slow_consumers += client->reason == NATS_SLOW_PENDING || client->reason == NATS_SLOW_DEADLINE;
+  past->in_msgs += client->in_msgs;
+  past->in_bytes += client->in_bytes;
+  past->out_msgs += client->out_msgs;
+  past->out_bytes += client->out_bytes;
+}
+
 void nats_closed_add(struct nats_client *client, int error) {
   nats_client_because(client, reason_of_error(client, error));
   struct nats_closed *closed = &client->worker->closed;
+  add_past(closed, client);
   if (client->worker->server->closed_max == 0 || client->transport == NULL) return;
   struct nats_conn *conn = nats_conn_of(client);
   struct nats_conn **at = conn != NULL ? place(closed, client->worker->server->closed_max) : NULL;
@@ -121,5 +141,6 @@ void nats_closed_free(struct nats_closed *closed) {
   for (uint64_t i = closed->added - closed->count; i < closed->added; i++)
     free(closed->ring[i % closed->capacity]);
   free(closed->ring);
+  free(closed->past);
   *closed = (struct nats_closed){0};
 }

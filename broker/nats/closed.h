@@ -44,12 +44,20 @@ const char *nats_reason_text(enum nats_reason reason);
 /** The reason that goes with what a client was told (the text of -ERR), or with why it was slow. */
 enum nats_reason nats_reason_of(const char *text);
 
+/** What connections of one account have done that have ended. */
+struct nats_past {
+  uint64_t connections, slow_consumers;
+  uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
+};
+
 /** What is remembered of connections that have ended: a ring that grows up to its bound, the latest ones. */
 struct nats_closed {
   struct nats_conn **ring;
   uint32_t capacity;
   uint32_t count;
-  uint64_t added; /* in all; the number of the next one */
+  uint64_t added;         /* in all; the number of the next one */
+  struct nats_past *past; /* by number of account */
+  uint32_t past_count;
 };
 
 /** Remembers a connection that has been lost with this error, while it still has its transport. */

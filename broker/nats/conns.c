@@ -293,6 +293,60 @@ int nats_conns_find(const struct nats_server *server, struct tern_workers *worke
   return error;
 }
 
+/* ---- accounts ---- */
+
+struct adding {
+  const struct nats_server *server;
+  struct walk walk;
+  struct nats_account_figures *out;
+  uint32_t room;
+};
+
+static void add_ended(const struct nats_closed *closed, const struct adding *a) {
+  for (uint32_t i = 0; i < closed->past_count && i < a->room; i++) {
+    const struct nats_past *past = &closed->past[i];
+    a->out[i].total_connections += past->connections;
+    a->out[i].slow_consumers += past->slow_consumers;
+    a->out[i].in_msgs += past->in_msgs;
+    a->out[i].in_bytes += past->in_bytes;
+    a->out[i].out_msgs += past->out_msgs;
+    a->out[i].out_bytes += past->out_bytes;
+  }
+}
+
+static void call_add(struct tern_worker *worker, void *arg) {
+  struct adding *a = arg;
+  const struct nats_worker *nats = a->server->workers[tern_worker_index(worker)];
+  uint32_t budget = SLICE_BUCKETS;
+  if (a->walk.size == 0) add_ended(&nats->closed, a);
+  for (uint32_t n = 0; n < SLICE_CLIENTS; n++) {
+    const struct nats_client *client = next_client(nats, &a->walk, &budget);
+    if (client == NULL) return;
+    const uint32_t account = route_account_of(client->route->kinds);
+    if (client->transport == NULL || account >= a->room) continue;
+    struct nats_account_figures *to = &a->out[account];
+    to->connections++;
+    to->total_connections++;
+    to->subscriptions += client->sids.count;
+    to->in_msgs += client->in_msgs;
+    to->in_bytes += client->in_bytes;
+    to->out_msgs += client->out_msgs;
+    to->out_bytes += client->out_bytes;
+  }
+}
+
+int nats_conns_accounts(const struct nats_server *server, struct tern_workers *workers,
+                        struct nats_account_figures *out, uint32_t room) {
+  int error = 0;
+  memset(out, 0, room * sizeof *out);
+  for (unsigned i = 0; i < tern_workers_count(workers) && error == 0; i++) {
+    struct adding a = {.server = server, .out = out, .room = room};
+    while (error == 0 && (a.walk.size == 0 || a.walk.bucket < a.walk.size))
+      error = tern_workers_call(workers, i, call_add, &a);
+  }
+  return error;
+}
+
 /* ---- subscriptions ---- */
 
 /* One subscription on its way to the thread that asked; subject, group and sid follow. */

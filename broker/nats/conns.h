@@ -92,6 +92,16 @@ int nats_conns_describe(const struct nats_server *server, struct tern_workers *w
                         const struct nats_conn_key *keys, size_t count,
                         void (*each)(void *arg, const struct nats_conn *conn), void *arg);
 
+/** What the connections of one account do and have done. */
+struct nats_account_figures {
+  uint64_t connections, total_connections, subscriptions, slow_consumers;
+  uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
+};
+/** Figures of accounts by their number, of as many as there is room for. While connections come and go by the thousand,
+ * one that ends just then may be missing from one reading. */
+int nats_conns_accounts(const struct nats_server *server, struct tern_workers *workers,
+                        struct nats_account_figures *out, uint32_t room);
+
 /** One subscription; its texts are valid during the call. */
 struct nats_sub_info {
   struct tern_slice subject, group, sid;

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "broker/conf/conf_scan.c": "tests/unit/broker/conf_conf.c: the words of the language are tested with the language",
     "broker/ops/options_table.c": "tests/unit/broker/ops_options.c: a table, tested by what uses it",
     "broker/monitor/absent.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
+    "broker/monitor/accounts.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/connz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/metrics.c": "tests/e2e/monitor: what the page says is compared with METRICS.md and read as Prometheus does",
     "broker/monitor/subsz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",

@@ -30,9 +30,11 @@ METRICS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "
 #: Keys that a nats-server of the version tern behaves as has, and the one of the distribution may not have; and tern's own.
 ONLY_TERN = {"/varz": {"tern", "stale_connections", "slow_consumer_stats", "stale_connection_stats",
                        "stalled_clients"},
-             "/routez": {"server_name"}, "/jsz": {"api.level"}, "/subsz": {"server_id", "now", "total", "offset", "limit"}}  # these with subs=1 in both
+             "/routez": {"server_name"}, "/jsz": {"api.level"}, "/accstatz": {"account_statz[].name", "account_statz[].num_subscriptions"},
+             "/subsz": {"server_id", "now", "total", "offset", "limit"}}  # these with subs=1 in both
 #: Keys that tern does not have, and why.
-ONLY_REFERENCE = {"/varz": {"system_account"}}  # tern has no system account
+ONLY_REFERENCE = {"/varz": {"system_account"}, "/accountz": {"system_account", "account_detail.imports",
+                                                             "account_detail.imports[]"}}
 #: A list without elements, which old nats-servers give as null.
 NULL_LISTS = {"leafs"}
 #: What makes a connection end, and so the reasons.
@@ -43,8 +45,9 @@ ENDINGS = [b"PUB foo\r\n", b"PUB\r\n", b"CONNECT foo\r\n", b'CONNECT {"protocol"
 OPEN_MAPS = {"http_req_stats"}
 
 PAGES = ["/varz", "/routez", "/leafz", "/gatewayz", "/jsz", "/healthz", "/routez?subs=1", "/routez?subs=detail",
-         "/jsz?accounts=1&streams=true", "/healthz?js-enabled-only=0"]
-REFUSED = ["/routez?subs=z", "/leafz?subs=yes", "/gatewayz?accs=2", "/jsz?accounts=x", "/healthz?js-enabled-only=q",
+         "/jsz?accounts=1&streams=true",
+         "/accountz", "/accountz?acc=$G", "/accountz?acc=", "/accstatz", "/accstatz?unused=1", "/healthz?js-enabled-only=0"]
+REFUSED = ["/accountz?acc=X", "/accstatz?unused=q", "/routez?subs=z", "/leafz?subs=yes", "/gatewayz?accs=2", "/jsz?accounts=x", "/healthz?js-enabled-only=q",
            "/connz?auth=x", "/connz?subs=x", "/connz?offset=1x", "/connz?cid=-1", "/connz?cid=x", "/connz?limit=x",
            "/connz?limit=99999999999999999999", "/connz?state=1", "/connz?sort=x", "/connz?sort=stop", "/connz?sort=reason",
            "/connz?state=all&sort=stop", "/connz?state=closed&sort=rtt", "/connz?limit=x&sort=bad", "/connz?sort=CID",

@@ -31,6 +31,14 @@ static int subjects(void *arg, const char *account, struct core_subjects *out) {
   return core_subjects(sim.workers, account == NULL ? CORE_ALL_ACCOUNTS : 0, out);
 }
 
+static bool account(void *arg, uint32_t index, struct monitor_account *out) {
+  static const struct monitor_account accounts[] = {{"$G", 0, false}, {"$SYS", 7, true}};
+  (void)arg;
+  if (index >= 2) return false;
+  *out = accounts[index];
+  return true;
+}
+
 static const char *parameter(const void *arg, const char *name) {
   const char *const *pair = arg;
   return pair != NULL && strcmp(pair[0], name) == 0 ? pair[1] : NULL;
@@ -271,6 +279,53 @@ static void subsz_tells_subscriptions(void **unused) {
   }
 }
 
+static void accounts_have_their_figures(void **unused) {
+  (void)unused;
+  json_t *page = load("/accountz");
+  assert_string_equal(text_at(page, "system_account"), "$SYS");
+  assert_string_equal(text_at(page, "accounts.0"), "$G");
+  assert_int_equal(json_array_size(value_at(page, "accounts")), 2);
+  json_decref(page);
+  page = ask("/accstatz", "unused", "1");
+  const json_int_t total = number_at(page, "account_statz.0.total_conns");
+  const json_int_t sent = number_at(page, "account_statz.0.sent.bytes");
+  assert_int_equal(number_at(page, "account_statz.1.total_conns"), 0);
+  json_decref(page);
+
+  struct sim_client c[2];
+  join(&sim, &c[0], 0, QUIET);
+  join(&sim, &c[1], 1, QUIET);
+  sim_say(&c[0], "SUB x 1\r\nPING\r\n");
+  expect(&c[0], "PONG\r\n");
+  sim_say(&c[1], "PUB x 3\r\nabc\r\n");
+  expect(&c[0], "MSG x 1 3\r\nabc\r\n");
+  sim_hang_up(&c[1]); /* what it did stays in the figures */
+  ticks(&sim, 20);
+  page = load("/accstatz");
+  assert_int_equal(json_array_size(value_at(page, "account_statz")), 1);
+  assert_string_equal(text_at(page, "account_statz.0.acc"), "$G");
+  assert_int_equal(number_at(page, "account_statz.0.conns"), 1);
+  assert_int_equal(number_at(page, "account_statz.0.total_conns"), total + 2);
+  assert_int_equal(number_at(page, "account_statz.0.num_subscriptions"), 1);
+  assert_int_equal(number_at(page, "account_statz.0.sent.bytes"), sent + 3);
+  assert_true(number_at(page, "account_statz.0.received.msgs") >= 1);
+  json_decref(page);
+  page = ask("/accountz", "acc", "$G");
+  assert_int_equal(number_at(page, "account_detail.client_connections"), 1);
+  assert_int_equal(number_at(page, "account_detail.subscriptions"), 1);
+  assert_null(json_object_get(page, "accounts"));
+  json_decref(page);
+  static const char *const unknown[] = {"acc", "X"};
+  struct monitor_text text = make("/accountz", unknown);
+  assert_int_equal(text.status, 400);
+  assert_string_equal(text.text, "Account X does not exist");
+  free(text.text);
+  sim_hang_up(&c[0]);
+  ticks(&sim, 20);
+  for (unsigned i = 0; i < 2; i++)
+    sim_client_free(&c[i]);
+}
+
 static int begin(void **unused) {
   (void)unused;
   start(&sim, 2, NULL);
@@ -283,7 +338,8 @@ static int begin(void **unused) {
                                         .nats = &sim.core.nats,
                                         .pool = sim.workers,
                                         .figures = figures,
-                                        .subjects = subjects};
+                                        .subjects = subjects,
+                                        .account = account};
   return monitor_new(&source, &monitor);
 }
 
@@ -305,6 +361,7 @@ int main(void) {
       cmocka_unit_test(connz_tells_connections),
       cmocka_unit_test(connz_refuses_what_nats_server_does),
       cmocka_unit_test(subsz_tells_subscriptions),
+      cmocka_unit_test(accounts_have_their_figures),
   };
   return cmocka_run_group_tests_name("monitor_monitor", tests, begin, finish);
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /accountz: which accounts there are, and one of them. /accstatz: what the connections of each have done. On the thread
+ * that asks.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inside.h"
+#include "page.h"
+
+static bool next_account(const struct monitor_source *source, uint32_t *index,
+                         struct monitor_account *account) {
+  return source->account(source->arg, (*index)++, account);
+}
+
+static bool find_account(const struct monitor_source *source, const char *name,
+                         struct monitor_account *account) {
+  for (uint32_t i = 0; next_account(source, &i, account);)
+    if (strcmp(account->name, name) == 0) return true;
+  return false;
+}
+
+/* Figures of all accounts by number, to be freed. NULL: the page has failed. */
+static struct nats_account_figures *read_figures(struct page *page, uint32_t *room) {
+  const struct monitor_source *source = &page->monitor->source;
+  struct monitor_account account;
+  *room = 0;
+  for (uint32_t i = 0; next_account(source, &i, &account);)
+    if (account.number >= *room) *room = account.number + 1;
+  struct nats_account_figures *figures = calloc(*room, sizeof *figures);
+  if (!page_check(page, figures != NULL ? nats_conns_accounts(source->nats, source->pool, figures, *room)
+                                        : -ENOMEM)) {
+    free(figures);
+    return NULL;
+  }
+  return figures;
+}
+
+static void put_system(struct json_writer *json, const struct monitor_source *source) {
+  struct monitor_account account;
+  for (uint32_t i = 0; next_account(source, &i, &account);)
+    if (account.is_system) json_put_string(json, "system_account", account.name);
+}
+
+static void put_detail(struct page *page, const struct monitor_account *account,
+                       const struct nats_account_figures *figures, const struct core_subjects *subjects) {
+  struct json_writer *json = &page->json;
+  json_put_open(json, "account_detail", '{');
+  json_put_string(json, "account_name", account->name);
+  json_put_time(json, "update_time", page->monitor->start_ns);
+  if (account->is_system) json_put_bool(json, "is_system", true);
+  json_put_bool(json, "expired", false);
+  json_put_bool(json, "complete", true);
+  json_put_bool(json, "jetstream_enabled", false);
+  json_put_uint(json, "leafnode_connections", 0);
+  json_put_uint(json, "client_connections", figures->connections);
+  json_put_uint(json, "subscriptions", subjects->subscriptions);
+  json_put_open(json, "sublist_stats", '{');
+  page_put_subjects(json, subjects);
+  json_put_close(json, '}');
+  json_put_close(json, '}');
+}
+
+static void put_one(struct page *page, const char *name) {
+  const struct monitor_source *source = &page->monitor->source;
+  struct monitor_account account;
+  struct core_subjects subjects;
+  uint32_t room;
+  if (!find_account(source, name, &account)) {
+    page_fail(page, 400, "Account %.200s does not exist", name);
+    return;
+  }
+  struct nats_account_figures *figures = read_figures(page, &room);
+  if (figures != NULL && page_check(page, source->subjects(source->arg, name, &subjects)))
+    put_detail(page, &account, &figures[account.number], &subjects);
+  free(figures);
+}
+
+void accountz_page(struct page *page) {
+  const struct monitor_source *source = &page->monitor->source;
+  const char *wanted = page_text(page, "acc");
+  struct json_writer *json = &page->json;
+  struct monitor_account account;
+  json_put_open(json, NULL, '{');
+  page_begin(page);
+  put_system(json, source);
+  if (wanted != NULL) {
+    put_one(page, wanted);
+  } else {
+    json_put_open(json, "accounts", '[');
+    for (uint32_t i = 0; next_account(source, &i, &account);)
+      json_put_string(json, NULL, account.name);
+    json_put_close(json, ']');
+  }
+  json_put_close(json, '}');
+}
+
+static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes) {
+  json_put_open(json, key, '{');
+  json_put_uint(json, "msgs", msgs);
+  json_put_uint(json, "bytes", bytes);
+  json_put_close(json, '}');
+}
+
+static void put_figures(struct json_writer *json, const char *name, const struct nats_account_figures *f) {
+  json_put_open(json, NULL, '{');
+  json_put_string(json, "acc", name);
+  json_put_string(json, "name", name);
+  json_put_uint(json, "conns", f->connections);
+  json_put_uint(json, "leafnodes", 0);
+  json_put_uint(json, "total_conns", f->total_connections);
+  json_put_uint(json, "num_subscriptions", f->subscriptions);
+  put_traffic(json, "sent", f->out_msgs, f->out_bytes);
+  put_traffic(json, "received", f->in_msgs, f->in_bytes);
+  json_put_uint(json, "slow_consumers", f->slow_consumers);
+  json_put_close(json, '}');
+}
+
+void accstatz_page(struct page *page) {
+  bool unused = false;
+  uint32_t room;
+  if (!page_bool(page, "unused", &unused)) return;
+  struct nats_account_figures *figures = read_figures(page, &room);
+  if (figures == NULL) return;
+  struct json_writer *json = &page->json;
+  struct monitor_account account;
+  json_put_open(json, NULL, '{');
+  page_begin(page);
+  json_put_open(json, "account_statz", '[');
+  for (uint32_t i = 0; next_account(&page->monitor->source, &i, &account);)
+    if (unused || figures[account.number].connections > 0)
+      put_figures(json, account.name, &figures[account.number]);
+  json_put_close(json, ']');
+  json_put_close(json, '}');
+  free(figures);
+}
