@@ -111,8 +111,8 @@ static void wait_ready(struct broker *broker, const char *path) {
     int status;
     if (waitpid(broker->pid, &status, WNOHANG) == broker->pid) break;
     char *text = read_file(name);
-    const char *url = text ? strstr(text, "nats://") : NULL;
-    const char *colon = url ? strchr(url + 7, ':') : NULL;
+    const char *url = text ? strstr(text, "://") : NULL; /* nats or tls */
+    const char *colon = url ? strchr(url + 3, ':') : NULL;
     broker->port = colon && strchr(text, '}') ? (int)strtol(colon + 1, NULL, 10) : 0;
     free(text);
     if (broker->port > 0) return;
