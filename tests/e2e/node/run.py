@@ -15,13 +15,19 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import broker  # noqa: E402
 
 
-def main():
+def prepare():
+    """The path of node, with the client installed; or skips the test."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node:
         broker.skip("node is not installed")
     if not os.path.isdir(os.path.join(HERE, "node_modules", "nats")):
         if not npm or subprocess.run([npm, "ci", "--silent"], cwd=HERE, timeout=300, check=False).returncode:
             broker.skip("the npm package nats is not installed and cannot be")
+    return node
+
+
+def main():
+    node = prepare()
     path = os.path.abspath(sys.argv[1])
     with broker.Broker(path, workers=int(sys.argv[2]) if len(sys.argv) > 2 else 3) as server:
         environment = dict(os.environ, TERN_TEST_PORT=str(server.port), TERN_TEST_BROKER=path)
