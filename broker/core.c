@@ -157,7 +157,8 @@ static int add_registry(struct core *core, struct tern_workers *workers) {
 }
 
 int core_attach(struct core *core, struct tern_workers *workers) {
-  int error = add_registry(core, workers);
+  int error = nats_server_prepare(&core->nats);
+  if (error == 0) error = add_registry(core, workers);
   if (error == 0 && (core->names[0] = strdup("$G")) == NULL) error = -ENOMEM;
   return error;
 }
@@ -310,6 +311,54 @@ void core_tell_lame_duck(struct tern_workers *workers) {
   }
 }
 
+struct waiting {
+  uint64_t all, most; /* bytes: of all clients of a worker, of the slowest one */
+};
+
+static void call_waiting(struct tern_worker *worker, void *arg) {
+  struct waiting *waiting = arg;
+  waiting->all = nats_worker_waiting(parts_of(worker)->nats, &waiting->most);
+}
+
+uint64_t core_waiting(struct tern_workers *workers) {
+  uint64_t all = 0;
+  for (unsigned i = 0; i < tern_workers_count(workers); i++) {
+    struct waiting waiting = {0};
+    tern_workers_call(workers, i, call_waiting, &waiting);
+    all += waiting.all;
+  }
+  return all;
+}
+
+static void call_cut_slowest(struct tern_worker *worker, void *arg) {
+  (void)arg;
+  nats_worker_cut_slowest(parts_of(worker)->nats);
+}
+
+void core_cut_slowest(struct tern_workers *workers) {
+  uint64_t most = 0;
+  unsigned where = 0;
+  for (unsigned i = 0; i < tern_workers_count(workers); i++) {
+    struct waiting waiting = {0};
+    tern_workers_call(workers, i, call_waiting, &waiting);
+    if (waiting.most <= most) continue;
+    most = waiting.most;
+    where = i;
+  }
+  if (most > 0) tern_workers_call(workers, where, call_cut_slowest, NULL);
+}
+
+static void call_stop_reading(struct tern_worker *worker, void *arg) {
+  nats_worker_stop_reading(parts_of(worker)->nats, *(bool *)arg);
+}
+
+void core_shed_memory(struct core *core, struct tern_workers *workers, bool no_connections,
+                      bool no_subscriptions, bool no_reading) {
+  nats_server_refuse(&core->nats, no_connections, no_subscriptions);
+  for (unsigned i = 0; i < tern_workers_count(workers); i++)
+    tern_workers_call(workers, i, call_stop_reading, &no_reading);
+}
+
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers) {
   struct core_figures f = {0};
   for (uint32_t i = 0; i < core->account_count; i++) {
@@ -331,6 +380,11 @@ struct core_figures core_figures(const struct core *core, struct tern_workers *w
     f.out_bytes += tern_counter_read(&nats->out_bytes);
     f.slow_consumers += tern_counter_read(&nats->slow_consumers);
     f.overflow_dropped += tern_counter_read(&nats->overflow_dropped);
+    f.refused_by_address += tern_counter_read(&nats->refused_by_address);
+    f.refused_by_user += tern_counter_read(&nats->refused_by_user);
+    f.refused_by_memory += tern_counter_read(&nats->refused_by_memory);
+    f.cut_by_memory += tern_counter_read(&nats->cut_by_memory);
+    f.paced += tern_counter_read(&nats->paced);
     f.stale_connections += tern_counter_read(&nats->stale_connections);
     f.protocol_errors += tern_counter_read(&nats->protocol_errors);
     f.stalled += tern_counter_read(&nats->stalled);

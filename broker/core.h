@@ -61,6 +61,13 @@ void core_shed(struct core *core, struct tern_workers *workers);
 /** Tells all clients that the server is about to end (lame duck); the listeners must be closed. */
 void core_tell_lame_duck(struct tern_workers *workers);
 /** Adds up the figures; they may be a moment old. */
+/** Bytes of output that wait for clients to take them, on all workers. */
+uint64_t core_waiting(struct tern_workers *workers);
+/** What clients may not do for want of memory. */
+void core_shed_memory(struct core *core, struct tern_workers *workers, bool no_connections,
+                      bool no_subscriptions, bool no_reading);
+/** Cuts off the client that has most output waiting. */
+void core_cut_slowest(struct tern_workers *workers);
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers);
 
 /** Figures of subscriptions in one account, or with CORE_ALL_ACCOUNTS in all. Thread: any that is no worker. Blocks: for

@@ -9,6 +9,9 @@ struct core_figures {
   uint64_t connections, total_connections, subscriptions, filters;
   uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
   uint64_t slow_consumers, overflow_dropped, stale_connections, protocol_errors, stalled;
+  uint64_t refused_by_address, refused_by_user;          /* connections */
+  uint64_t refused_by_memory;                            /* connections and subscriptions */
+  uint64_t cut_by_memory, paced;                         /* connections; pauses of fast publishers */
   uint64_t no_memory, rerouted, untaken;                 /* messages, see route.h */
   uint64_t overflows, retired, retired_bytes, held_back; /* see tern_worker_stats */
   uint64_t gp_age_ms;                                    /* the oldest worker's */

@@ -14,6 +14,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@
 #include "imports.h"
 #include "lame_duck.h"
 #include "logging.h"
+#include "memory.h"
 #include "monitor.h"
 #include "notify.h"
 #include "overflow_rules.h"
@@ -70,6 +72,7 @@ struct server {
   struct { /* certificates' files, see tls_block_stamp */
     uint64_t used, seen, look_ms;
   } tls_files;
+  struct memory memory;
 };
 
 /* A public key's text form (nkey): prefix byte of a server, 32 bytes, CRC-16/XMODEM, in base32. No one has
@@ -107,6 +110,10 @@ static void fill_limits(struct nats_limits *limits, const struct options *option
       .write_deadline_ms = options->write_deadline_ms,
       .max_traced_msg_len = options->max_traced_msg_len,
       .trace_headers = options->trace_headers,
+      .max_connections_per_address = options->max_connections_per_address,
+      .max_connections_per_user = options->max_connections_per_user,
+      .publish_messages = options->publish_messages,
+      .publish_bytes = options->publish_bytes,
   };
 }
 
@@ -183,7 +190,10 @@ static const char *listen_advice(int error, const char *url) {
 }
 
 static int listen_at(struct server *server, const char *url, struct tern_listener **out) {
-  struct tern_listener_options options = {.url = url, .factory = nats_factory, .arg = &server->core.nats};
+  struct tern_listener_options options = {.url = url,
+                                          .factory = nats_factory,
+                                          .arg = &server->core.nats,
+                                          .rate = server->options.connections_per_second};
   int error = tern_listener_open(server->workers, &options, out);
   if (error != 0)
     tern_log_event(TERN_LOG_FATAL, (struct tern_log_about){.event = "listen_failed"},
@@ -410,6 +420,8 @@ static int apply(void *arg, const struct options *next) {
     return error;
   }
   handlers_set_max_payload(server->handlers, next->max_payload);
+  if (server->tcp != NULL) tern_listener_set_rate(server->tcp, next->connections_per_second);
+  if (server->unix_socket != NULL) tern_listener_set_rate(server->unix_socket, next->connections_per_second);
   core_shed(&server->core, server->workers);
   move_files(server, next);
   return 0;
@@ -484,6 +496,30 @@ void server_lame_duck(struct server *server) {
 
 bool server_is_lame(const struct server *server) { return server->is_lame; }
 
+/* Looks after the ceiling for memory. Returns when to look again. */
+static int look_at_memory(struct server *server) {
+  if (server->options.max_memory == 0 && !server->memory.steps.refuse_connections) return SERVER_IDLE;
+  uint64_t max = server->options.max_memory, used = max != 0 ? memory_used() : 0;
+  struct memory *memory = &server->memory;
+  /* what waits is asked of the workers only when it may matter */
+  uint64_t waiting = used > max / 2 ? core_waiting(server->workers) : 0;
+  if (max == 0) max = UINT64_MAX;
+  if (memory_decide(memory, used, max, waiting, now_ms())) {
+    const struct memory_steps *steps = &memory->steps;
+    tern_log(steps->refuse_connections ? TERN_LOG_WARN : TERN_LOG_INFO,
+             "Memory: %llu bytes of max_memory %llu are in use: %s", ULL(used), ULL(max),
+             steps->stop_reading           ? "clients are not read until output has left"
+             : steps->refuse_subscriptions ? "no more connections and subscriptions"
+             : steps->refuse_connections   ? "no more connections"
+                                           : "everything is allowed again");
+    if (steps->refuse_connections) malloc_trim(0);
+    core_shed_memory(&server->core, server->workers, steps->refuse_connections, steps->refuse_subscriptions,
+                     steps->stop_reading);
+  }
+  if (memory->steps.cut_slowest) core_cut_slowest(server->workers);
+  return memory->used > max / 2 ? MEMORY_WATCH_MS : MEMORY_LOOK_MS;
+}
+
 static int lame_duck_tick(struct server *server) {
   if (!server->is_lame) return SERVER_IDLE;
   uint64_t wait_ms, random = 0;
@@ -506,6 +542,7 @@ int server_tick(struct server *server) {
   int wait_ms = lame_duck_tick(server);
   if (wait_ms == SERVER_DONE) return SERVER_DONE;
   wait_ms = sooner(wait_ms, look_at_certificates(server));
+  wait_ms = sooner(wait_ms, look_at_memory(server));
   return sooner(wait_ms, watchdog_step(&server->watchdog, server->workers));
 }
 

@@ -29,6 +29,7 @@
 #include "client.h"
 #include "container.h"
 #include "overflow.h"
+#include "pace.h"
 #include "permit.h"
 
 size_t nats_client_pending(const struct nats_client *client) {
@@ -148,7 +149,9 @@ static void parse_failed(struct nats_client *client, int error) {
   }
 }
 
-static void set_reading(struct nats_client *client, bool paused) {
+void nats_client_set_reading(struct nats_client *client) {
+  const struct nats_worker *worker = client->worker;
+  bool paused = client->flow == NATS_PAUSED || worker->stopping || worker->pressed;
   if (client->reading_paused == paused) return;
   client->reading_paused = paused;
   if (paused)
@@ -179,7 +182,7 @@ static void run(struct nats_client *client) {
     tern_nats_reset(&client->parser);
     return;
   }
-  set_reading(client, client->flow == NATS_PAUSED || client->worker->stopping);
+  nats_client_set_reading(client);
 }
 
 static void on_data(struct tern_protocol *protocol, const struct tern_chunk *chunk) {
@@ -197,12 +200,15 @@ static bool on_eof(struct tern_protocol *protocol) {
   return false;
 }
 
-static void wait_over(struct tern_waiter *waiter) {
-  struct nats_client *client = container_of(waiter, struct nats_client, waiter);
+void nats_client_go_on(struct nats_client *client) {
   if (client->flow != NATS_PAUSED) return;
   client->flow = NATS_OPEN;
   nats_command_held(client);
   run(client);
+}
+
+static void wait_over(struct tern_waiter *waiter) {
+  nats_client_go_on(container_of(waiter, struct nats_client, waiter));
 }
 
 static void client_free(struct nats_client *client) {
@@ -255,6 +261,7 @@ void nats_client_begin(struct nats_client *client) {
     nats_client_error(client, true, "maximum connections exceeded");
     return;
   }
+  if (!nats_pace_enter(client) || !nats_pace_user(client, NULL)) return;
   nats_ping_start(client);
 }
 
@@ -281,6 +288,7 @@ static void on_lost(struct tern_protocol *protocol, int error) {
   tern_timer_stop(worker->loop, &client->write_deadline);
   tern_waiter_cancel(&client->waiter);
   nats_held_drop(client);
+  nats_pace_leave(client);
   if (client->prev != NULL)
     client->prev->next = client->next;
   else
@@ -342,7 +350,11 @@ struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
   /* relaxed: ids need only be unique; the count need only be right in the end (pairs with on_lost) */
   client->id = atomic_fetch_add_explicit(&server->next_id, 1, memory_order_relaxed);
   uint64_t open = atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
-  client->refused = open >= worker->settings->limits.max_connections;
+  /* relaxed: pairs with nats_server_refuse */
+  bool refuses =
+      (atomic_load_explicit(&server->refuses, memory_order_relaxed) & NATS_REFUSES_CONNECTIONS) != 0;
+  if (refuses) tern_counter_add(&worker->stats.refused_by_memory, 1);
+  client->refused = refuses || open >= worker->settings->limits.max_connections;
   if (client->refused) leave_server(server); /* the refused must not take places while they linger */
   client->next = worker->clients;
   if (client->next != NULL) client->next->prev = client;
@@ -391,8 +403,10 @@ void nats_worker_set_routes(struct nats_worker *worker, struct route **routes) {
 
 void nats_worker_stop(struct nats_worker *worker) {
   worker->stopping = true;
-  for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
-    set_reading(client, true);
+  for (struct nats_client *client = worker->clients; client != NULL; client = client->next) {
+    nats_pace_release(client); /* what was read is carried out all the same, at once */
+    nats_client_set_reading(client);
+  }
 }
 
 bool nats_worker_is_quiet(const struct nats_worker *worker) {

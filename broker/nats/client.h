@@ -76,16 +76,17 @@ struct nats_client {
   struct nats_client *next_by_id;
   struct tern_timer ping;
   struct tern_timer write_deadline;
-  struct tern_waiter waiter; /* paused for a congested worker or for room in limbo */
-  struct nats_overflow
-      *overflow; /* what it loses or has waiting when it is behind; NULL: it is cut off (overflow.h) */
-  struct nats_held *held;       /* in the latter case, or NULL */
-  struct nats_opening *opening; /* TLS may begin, or has begun; NULL: there is none, or it is complete */
-  struct tern_deferred turn;    /* goes on with kept input, or with removing subscriptions after the end */
-  uint32_t pings_out;           /* PINGs not answered */
-  uint32_t turn_cost;           /* deliveries caused in this turn */
-  uint8_t flow;                 /* enum nats_flow */
-  uint8_t reason;               /* why it ended: enum nats_reason */
+  struct tern_waiter waiter;      /* paused for a congested worker or for room in limbo */
+  struct nats_held *held;         /* in the latter case, or NULL */
+  struct nats_overflow *overflow; /* what it has waiting or loses when it is behind; NULL: it is cut off */
+  struct nats_pace *pace;         /* limits of its address or user count it; NULL: there are none (pace.h) */
+  struct nats_opening *opening;   /* TLS may begin, or has begun; NULL: there is none, or it is complete */
+  struct tern_deferred turn;      /* goes on with kept input, or with removing subscriptions after the end */
+  uint32_t pings_out;             /* PINGs not answered */
+  uint32_t turn_cost;             /* deliveries caused in this turn */
+  uint8_t flow;                   /* enum nats_flow */
+  uint8_t reason;                 /* why it ended: enum nats_reason */
+  bool paced;                     /* its rate of publishing is limited */
   bool reading_paused;
   bool write_paused; /* the transport wants no more output until it says so */
   bool connected;    /* CONNECT seen */
@@ -112,6 +113,7 @@ struct nats_worker {
   unsigned handshakes;                /* begun in this tick */
   bool trace;
   bool stopping;  /* reading is over for all */
+  bool pressed;   /* nobody is read until memory has become free */
   bool lame_duck; /* the server ends soon; INFO says so */
   struct nats_stats stats;
   struct tern_message list[ROUTE_LIST_MAX]; /* being published */
@@ -150,6 +152,10 @@ static inline void nats_client_because(struct nats_client *client, enum nats_rea
 void nats_client_end(struct nats_client *client);
 /** Ends a connection at once because it does not take its data; counted. */
 void nats_client_slow(struct nats_client *client, const char *why);
+/** Reads from the client, or does not, as its flow and the worker want it. */
+void nats_client_set_reading(struct nats_client *client);
+/** A pause is over, or what it was paused for: carries on with the input that was kept. */
+void nats_client_go_on(struct nats_client *client);
 /** To be called when output was queued: a client that takes too little of it is cut off (max_pending). */
 void nats_client_queued(struct nats_client *client);
 /** Bytes that wait for the client to take them. */

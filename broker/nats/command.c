@@ -21,6 +21,7 @@
 #include "container.h"
 #include "mappings.h"
 #include "overflow.h"
+#include "pace.h"
 #include "permit.h"
 
 #define OK_LINE "+OK\r\n"
@@ -137,7 +138,7 @@ static void charge(struct nats_client *client, const struct route_result *result
 static bool may_run(const struct nats_client *client, const struct tern_nats_op *op) {
   return op->reply.len == 0 && op->body.len <= TERN_COPY_MAX_BYTES && !client->options.verbose &&
          !client->options.pedantic && !client->worker->trace && client->route->mappings == NULL &&
-         (client->answers == NULL || nats_permit_publish_all(client, op->subject));
+         !client->paced && (client->answers == NULL || nats_permit_publish_all(client, op->subject));
 }
 
 /*
@@ -239,6 +240,7 @@ static inline void publish(struct nats_client *client, const struct tern_nats_op
   struct route_result result = route_publish(client->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
   if (tell && result.receivers == 0) nats_no_responders(client, published, op->reply);
   charge(client, &result);
+  if (client->paced) nats_pace_charge(client, op->body.len);
   if (!may_run(client, op)) return;
   if (!result.single && tern_nats_may_repeat(&client->parser, op) && publish_repeats(client, op, &m, &result))
     return;
@@ -284,6 +286,13 @@ static bool may_subscribe(struct nats_client *client, const struct tern_nats_op 
   if (limits->max_subscription_tokens != 0 &&
       tern_subject_tokens(op->subject) > limits->max_subscription_tokens) {
     nats_violation(client, "Subscription to", op->subject, ", too many tokens");
+    return false;
+  }
+  /* relaxed: pairs with nats_server_refuse */
+  if (atomic_load_explicit(&client->worker->server->refuses, memory_order_relaxed) &
+      NATS_REFUSES_SUBSCRIPTIONS) {
+    tern_counter_add(&client->worker->stats.refused_by_memory, 1);
+    nats_client_error(client, false, "maximum subscriptions exceeded");
     return false;
   }
   if (limits->max_subscriptions != 0 && client->sids.count >= limits->max_subscriptions) {

@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "overflow.h"
+#include "pace.h"
 #include "permit.h"
 
 void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings) {
@@ -23,6 +24,10 @@ void nats_worker_set_settings(struct nats_worker *worker, struct settings *setti
   if (settings->overflow != NULL || before->overflow != NULL)
     for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
       if (client->connected && client->transport != NULL) nats_overflow_adopt(client);
+  bool rates = limits->publish_messages != before->limits.publish_messages ||
+               limits->publish_bytes != before->limits.publish_bytes;
+  for (struct nats_client *client = worker->clients; rates && client != NULL; client = client->next)
+    if (client->transport != NULL && client->flow != NATS_ENDED) nats_pace_changed(client);
   settings_unref(before);
 }
 
@@ -58,4 +63,35 @@ bool nats_worker_tell_lame_duck(struct nats_worker *worker, uint32_t *at, uint32
     }
   }
   return *at < worker->by_id_size;
+}
+
+uint64_t nats_worker_waiting(const struct nats_worker *worker, uint64_t *most) {
+  uint64_t all = 0;
+  *most = 0;
+  for (const struct nats_client *client = worker->clients; client != NULL; client = client->next) {
+    uint64_t pending = client->transport != NULL ? nats_client_pending(client) : 0;
+    all += pending;
+    if (pending > *most) *most = pending;
+  }
+  return all;
+}
+
+void nats_worker_cut_slowest(struct nats_worker *worker) {
+  struct nats_client *slowest = NULL;
+  size_t most = 0;
+  for (struct nats_client *client = worker->clients; client != NULL; client = client->next) {
+    size_t pending = client->transport != NULL ? nats_client_pending(client) : 0;
+    if (pending <= most || client->flow == NATS_ENDED) continue;
+    slowest = client;
+    most = pending;
+  }
+  if (slowest == NULL) return;
+  tern_counter_add(&worker->stats.cut_by_memory, 1);
+  nats_client_slow(slowest, "max_memory");
+}
+
+void nats_worker_stop_reading(struct nats_worker *worker, bool stop) {
+  worker->pressed = stop;
+  for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
+    if (client->transport != NULL) nats_client_set_reading(client);
 }

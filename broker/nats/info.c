@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "tally.h"
 
 /* JSON text with <, > and & as \u00XX (they can only stand inside strings), without the closing brace. */
 static char *escape_open(const char *json) {
@@ -48,7 +49,21 @@ void nats_server_init(struct nats_server *server, struct settings *settings, uin
   server->settings = settings;
   atomic_init(&server->next_id, 1);
   atomic_init(&server->connections, 0);
+  atomic_init(&server->refuses, 0);
   atomic_init(&server->port, port);
+}
+
+void nats_server_refuse(struct nats_server *server, bool connections, bool subscriptions) {
+  unsigned refuses =
+      (connections ? NATS_REFUSES_CONNECTIONS : 0u) | (subscriptions ? NATS_REFUSES_SUBSCRIPTIONS : 0u);
+  /* relaxed: a wish, which workers follow from some moment on */
+  atomic_store_explicit(&server->refuses, refuses, memory_order_relaxed);
+}
+
+int nats_server_prepare(struct nats_server *server) {
+  server->addresses = tally_new();
+  server->users = tally_new();
+  return server->addresses != NULL && server->users != NULL ? 0 : -ENOMEM;
 }
 
 void nats_server_set_port(struct nats_server *server, uint16_t port) {
@@ -57,6 +72,8 @@ void nats_server_set_port(struct nats_server *server, uint16_t port) {
 }
 
 void nats_server_fini(struct nats_server *server) {
+  tally_free(server->addresses);
+  tally_free(server->users);
   settings_unref(server->settings);
   server->settings = NULL;
 }

@@ -36,11 +36,13 @@ struct nats_server {
   struct settings *settings; /* the first; later ones reach each worker by nats_worker_set_settings */
   uint32_t
       closed_max; /* connections remembered after their end, by each worker; set before the workers start */
+  struct tally *addresses, *users; /* counts for limits of one address and of one user */
   struct nats_worker *workers[TERN_WORKERS_MAX];
   /* Written with every connection; the workers above keep them off the cache lines of the limits. */
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
   _Atomic uint64_t secured;     /* relaxed: handshakes begun in this second, see secure.c */
   _Atomic uint64_t connections; /* relaxed: open connections, for max_connections */
+  _Atomic unsigned refuses;     /* relaxed: what is refused for want of memory, NATS_REFUSES_... */
   _Atomic unsigned port;        /* where it listens, for INFO */
 };
 
@@ -50,6 +52,9 @@ struct nats_stats {
   struct tern_counter total_connections;
   struct tern_counter subscriptions; /* now */
   struct tern_counter in_msgs, in_bytes, out_msgs, out_bytes;
+  struct tern_counter refused_by_address, refused_by_user; /* connections, by limits of one address or user */
+  struct tern_counter refused_by_memory, cut_by_memory;    /* what the ceiling for memory has cost */
+  struct tern_counter paced;                               /* pauses of those who published too fast */
   struct tern_counter slow_consumers;
   struct tern_counter overflow_dropped; /* messages, by policies other than to disconnect */
   struct tern_counter stale_connections;
@@ -63,6 +68,11 @@ struct nats_stats {
 int nats_settings_describe(struct settings *settings, const struct nats_identity *identity);
 /** Prepares the part all connections share; takes the reference to the settings over. Thread: control. */
 void nats_server_init(struct nats_server *server, struct settings *settings, uint16_t port);
+/** Makes what else all workers share. Returns 0 or -ENOMEM. Thread: control. */
+int nats_server_prepare(struct nats_server *server);
+/** Refuses new connections, new subscriptions, or does not. Thread: control. */
+void nats_server_refuse(struct nats_server *server, bool connections, bool subscriptions);
+enum { NATS_REFUSES_CONNECTIONS = 1, NATS_REFUSES_SUBSCRIPTIONS = 2 };
 /** Sets the port INFO tells, once the system has chosen one. Thread: control. */
 void nats_server_set_port(struct nats_server *server, uint16_t port);
 /** Frees it. Thread: control, after the workers stopped. */
@@ -89,6 +99,12 @@ unsigned nats_worker_close_some(struct nats_worker *worker, unsigned max, uint64
 bool nats_worker_tell_lame_duck(struct nats_worker *worker, uint32_t *at, uint32_t max);
 /** Frees it; all its clients must be gone. Thread: the worker's. */
 void nats_worker_free(struct nats_worker *worker);
+/** Bytes of output that wait for clients; most: for one of them. Thread: the worker's. */
+uint64_t nats_worker_waiting(const struct nats_worker *worker, uint64_t *most);
+/** Cuts off the client with most output waiting, as a slow consumer. Thread: the worker's. */
+void nats_worker_cut_slowest(struct nats_worker *worker);
+/** Clients are not read, or are again. Thread: the worker's. */
+void nats_worker_stop_reading(struct nats_worker *worker, bool stop);
 /** No more input from clients is read; what was read will be handled. Thread: the worker's. */
 void nats_worker_stop(struct nats_worker *worker);
 /** True when no client has input left that was read. Thread: the worker's. */

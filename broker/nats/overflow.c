@@ -373,10 +373,7 @@ static void move(struct nats_overflow *o, bool all) {
   while (o->head != NULL && (all || !client->write_paused)) {
     struct entry *entry = o->head;
     if (tern_transport_write(client->transport, entry->frame, entry->len) != 0) return;
-    if (entry->sub != NULL) {
-      tern_counter_add(&client->worker->stats.out_msgs, 1);
-      tern_counter_add(&client->worker->stats.out_bytes, entry->body_len);
-    }
+    if (entry->sub != NULL) nats_count_out(client, 1, entry->body_len);
     remove_entry(o, entry);
   }
   if (o->head == NULL) o->told = false;

@@ -37,7 +37,7 @@ static void ping_due(struct tern_timer *timer) {
     return;
   }
   /* while its input waits for others, its PONG may be among what has not been read */
-  if (client->flow == NATS_PAUSED) client->active_ms = now;
+  if (client->flow == NATS_PAUSED || client->worker->pressed) client->active_ms = now;
   if (client->ping_once || now - client->active_ms >= limits->ping_interval_ms) {
     client->ping_once = false;
     if (client->pings_out + 1 > limits->ping_max) {

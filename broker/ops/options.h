@@ -54,6 +54,10 @@ struct options {
   uint64_t ping_interval_ms;
   uint32_t ping_max;
   uint64_t write_deadline_ms;
+  uint32_t max_connections_per_address, max_connections_per_user; /* 0: unlimited */
+  uint32_t connections_per_second;                                /* 0: unlimited */
+  uint64_t publish_messages, publish_bytes;                       /* a second, of one user; 0: unlimited */
+  uint64_t max_memory;                                            /* bytes; 0: no ceiling */
   uint64_t lame_duck_duration_ms;
   uint64_t lame_duck_grace_period_ms;
   bool tls_on; /* -tls, and so on: flags that replace the block */

@@ -25,6 +25,7 @@ struct tern_listener_options {
   tern_protocol_factory *factory; /**< makes the protocol of each connection, on its worker */
   void *arg;                      /**< passed to the factory */
   int backlog;                    /**< 0: the system's maximum */
+  uint32_t rate;                  /**< connections taken in a second; 0: as many as come */
 };
 
 /**
@@ -42,6 +43,8 @@ TERN_API int tern_listener_open(struct tern_workers *workers, const struct tern_
  * sockets accepted before are with their workers. A Unix socket's path is removed. Must come before
  * tern_workers_stop. Thread: control. Blocks: briefly. */
 TERN_API void tern_listener_close(struct tern_listener *listener);
+/** Sets how many connections are taken in a second, 0: as many as come; the others wait in the backlog. Thread: any. */
+TERN_API void tern_listener_set_rate(struct tern_listener *listener, uint32_t rate);
 /** Where it listens, with the real port: "tcp://127.0.0.1:4222". Valid until close. Thread: any. */
 TERN_API const char *tern_listener_url(const struct tern_listener *listener);
 /** The TCP port, or 0. Thread: any. */

@@ -13,6 +13,9 @@
  * in hand is kept and nothing more is accepted until somebody takes it; clients wait in the kernel's backlog.
  * Nobody waits for the acceptor and it waits for nobody.
  *
+ * A listener with a rate takes the next connection when it is due, and so many of a tenth of a second at once; the others
+ * wait in the kernel's backlog, too.
+ *
  * When descriptors or memory run out (or accepting fails for an unknown reason) accepting pauses and is tried
  * again every RETRY_MS; the operator is told once what happened and once when it is over. Established
  * connections notice nothing.
@@ -44,8 +47,11 @@ enum {
   ACCEPTS_PER_ROUND = 64, /* per listener, then the next one has its turn */
   RETRY_MS = 100,         /* after running out of something */
   FULL_RETRY_MS = 2,      /* after finding all rings full */
+  BURST_MS = 100,         /* what a listener with a rate may take at once, in time */
   LOAD_WINDOW_MS = 100,   /* over which a worker's busy share is measured */
 };
+
+#define NS_PER_S UINT64_C(1000000000)
 
 /* What the acceptor knows of one worker. */
 struct target {
@@ -71,6 +77,7 @@ struct tern__acceptor {
   int epoll_fd; /* listening sockets, level-triggered, and wake_fd */
   int wake_fd;
   uint64_t random;
+  unsigned rest_ms;     /* a listener with a rate has taken enough; 0: none has */
   bool paused;          /* the last accept ran out of something */
   bool short_of;        /* so did one before, and clients have been waiting ever since */
   struct handover kept; /* found every ring full */
@@ -176,6 +183,25 @@ static void all_accepted(struct tern__acceptor *a, const struct tern_listener *l
   tern_log(TERN_LOG_INFO, "Accepting connections on %s again", listener->url);
 }
 
+/* How long until the listener may take a connection, by the generic cell rate algorithm (ITU-T I.371). 0: now. */
+static unsigned rest_of(struct tern_listener *listener) {
+  /* relaxed: pairs with tern_listener_set_rate; it is in force from some moment on */
+  uint32_t rate = atomic_load_explicit(&listener->rate, memory_order_relaxed);
+  if (rate == 0) return 0;
+  uint64_t now = tern__clock_ns(), step = NS_PER_S / rate, burst = BURST_MS * 1000000u;
+  if (burst < step) burst = step;
+  if (listener->paid_ns < now) listener->paid_ns = now;
+  uint64_t ahead = listener->paid_ns + step - now;
+  return ahead > burst ? (unsigned)((ahead - burst) / 1000000u) + 1 : 0;
+}
+
+/* One has been taken. */
+static void pay(struct tern_listener *listener) {
+  /* relaxed: as in rest_of */
+  uint32_t rate = atomic_load_explicit(&listener->rate, memory_order_relaxed);
+  if (rate != 0) listener->paid_ns += NS_PER_S / rate;
+}
+
 /* Accepts one connection and hands it over. Returns false when this listener has had its turn. */
 static bool accept_one(struct tern__acceptor *a, struct tern_listener *listener) {
   struct handover h = {.listener = listener};
@@ -204,6 +230,7 @@ static bool accept_one(struct tern__acceptor *a, struct tern_listener *listener)
       return false;
   }
   a->paused = false;
+  pay(listener);
   h.peer.storage.ss_family =
       listener->address.storage.ss_family; /* unnamed Unix peers have no address at all */
   /* relaxed: our listener has a hold already, so nobody waits for this count to mean anything yet */
@@ -213,17 +240,24 @@ static bool accept_one(struct tern__acceptor *a, struct tern_listener *listener)
 }
 
 static void accept_round(struct tern__acceptor *a, struct tern_listener *listener) {
-  for (int i = 0; i < ACCEPTS_PER_ROUND; i++)
-    if (!accept_one(a, listener)) return;
+  for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
+    unsigned rest = rest_of(listener);
+    if (rest > a->rest_ms) a->rest_ms = rest;
+    if (rest > 0 || !accept_one(a, listener)) return;
+  }
 }
 
 /* Waits for something to do. Returns how many events; -1: nothing but time has passed, try what was put off.
  */
 static int wait_for_events(struct tern__acceptor *a, struct epoll_event events[EVENTS_PER_POLL]) {
-  if (!a->paused && a->kept.fd < 0) return epoll_wait(a->epoll_fd, events, EVENTS_PER_POLL, -1);
+  unsigned rest_ms = a->rest_ms;
+  a->rest_ms = 0;
+  if (!a->paused && a->kept.fd < 0 && rest_ms == 0)
+    return epoll_wait(a->epoll_fd, events, EVENTS_PER_POLL, -1);
   /* wake_fd is written once, to stop, and never read. */
   struct pollfd wake = {.fd = a->wake_fd, .events = POLLIN};
-  poll(&wake, 1, a->kept.fd >= 0 ? FULL_RETRY_MS : RETRY_MS);
+  int wait_ms = a->paused || rest_ms > RETRY_MS ? RETRY_MS : (int)rest_ms;
+  poll(&wake, 1, a->kept.fd >= 0 ? FULL_RETRY_MS : wait_ms);
   return -1;
 }
 

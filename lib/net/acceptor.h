@@ -22,6 +22,8 @@ struct tern_listener {
   struct tern__address address;
   char url[TERN__URL_MAX];
   struct tern_counter pauses; /* written by the acceptor */
+  _Atomic uint32_t rate;      /* connections a second; 0: as many as come */
+  uint64_t paid_ns;           /* the acceptor's: up to then they have been taken */
   /* One for being open, one for each socket that is on its way to a worker; who takes the last one away
    * posts `drained`. */
   _Atomic uint32_t holds;

@@ -104,6 +104,7 @@ int tern_listener_open(struct tern_workers *workers, const struct tern_listener_
   l->arg = options->arg;
   l->fd = -1;
   atomic_init(&l->holds, 1);
+  atomic_init(&l->rate, options->rate);
   sem_init(&l->drained, 0, 0);
   int error = tern__url_parse(options->url, true, &l->address);
   if (error == 0) error = open_socket(l, options->backlog);
@@ -128,6 +129,11 @@ uint16_t tern_listener_port(const struct tern_listener *l) {
   if (is_unix(l)) return 0;
   /* The port lies at the same place in IPv4 and IPv6 addresses. */
   return ntohs(((const struct sockaddr_in *)&l->address.storage)->sin_port);
+}
+
+void tern_listener_set_rate(struct tern_listener *l, uint32_t rate) {
+  /* relaxed: pairs with rest_of in acceptor.c */
+  atomic_store_explicit(&l->rate, rate, memory_order_relaxed);
 }
 
 uint64_t tern_listener_pauses(const struct tern_listener *l) { return tern_counter_read(&l->pauses); }

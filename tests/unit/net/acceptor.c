@@ -265,6 +265,37 @@ static void a_busy_worker_gets_fewer(void **state) {
   end_many(&listener, fds, 90);
 }
 
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* One a second: never more than time allows, and nobody is lost. */
+static void a_rate_is_kept(void **state) {
+  (void)state;
+  enum { COUNT = 20 };
+  struct tern_listener listener;
+  static int fds[COUNT];
+  make_workers(1);
+  make_listener(&listener);
+  tern_listener_set_rate(&listener, 1);
+  double begun = seconds();
+  assert_int_equal(tern__acceptor_add(&listener), 0);
+  connect_many(&listener, fds, COUNT);
+  wait_for_holds(&listener, 2);
+  for (int i = 0; i < 50; i++) {
+    nap();
+    unsigned taken = atomic_load(&listener.holds) - 1;
+    assert_true(taken <= 2 + (seconds() - begun));
+  }
+  tern_listener_set_rate(&listener, 0);
+  wait_for_holds(&listener, 1 + COUNT);
+  tick_all();
+  assert_int_equal(made, COUNT);
+  end_many(&listener, fds, COUNT);
+}
+
 /* ---- errors ---- */
 
 static void errors_of_one_connection_are_passed_over(void **state) {
@@ -385,6 +416,7 @@ int main(void) {
       cmocka_unit_test(a_listener_that_cannot_be_watched_changes_nothing),
       cmocka_unit_test(sockets_on_their_way_count),
       cmocka_unit_test(a_busy_worker_gets_fewer),
+      cmocka_unit_test(a_rate_is_kept),
       cmocka_unit_test(errors_of_one_connection_are_passed_over),
       cmocka_unit_test(errors_that_last_are_waited_out),
       cmocka_unit_test(a_listener_stays_until_its_sockets_are_taken_over),
