@@ -315,6 +315,7 @@ void tern__loop_step(struct tern_loop *loop, enum tern__phase phase, int timeout
       loop->inbox_left = loop->hooks.inbox != NULL && loop->hooks.inbox(loop->hooks.arg);
       break;
     case TERN__PHASE_READY:
+      loop->heavy_left = TERN__HEAVY_PER_TICK;
       poll_events(loop, timeout_ms);
       run_ready(loop);
       break;
@@ -394,6 +395,13 @@ void tern__loop_shutdown_members(struct tern_loop *loop, int error) {
     loop->members = member;
     member->shutdown(member, error);
   }
+}
+
+bool tern__loop_may_be_heavy(struct tern_loop *loop) {
+  tern__loop_assert_owner(loop);
+  if (loop->heavy_left == 0) return false;
+  loop->heavy_left--;
+  return true;
 }
 
 struct tern_buf *tern__loop_read_buf(struct tern_loop *loop) {

@@ -46,6 +46,12 @@ void tern__loop_unwatch(struct tern_loop *loop, struct tern_watch *watch);
 /** Puts a watch on the ready list: run in step 3 of the next tick (or of this one, before step 3 began). */
 void tern__loop_ready(struct tern_loop *loop, struct tern_watch *watch);
 
+/** Asked before something that takes a good part of a millisecond, as a step of a TLS handshake does: true at
+ * most TERN__HEAVY_PER_TICK times in a tick, so that nobody waits long for others' steps. False: put yourself
+ * on the ready list and ask again. */
+#define TERN__HEAVY_PER_TICK 4
+bool tern__loop_may_be_heavy(struct tern_loop *loop);
+
 struct tern_flush;
 /* Step 5 of the tick. Taken off the list before. */
 typedef void tern_flush_fn(struct tern_flush *flush);

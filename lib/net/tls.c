@@ -10,6 +10,9 @@
  * onto the lower transport's chain. Marks and stalls are the lower one's. Until the handshake is complete the
  * upper one is `blocked`; one flush seals SEAL_MAX bytes, the rest has its turn in the next tick.
  *
+ * A handshake costs the server a few tenths of a millisecond (a signature, a key exchange), so a loop does
+ * a few steps of handshakes in each tick; others' input is held until it is their turn.
+ *
  * Input. The session eats the received chunk where it lies; plain bytes go into a buffer of their own, which
  * the protocol may keep. When the protocol pauses reading, the rest of the chunk is held, and the lower
  * transport paused as well, until a turn (step 3 of the tick) finds that it may go on.
@@ -230,17 +233,18 @@ static void receive(struct tls *tls) {
     send_sealed(tls); /* what the session itself has answered */
 }
 
-/* Uses up input, until there is none or nobody wants it. */
+/* Uses up input, until there is none, nobody wants it, or others have to have their turn. */
 static void eat(struct tls *tls) {
   if (tls->upper.state == TERN__TRANSPORT_ENDED) return;
-  if (!tls->secured && !shake_hands(tls)) return;
+  if (!tls->secured && (!tern__loop_may_be_heavy(tls->upper.loop) || !shake_hands(tls))) return;
   while (tls->more && tern__transport_wants_input(&tls->upper))
     receive(tls);
 }
 
 /* True when input is left that will be wanted. */
 static bool has_rest(const struct tls *tls) {
-  return tls->more && tls->secured && tls->upper.state == TERN__TRANSPORT_OPEN && !tls->upper.eof_in;
+  if (!tls->secured) return tls->io.in_len > 0 && tls->upper.state != TERN__TRANSPORT_ENDED;
+  return tls->more && tls->upper.state == TERN__TRANSPORT_OPEN && !tls->upper.eof_in;
 }
 
 /* Keeps the rest of a chunk until there is a turn for it. Returns 0 or -ENOMEM. */
@@ -271,7 +275,11 @@ static void run(struct tern_watch *watch) {
   if (tls->secured) tern__transport_unblocked(upper);
   if (upper->read_paused) return;
   eat(tls);
-  if (upper->state == TERN__TRANSPORT_ENDED || (upper->read_paused && has_rest(tls))) return;
+  if (upper->state == TERN__TRANSPORT_ENDED) return;
+  if (has_rest(tls)) {
+    if (!tls->secured) have_turn(tls);
+    return; /* or reading is paused */
+  }
   let_go(tls);
   if (!upper->read_paused) tern_transport_resume_reading(upper->below);
 }
@@ -299,10 +307,16 @@ static void data_received(struct tern_protocol *lower, const struct tern_chunk *
   tls->io.in_len = chunk->len;
   tls->more = true;
   eat(tls);
-  if (!has_rest(tls))
+  if (!has_rest(tls)) {
     tls->io.in_len = 0;
-  else if (hold(tls, chunk->owner) != 0)
+    return;
+  }
+  if (hold(tls, chunk->owner) != 0) {
     tern__transport_broken(&tls->upper, -ENOMEM);
+  } else if (!tls->secured) {
+    tern_transport_pause_reading(tls->upper.below); /* what comes next waits for what is held */
+    have_turn(tls);
+  }
 }
 
 static bool eof_received(struct tern_protocol *lower) {

@@ -9,10 +9,18 @@
 #include "tls_ends.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 #include <tern/error.h>
 
+#include "certs.h"
 #include "loop_internal.h"
 #include "transport.h"
 
@@ -114,4 +122,95 @@ int tls_ends_connect(const struct battery_kind *kind, struct tern_loop *loop, st
   tick_until(loop, c, s, true);
   free(c), free(s);
   return error != 0 ? error : TERN_ETLS;
+}
+
+/* ---- contexts ---- */
+
+struct tern_tls *tls_context(const struct tern_tls_options *options) {
+  struct tern_tls *tls = NULL;
+  char error[500] = "";
+  if (tern_tls_new(options, &tls, error, sizeof error) != 0) fail_msg("%s", error);
+  return tls;
+}
+
+struct tern_tls *tls_server(const char *name) {
+  char cert[40], key[40];
+  snprintf(cert, sizeof cert, "%s.pem", name);
+  snprintf(key, sizeof key, "%s.key", name);
+  struct tern_tls_pair pair = {certs_path(cert), certs_path(key)};
+  return tls_context(&(struct tern_tls_options){.server = true, .pairs = &pair, .pair_count = 1});
+}
+
+struct tern_tls *tls_client(void) {
+  return tls_context(&(struct tern_tls_options){.ca_file = certs_path("ca.pem")});
+}
+
+/* ---- a conversation ---- */
+
+void tls_end_start(struct tls_end *end, const struct tern_chunk *first) {
+  struct tern_tls_start how = {
+      .server_name = end->server_name, .first = first, .handshake_ms = end->handshake_ms};
+  assert_int_equal(tern_tls_start(end->t, &end->base, end->context, &how, &end->t), 0);
+}
+
+static void end_made(struct tern_protocol *protocol, struct tern_transport *t) {
+  struct tls_end *end = (struct tls_end *)protocol;
+  end->t = t;
+  if (end->clear != NULL) assert_int_equal(tern_transport_write(t, end->clear, strlen(end->clear)), 0);
+  if (end->context != NULL && !end->peeks) tls_end_start(end, NULL);
+}
+
+static void end_data(struct tern_protocol *protocol, const struct tern_chunk *chunk) {
+  struct tls_end *end = (struct tls_end *)protocol;
+  if (end->peeks && chunk->data[0] == 0x16) {
+    end->peeks = false;
+    tls_end_start(end, chunk);
+    return;
+  }
+  assert_true(end->len + chunk->len < sizeof end->got);
+  memcpy(end->got + end->len, chunk->data, chunk->len);
+  end->len += chunk->len;
+}
+
+static void end_lost(struct tern_protocol *protocol, int error) {
+  struct tls_end *end = (struct tls_end *)protocol;
+  end->lost++;
+  end->error = error;
+}
+
+static void end_secured(struct tern_protocol *protocol) {
+  struct tls_end *end = (struct tls_end *)protocol;
+  assert_int_equal(end->lost, 0);
+  end->secured++;
+}
+
+static const struct tern_protocol_ops end_ops = {.connection_made = end_made,
+                                                 .data_received = end_data,
+                                                 .connection_lost = end_lost,
+                                                 .secured = end_secured};
+
+void tls_talk_open(struct tls_talk *talk) {
+  *talk = (struct tls_talk){.client = {.base.ops = &end_ops, .server_name = "localhost"},
+                            .server = {.base.ops = &end_ops}};
+  assert_int_equal(tern_loop_new(&talk->loop), 0);
+}
+
+void tls_talk_ticks(struct tls_talk *talk) {
+  for (int i = 0; i < 100; i++)
+    tern_loop_tick(talk->loop, 0);
+}
+
+void tls_talk_connect(struct tls_talk *talk, const struct tern_mem_faults *faults) {
+  assert_int_equal(tern_mem_pair(talk->loop, &talk->client.base, &talk->server.base, faults, faults), 0);
+  tls_talk_ticks(talk);
+}
+
+void tls_talk_close(struct tls_talk *talk) {
+  if (talk->client.t != NULL && talk->client.lost == 0) tern_transport_abort(talk->client.t, -EIO);
+  if (talk->server.t != NULL && talk->server.lost == 0) tern_transport_abort(talk->server.t, -EIO);
+  tls_talk_ticks(talk);
+  assert_int_equal(tern_loop_transports(talk->loop), 0);
+  tern_loop_free(talk->loop);
+  tern_tls_unref(talk->client.context);
+  tern_tls_unref(talk->server.context);
 }

@@ -19,113 +19,25 @@
 #include "certs.h"
 #include "tls_ends.h"
 #include "transport.h"
+#include "watch.h"
 
-static struct tern_tls *new_context(const struct tern_tls_options *options) {
-  struct tern_tls *tls;
-  char error[500] = "";
-  if (tern_tls_new(options, &tls, error, sizeof error) != 0) fail_msg("%s", error);
-  return tls;
-}
-
-static struct tern_tls *new_server(void) {
-  struct tern_tls_pair pair = {certs_path("server.pem"), certs_path("server.key")};
-  return new_context(&(struct tern_tls_options){.server = true, .pairs = &pair, .pair_count = 1});
-}
-
-static struct tern_tls *new_client(void) {
-  return new_context(&(struct tern_tls_options){.ca_file = certs_path("ca.pem")});
-}
-
-/* ---- a connection, both ends in view ---- */
-
-struct end {
-  struct tern_protocol base;
-  struct tern_tls *context;
-  const char *server_name;
-  const char *clear; /* said before TLS */
-  struct tern_transport *t;
-  bool peeks; /* begins when a handshake comes in */
-  int secured, lost, error;
-  char got[4000];
-  size_t len;
-  unsigned handshake_ms;
-};
-
-static struct tern_loop *loop;
-static struct end client, server;
-
-static void start(struct end *end, const struct tern_chunk *first) {
-  struct tern_tls_start how = {
-      .server_name = end->server_name, .first = first, .handshake_ms = end->handshake_ms};
-  assert_int_equal(tern_tls_start(end->t, &end->base, end->context, &how, &end->t), 0);
-}
-
-static void made(struct tern_protocol *protocol, struct tern_transport *t) {
-  struct end *end = (struct end *)protocol;
-  end->t = t;
-  if (end->clear != NULL) assert_int_equal(tern_transport_write(t, end->clear, strlen(end->clear)), 0);
-  if (end->context != NULL && !end->peeks) start(end, NULL);
-}
-
-static void data(struct tern_protocol *protocol, const struct tern_chunk *chunk) {
-  struct end *end = (struct end *)protocol;
-  if (end->peeks && chunk->data[0] == 0x16) {
-    end->peeks = false;
-    start(end, chunk);
-    return;
-  }
-  assert_true(end->len + chunk->len < sizeof end->got);
-  memcpy(end->got + end->len, chunk->data, chunk->len);
-  end->len += chunk->len;
-}
-
-static void lost(struct tern_protocol *protocol, int error) {
-  struct end *end = (struct end *)protocol;
-  end->lost++;
-  end->error = error;
-}
-
-static void secured(struct tern_protocol *protocol) {
-  struct end *end = (struct end *)protocol;
-  assert_int_equal(end->lost, 0);
-  end->secured++;
-}
-
-static const struct tern_protocol_ops end_ops = {
-    .connection_made = made, .data_received = data, .connection_lost = lost, .secured = secured};
-
-static void ticks(void) {
-  for (int i = 0; i < 100; i++)
-    tern_loop_tick(loop, 0);
-}
+static struct tls_talk talk;
 
 static int set_up(void **state) {
   (void)state;
-  client = (struct end){.base.ops = &end_ops, .server_name = "localhost"};
-  server = (struct end){.base.ops = &end_ops};
-  return tern_loop_new(&loop);
+  tls_talk_open(&talk);
+  return 0;
 }
 
 static int tear_down(void **state) {
   (void)state;
-  if (client.lost == 0) tern_transport_abort(client.t, -EIO);
-  if (server.lost == 0) tern_transport_abort(server.t, -EIO);
-  ticks();
-  assert_int_equal(tern_loop_transports(loop), 0);
-  tern_loop_free(loop);
-  tern_tls_unref(client.context);
-  tern_tls_unref(server.context);
+  tls_talk_close(&talk);
   return 0;
 }
 
-static void connect_ends(const struct tern_mem_faults *faults) {
-  assert_int_equal(tern_mem_pair(loop, &client.base, &server.base, faults, faults), 0);
-  ticks();
-}
-
 static void default_contexts(void) {
-  client.context = new_client();
-  server.context = new_server();
+  talk.client.context = tls_client();
+  talk.server.context = tls_server("server");
 }
 
 /* ---- beginning ---- */
@@ -133,65 +45,65 @@ static void default_contexts(void) {
 static void clear_first(void **state) {
   (void)state;
   default_contexts();
-  server.clear = "INFO {}";
-  client.peeks = true; /* and the client waits for that */
-  assert_int_equal(tern_mem_pair(loop, &client.base, &server.base, NULL, NULL), 0);
-  ticks();
-  assert_string_equal(client.got, "INFO {}");
-  assert_int_equal(client.secured + server.secured, 0);
-  start(&client, NULL);
-  assert_int_equal(tern_transport_write(client.t, "CONNECT", 7), 0); /* waits for the handshake */
-  assert_int_equal(tern_transport_pending(server.t), 0);
-  ticks();
-  assert_int_equal(client.secured, 1);
-  assert_int_equal(server.secured, 1);
-  assert_string_equal(server.got, "CONNECT");
-  assert_string_equal(tern_transport_peer(server.t)->kind, "mem");
+  talk.server.clear = "INFO {}";
+  talk.client.peeks = true; /* and the client waits for that */
+  assert_int_equal(tern_mem_pair(talk.loop, &talk.client.base, &talk.server.base, NULL, NULL), 0);
+  tls_talk_ticks(&talk);
+  assert_string_equal(talk.client.got, "INFO {}");
+  assert_int_equal(talk.client.secured + talk.server.secured, 0);
+  tls_end_start(&talk.client, NULL);
+  assert_int_equal(tern_transport_write(talk.client.t, "CONNECT", 7), 0); /* waits for the handshake */
+  assert_int_equal(tern_transport_pending(talk.server.t), 0);
+  tls_talk_ticks(&talk);
+  assert_int_equal(talk.client.secured, 1);
+  assert_int_equal(talk.server.secured, 1);
+  assert_string_equal(talk.server.got, "CONNECT");
+  assert_string_equal(tern_transport_peer(talk.server.t)->kind, "mem");
 }
 
 static void peeking(void **state) {
   (void)state;
   default_contexts();
-  server.peeks = true;
-  connect_ends(NULL);
-  assert_int_equal(server.secured, 1);
-  assert_int_equal(tern_transport_write(client.t, "hello", 5), 0);
-  ticks();
-  assert_string_equal(server.got, "hello");
+  talk.server.peeks = true;
+  tls_talk_connect(&talk, NULL);
+  assert_int_equal(talk.server.secured, 1);
+  assert_int_equal(tern_transport_write(talk.client.t, "hello", 5), 0);
+  tls_talk_ticks(&talk);
+  assert_string_equal(talk.server.got, "hello");
 }
 
 static void not_open_any_more(void **state) {
   (void)state;
   default_contexts();
-  struct tern_tls *context = client.context;
-  client.context = NULL;
-  connect_ends(NULL);
-  tern_transport_close(client.t);
-  struct tern_transport *t = client.t;
+  struct tern_tls *context = talk.client.context;
+  talk.client.context = NULL;
+  tls_talk_connect(&talk, NULL);
+  tern_transport_close(talk.client.t);
+  struct tern_transport *t = talk.client.t;
   struct tern_tls_start how = {0};
-  assert_int_equal(tern_tls_start(t, &client.base, context, &how, &client.t), TERN_ECLOSED);
-  assert_ptr_equal(client.t, t);
-  client.context = context;
-  ticks();
+  assert_int_equal(tern_tls_start(t, &talk.client.base, context, &how, &talk.client.t), TERN_ECLOSED);
+  assert_ptr_equal(talk.client.t, t);
+  talk.client.context = context;
+  tls_talk_ticks(&talk);
 }
 
 static void what_was_agreed_on(void **state) {
   (void)state;
   struct tern_tls_info info;
   default_contexts();
-  assert_int_equal(tern_mem_pair(loop, &client.base, &server.base, NULL, NULL), 0);
-  assert_false(tern_tls_info(client.t, &info));
-  ticks();
-  assert_true(tern_tls_info(client.t, &info));
+  assert_int_equal(tern_mem_pair(talk.loop, &talk.client.base, &talk.server.base, NULL, NULL), 0);
+  assert_false(tern_tls_info(talk.client.t, &info));
+  tls_talk_ticks(&talk);
+  assert_true(tern_tls_info(talk.client.t, &info));
   assert_string_equal(info.version, "1.3");
   assert_memory_equal(info.cipher, "TLS_", 4);
   assert_false(info.resumed);
-  assert_true(tern_tls_info(server.t, &info));
+  assert_true(tern_tls_info(talk.server.t, &info));
 }
 
 /* ---- handshakes that fail ---- */
 
-static void failed(const struct end *end) {
+static void failed(const struct tls_end *end) {
   assert_int_equal(end->secured, 0);
   assert_int_equal(end->lost, 1);
   assert_int_equal(end->error, TERN_ETLS);
@@ -200,48 +112,75 @@ static void failed(const struct end *end) {
 static void a_stranger(void **state) {
   (void)state;
   struct tern_tls_pair pair = {certs_path("stranger.pem"), certs_path("stranger.key")};
-  client.context = new_client();
-  server.context = new_context(&(struct tern_tls_options){.server = true, .pairs = &pair, .pair_count = 1});
-  connect_ends(NULL);
-  failed(&client);
-  failed(&server); /* by the alert, which has reached it */
+  talk.client.context = tls_client();
+  talk.server.context =
+      tls_context(&(struct tern_tls_options){.server = true, .pairs = &pair, .pair_count = 1});
+  tls_talk_connect(&talk, NULL);
+  failed(&talk.client);
+  failed(&talk.server); /* by the alert, which has reached it */
 }
 
 static void another_name(void **state) {
   (void)state;
   default_contexts();
-  client.server_name = "other.example.com";
-  connect_ends(NULL);
-  failed(&client);
+  talk.client.server_name = "other.example.com";
+  tls_talk_connect(&talk, NULL);
+  failed(&talk.client);
 }
 
 static void garbage(void **state) {
   (void)state;
-  server.context = new_server();
-  client.clear = "CONNECT {}\r\nPING\r\n";
-  connect_ends(NULL);
-  failed(&server);
+  talk.server.context = tls_server("server");
+  talk.client.clear = "CONNECT {}\r\nPING\r\n";
+  tls_talk_connect(&talk, NULL);
+  failed(&talk.server);
 }
 
 static void half_a_handshake(void **state) {
   (void)state;
-  server.context = new_server();
-  client.clear = "\x16\x03\x01\x02";
-  connect_ends(NULL);
-  assert_int_equal(server.lost, 0);
-  tern_transport_close(client.t);
-  ticks();
-  failed(&server);
+  talk.server.context = tls_server("server");
+  talk.client.clear = "\x16\x03\x01\x02";
+  tls_talk_connect(&talk, NULL);
+  assert_int_equal(talk.server.lost, 0);
+  tern_transport_close(talk.client.t);
+  tls_talk_ticks(&talk);
+  failed(&talk.server);
 }
 
 static void too_slow(void **state) {
   (void)state;
-  server.context = new_server();
-  server.handshake_ms = 1;
-  assert_int_equal(tern_mem_pair(loop, &client.base, &server.base, NULL, NULL), 0);
-  for (int i = 0; i < 1000 && server.lost == 0; i++)
-    tern_loop_tick(loop, 10);
-  failed(&server);
+  talk.server.context = tls_server("server");
+  talk.server.handshake_ms = 1;
+  assert_int_equal(tern_mem_pair(talk.loop, &talk.client.base, &talk.server.base, NULL, NULL), 0);
+  for (int i = 0; i < 1000 && talk.server.lost == 0; i++)
+    tern_loop_tick(talk.loop, 10);
+  failed(&talk.server);
+}
+
+static void handshakes_take_turns(void **state) {
+  (void)state;
+  enum { PAIRS = 12 };
+  static struct tls_talk many[PAIRS];
+  default_contexts();
+  talk.client.lost = talk.server.lost = 1; /* its ends are not used */
+  for (int i = 0; i < PAIRS; i++) {
+    many[i] = talk;
+    many[i].client.lost = many[i].server.lost = 0;
+    assert_int_equal(tern_mem_pair(talk.loop, &many[i].client.base, &many[i].server.base, NULL, NULL), 0);
+  }
+  int before = 0, ready = 0;
+  for (int tick = 0; tick < 200 && ready < 2 * PAIRS; tick++) {
+    tern_loop_tick(talk.loop, 0);
+    ready = 0;
+    for (int i = 0; i < PAIRS; i++)
+      ready += many[i].client.secured + many[i].server.secured;
+    assert_true(ready - before <= TERN__HEAVY_PER_TICK);
+    before = ready;
+  }
+  assert_int_equal(ready, 2 * PAIRS);
+  for (int i = 0; i < PAIRS; i++)
+    tern_transport_abort(many[i].client.t, -EIO);
+  tls_talk_ticks(&talk);
 }
 
 /* ---- the end ---- */
@@ -249,38 +188,33 @@ static void too_slow(void **state) {
 static void cut_short(void **state) {
   (void)state;
   default_contexts();
-  connect_ends(NULL);
-  tern_transport_close(client.t->below); /* no close_notify */
-  ticks();
-  assert_int_equal(server.error, TERN_ETLS);
+  tls_talk_connect(&talk, NULL);
+  tern_transport_close(talk.client.t->below); /* no close_notify */
+  tls_talk_ticks(&talk);
+  assert_int_equal(talk.server.error, TERN_ETLS);
 }
 
 static void closed_before_it_was_secured(void **state) {
   (void)state;
   default_contexts();
-  assert_int_equal(tern_mem_pair(loop, &client.base, &server.base, NULL, NULL), 0);
-  assert_int_equal(tern_transport_write(server.t, "-ERR", 4), 0);
-  tern_transport_close(server.t);
-  ticks();
-  assert_string_equal(client.got, "-ERR");
-  assert_int_equal(client.error, 0);
-  assert_int_equal(server.error, 0);
+  assert_int_equal(tern_mem_pair(talk.loop, &talk.client.base, &talk.server.base, NULL, NULL), 0);
+  assert_int_equal(tern_transport_write(talk.server.t, "-ERR", 4), 0);
+  tern_transport_close(talk.server.t);
+  tls_talk_ticks(&talk);
+  assert_string_equal(talk.client.got, "-ERR");
+  assert_int_equal(talk.client.error, 0);
+  assert_int_equal(talk.server.error, 0);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 static const struct CMUnitTest own[] = {
-    TEST(clear_first),
-    TEST(peeking),
-    TEST(not_open_any_more),
-    TEST(what_was_agreed_on),
-    TEST(a_stranger),
-    TEST(another_name),
-    TEST(garbage),
-    TEST(half_a_handshake),
-    TEST(too_slow),
-    TEST(cut_short),
-    TEST(closed_before_it_was_secured),
+    TEST(clear_first),       TEST(peeking),
+    TEST(not_open_any_more), TEST(what_was_agreed_on),
+    TEST(a_stranger),        TEST(another_name),
+    TEST(garbage),           TEST(half_a_handshake),
+    TEST(too_slow),          TEST(handshakes_take_turns),
+    TEST(cut_short),         TEST(closed_before_it_was_secured),
 };
 
 int main(void) {
@@ -303,8 +237,8 @@ int main(void) {
   int failures = cmocka_run_group_tests_name("tls alone", own, NULL, NULL);
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     kinds[i].base.connect = tls_ends_connect;
-    kinds[i].client = new_client();
-    kinds[i].server = new_server();
+    kinds[i].client = tls_client();
+    kinds[i].server = tls_server("server");
     failures += battery_run(&kinds[i].base);
     tern_tls_unref(kinds[i].client);
     tern_tls_unref(kinds[i].server);
