@@ -26,6 +26,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tern/error.h>
@@ -435,6 +436,8 @@ bool tern_tls_info(const struct tern_transport *transport, struct tern_tls_info 
   if (tls != NULL) tls->context->engine->info(tls->session, out);
   return tls != NULL;
 }
+
+void tern_tls_certificate_free(struct tern_tls_certificate *certificate) { free(certificate); }
 
 int tern_tls_certificate(const struct tern_transport *transport, struct tern_tls_certificate **out) {
   struct tls *tls = find(transport);

@@ -184,7 +184,10 @@ static void end_secured(struct tern_protocol *protocol) {
   end->secured++;
 }
 
-static const struct tern_protocol_ops end_ops = {.connection_made = end_made,
+static void end_paused(struct tern_protocol *protocol) { ((struct tls_end *)protocol)->paused++; }
+
+static const struct tern_protocol_ops end_ops = {.pause_writing = end_paused,
+                                                 .connection_made = end_made,
                                                  .data_received = end_data,
                                                  .connection_lost = end_lost,
                                                  .secured = end_secured};

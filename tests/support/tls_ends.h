@@ -37,8 +37,8 @@ struct tls_end {
   bool peeks;            /* begins TLS when a handshake comes in, not at once */
   unsigned handshake_ms; /* as tern_tls_start */
   struct tern_transport *t;
-  int secured, lost, error; /* calls so far; why it was lost */
-  char got[40000];          /* all that came, in clear and under TLS */
+  int secured, paused, lost, error; /* calls so far; why it was lost */
+  char got[40000];                  /* all that came, in clear and under TLS */
   size_t len;
 };
 

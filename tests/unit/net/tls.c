@@ -72,6 +72,31 @@ static void peeking(void **state) {
   assert_string_equal(talk.server.got, "hello");
 }
 
+static size_t traced;
+
+static void show(void *arg, char direction, const char *bytes, size_t len) {
+  (void)arg, (void)direction, (void)bytes;
+  traced += len;
+}
+
+/* The transport that TLS is put over has a wrapper of its own: it sees what is on the wire. */
+static void over_a_trace(void **state) {
+  (void)state;
+  char much[200000] = {0};
+  default_contexts();
+  struct tern_protocol *wrapper = tern_trace_wrap(talk.loop, &talk.client.base, show, NULL);
+  struct tern_mem_faults small = {.capacity = 1000};
+  assert_int_equal(tern_mem_pair(talk.loop, wrapper, &talk.server.base, &small, &small), 0);
+  tls_talk_ticks(&talk);
+  assert_int_equal(talk.client.secured + talk.server.secured, 2);
+  assert_true(traced > 500);
+  tern_transport_pause_reading(talk.server.t);
+  assert_int_equal(tern_transport_write(talk.client.t, much, sizeof much), 0);
+  tls_talk_ticks(&talk);
+  assert_int_equal(talk.client.paused, 1); /* past the trace, too */
+  assert_true(tern_transport_pending(talk.client.t) > sizeof much - 40000);
+}
+
 static void not_open_any_more(void **state) {
   (void)state;
   default_contexts();
@@ -209,12 +234,19 @@ static void closed_before_it_was_secured(void **state) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 static const struct CMUnitTest own[] = {
-    TEST(clear_first),       TEST(peeking),
-    TEST(not_open_any_more), TEST(what_was_agreed_on),
-    TEST(a_stranger),        TEST(another_name),
-    TEST(garbage),           TEST(half_a_handshake),
-    TEST(too_slow),          TEST(handshakes_take_turns),
-    TEST(cut_short),         TEST(closed_before_it_was_secured),
+    TEST(clear_first),
+    TEST(peeking),
+    TEST(over_a_trace),
+    TEST(not_open_any_more),
+    TEST(what_was_agreed_on),
+    TEST(a_stranger),
+    TEST(another_name),
+    TEST(garbage),
+    TEST(half_a_handshake),
+    TEST(too_slow),
+    TEST(handshakes_take_turns),
+    TEST(cut_short),
+    TEST(closed_before_it_was_secured),
 };
 
 int main(void) {
