@@ -27,7 +27,7 @@ struct tern_loop {
   int wake_fd; /* eventfd; written by tern__loop_wake, never read */
   bool stopped;
   bool in_tick;
-  uint8_t heavy_left; /* heavy things that may be done in this tick */
+  uint8_t heavy_left;       /* heavy things that may be done in this tick */
   bool active;              /* the last poll or ready step had something to do */
   bool inbox_left;          /* the inbox hook said so in this tick */
   struct tern_watch *ready; /* first in, first out */
