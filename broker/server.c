@@ -248,6 +248,25 @@ static bool account(void *arg, uint32_t index, struct monitor_account *out) {
   return index == 0;
 }
 
+static void log_fatal(void *arg, bool warning, const char *text) {
+  (void)arg, (void)warning;
+  tern_log(TERN_LOG_FATAL, "%s", text);
+}
+
+/* With the first certificate of the block tls, as it is now. */
+static int start_https(struct server *server, struct web_options *web) {
+  struct conf_report report = {.line = log_fatal};
+  char *certificate = tls_block_text(&server->options, false, &report);
+  char *key = certificate != NULL ? tls_block_text(&server->options, true, &report) : NULL;
+  web->certificate = certificate;
+  web->key = key;
+  int error = key != NULL ? web_start(server->monitor, web, &server->web) : -ENOENT;
+  if (key != NULL) explicit_bzero(key, strlen(key));
+  free(key);
+  free(certificate);
+  return error;
+}
+
 static int start_monitoring(struct server *server) {
   const struct options *o = &server->options;
   const struct monitor_source source = {
@@ -263,17 +282,18 @@ static int start_monitoring(struct server *server) {
       .arg = server,
   };
   int error = monitor_new(&source, &server->monitor);
-  if (error != 0 || o->http_port == 0) return error;
-  const struct web_options web = {.host = o->http_host != NULL ? o->http_host : o->host,
-                                  .port = o->http_port > 0 ? (uint16_t)o->http_port : 0,
-                                  .base_path = o->http_base_path};
-  return web_start(server->monitor, &web, &server->web);
+  const int port = o->http_port != 0 ? o->http_port : o->https_port;
+  if (error != 0 || port == 0) return error;
+  struct web_options web = {.host = o->http_host != NULL ? o->http_host : o->host,
+                            .port = port > 0 ? (uint16_t)port : 0,
+                            .base_path = o->http_base_path};
+  return o->https_port != 0 ? start_https(server, &web) : web_start(server->monitor, &web, &server->web);
 }
 
 static int write_ports(struct server *server, const struct options *o) {
   const struct files_listener listeners[] = {
       {"nats", o->tls.context != NULL ? "tls" : "nats", o->host, server_port(server)},
-      {"monitoring", "http", o->http_host != NULL ? o->http_host : o->host,
+      {"monitoring", o->https_port != 0 ? "https" : "http", o->http_host != NULL ? o->http_host : o->host,
        server->web != NULL ? web_port(server->web) : 0},
   };
   int error = files_write_ports(o->ports_file_dir, server->program, listeners, server->web != NULL ? 2 : 1);

@@ -179,6 +179,10 @@ static void put_connection(void *arg, const struct nats_conn *conn) {
   put_optional(json, "name", conn->name);
   put_optional(json, "lang", conn->lang);
   put_optional(json, "version", conn->version);
+  if (conn->tls_version != NULL) {
+    put_optional(json, "tls_version", conn->tls_version);
+    put_optional(json, "tls_cipher_suite", conn->tls_cipher);
+  }
   if (d->wanted->auth && strcmp(conn->account, ACCOUNT_MAIN) != 0)
     json_put_string(json, "account", conn->account);
   if (d->wanted->subs && conn->stop_ms == 0 && conn->subscriptions > 0) {

@@ -70,7 +70,13 @@ static void put_settings(struct json_writer *json, const struct monitor_source *
     json_put_open(json, absent[i], '{');
     json_put_close(json, '}');
   }
-  json_put_number(json, "tls_timeout", 2);
+  if (o->tls.context != NULL) {
+    if (!o->tls.allow_plain) json_put_bool(json, "tls_required", true);
+    if (o->tls.verify) json_put_bool(json, "tls_verify", true);
+    json_put_number(json, "tls_timeout", o->tls.timeout_ms / 1000.0);
+  } else {
+    json_put_number(json, "tls_timeout", 2);
+  }
   json_put_uint(json, "write_deadline", o->write_deadline_ms * NS_PER_MS);
 }
 

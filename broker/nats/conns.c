@@ -103,6 +103,11 @@ struct nats_conn *nats_conn_of(const struct nats_client *client) {
       .version = put_text(&at, options->version),
       .account = put_text(&at, account),
   };
+  struct tern_tls_info tls;
+  if (tern_tls_info(client->transport, &tls)) {
+    conn->tls_version = tls.version;
+    conn->tls_cipher = tls.cipher;
+  }
   return conn;
 }
 

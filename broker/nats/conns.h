@@ -40,6 +40,7 @@ struct nats_conn {
   uint8_t reason; /* enum nats_reason */
   /** Texts, in the same block of memory; "" where there is none. */
   const char *ip, *name, *lang, *version, *account;
+  const char *tls_version, *tls_cipher; /* constants; NULL: no TLS */
 };
 
 /** What connections can be sorted by; largest value first where it says so. */

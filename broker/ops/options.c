@@ -281,9 +281,6 @@ static enum options_verdict check_all(struct options *options, struct conf_repor
   if (options->http_port != 0 && options->https_port != 0)
     conf_wrong(report, NULL, "can't specify both HTTP (%d) and HTTPs (%d) ports", options->http_port,
                options->https_port);
-  else if (options->https_port != 0)
-    conf_wrong(report, NULL,
-               "https needs the tls block, which tern does not have; use http on a local address");
   if (options->max_payload > options->max_pending)
     conf_wrong(report, NULL, "max_payload (%" PRIu32 ") must not be larger than max_pending (%" PRIu64 ")",
                options->max_payload, options->max_pending);
@@ -298,6 +295,8 @@ static enum options_verdict check_all(struct options *options, struct conf_repor
   if (options->max_payload > PAYLOAD_WARN_BYTES)
     conf_warn(report, NULL, "max_payload is above 8MB: such messages hold up everyone's traffic");
   if (report->errors == errors) tls_block_read(options, report);
+  if (options->https_port != 0 && report->errors == errors && options->tls.context == NULL)
+    conf_wrong(report, NULL, "https needs a certificate and a key: give them in a block tls");
   return report->errors == errors ? OPTIONS_RUN : OPTIONS_FAIL;
 }
 

@@ -309,6 +309,23 @@ int tls_block_read(struct options *options, struct conf_report *report) {
   return 0;
 }
 
+char *tls_block_text(const struct options *options, bool key, struct conf_report *report) {
+  struct reader reader = {.report = report};
+  if (!read_all(&reader, options)) return NULL;
+  const char *path = key ? reader.pairs[0].key_file : reader.pairs[0].cert_file;
+  FILE *file = fopen(path, "r");
+  char *text = NULL;
+  size_t room = 0;
+  ssize_t len = file != NULL ? getdelim(&text, &room, '\0', file) : -1; /* all of it: PEM has no such byte */
+  if (len < 0) {
+    conf_wrong(report, NULL, "%s: %s", path, strerror(errno));
+    free(text);
+    text = NULL;
+  }
+  if (file != NULL) fclose(file);
+  return text;
+}
+
 /* Files that are replaced get another number or time; a key that lies beside a certificate counts as well. */
 static uint64_t add_stamp(uint64_t stamp, const char *path) {
   struct stat now = {0};

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
@@ -458,6 +459,27 @@ class Change(Case):
         self.assertTrue(plain.works())
         secured.say(b"PING\r\n")
         self.assertEqual(secured.line(), b"PONG")
+
+
+class Monitoring(Case):
+    def test_https_and_what_the_pages_say(self):
+        server = self.start("timeout: 3", "https: '127.0.0.1:-1'")
+        with open(os.path.join(server.dir, f"{os.path.basename(BROKER)}_{server.process.pid}.ports")) as file:
+            base = json.load(file)["monitoring"][0]
+        self.assertTrue(base.startswith("https://"))
+        client = self.client()
+        client.info()
+        self.assertTrue(client.secure().works())
+
+        def page(path):
+            local = f"https://localhost:{base.rsplit(':', 1)[1]}{path}"
+            with urllib.request.urlopen(local, context=context(), timeout=broker.WAIT_SECONDS) as answer:
+                return json.load(answer)
+        varz, connz = page("/varz"), page("/connz")
+        self.assertIs(varz["tls_required"], True)
+        self.assertEqual(varz["tls_timeout"], 3)
+        self.assertEqual(connz["connections"][0]["tls_version"], client.socket.version()[4:])
+        self.assertEqual(connz["connections"][0]["tls_cipher_suite"], client.socket.cipher()[0])
 
 
 class Mistakes(unittest.TestCase):

@@ -358,7 +358,7 @@ static void monitoring_has_a_host_and_one_port(void **unused) {
   }
   assert_says("http: 1, https: 2", OPTIONS_FAIL, "tern: can't specify both HTTP (1) and HTTPs (2) ports\n");
   assert_says("https: 2", OPTIONS_FAIL,
-              "tern: https needs the tls block, which tern does not have; use http on a local address\n");
+              "tern: https needs a certificate and a key: give them in a block tls\n");
   assert_says("http: x", OPTIONS_FAIL,
               "1:1: invalid value \"x\" for http: must be HOST:PORT, an IPv6 address in brackets, or only a "
               "port as a "
