@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "certs.h"
+#include "conf_report.h"
 #include "options_run.h"
 #include "tls_block.h"
 
@@ -182,11 +183,29 @@ static void a_file_that_changes_is_noticed(void **state) {
   options_free(&run->options);
 }
 
+static void the_first_pair_can_be_read_as_text(void **state) {
+  (void)state;
+  struct conf_report report = {0};
+  struct options_run *run =
+      PARSE("--tls", "--tlscert", certs_path("server.pem"), "--tlskey", certs_path("server.key"));
+  assert_int_equal(run->verdict, OPTIONS_RUN);
+  char *certificate = tls_block_text(&run->options, false, &report);
+  char *key = tls_block_text(&run->options, true, &report);
+  assert_non_null(certificate);
+  assert_non_null(key);
+  assert_non_null(strstr(certificate, "-----END CERTIFICATE-----"));
+  assert_non_null(strstr(key, "PRIVATE KEY-----"));
+  free(certificate);
+  free(key);
+  options_free(&run->options);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(keys_set_what_they_say),    cmocka_unit_test(mistakes_have_a_place_and_a_reason),
-      cmocka_unit_test(insecure_is_for_others),    cmocka_unit_test(flags_replace_the_block),
-      cmocka_unit_test(without_tls_there_is_none), cmocka_unit_test(a_file_that_changes_is_noticed),
+      cmocka_unit_test(keys_set_what_they_say),         cmocka_unit_test(mistakes_have_a_place_and_a_reason),
+      cmocka_unit_test(insecure_is_for_others),         cmocka_unit_test(flags_replace_the_block),
+      cmocka_unit_test(without_tls_there_is_none),      cmocka_unit_test(the_first_pair_can_be_read_as_text),
+      cmocka_unit_test(a_file_that_changes_is_noticed),
   };
   certs_make();
   close(mkstemp(path));
