@@ -32,7 +32,8 @@ static uint64_t hash_of(const char *kind, const char *name) {
 
 static bool refuse(struct nats_client *client, struct tern_counter *counter, const char *whose) {
   tern_counter_add(counter, 1);
-  tern_log(TERN_LOG_ERROR, "%s - maximum connections exceeded for its %s", nats_client_label(client), whose);
+  tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "connections_exceeded"),
+                 "maximum connections exceeded for its %s", whose);
   nats_client_error(client, true, "maximum connections exceeded");
   return false;
 }
@@ -50,7 +51,8 @@ static struct nats_pace *pace_of(struct nats_client *client) {
   if (client->pace != NULL) return client->pace;
   struct nats_pace *pace = tern_pool_alloc(tern_loop_pool(client->worker->loop), sizeof *pace);
   if (pace == NULL) { /* better without a limit than without a client */
-    tern_log(TERN_LOG_ERROR, "%s - no memory to count it for its address or user", nats_client_label(client));
+    tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "no_memory"),
+                   "no memory to count it for its address or user");
     return NULL;
   }
   *pace = (struct nats_pace){
