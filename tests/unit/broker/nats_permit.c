@@ -11,6 +11,16 @@
 
 #define VIOLATION "-ERR 'Permissions Violation for "
 
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+static bool no_memory;
+
+void *__wrap_malloc(size_t size) { return no_memory ? NULL : __real_malloc(size); }
+void *__wrap_calloc(size_t count, size_t size) { return no_memory ? NULL : __real_calloc(count, size); }
+
 static struct sim sim;
 static struct sim_client c[3];
 static struct permissions *made[1200];
@@ -52,6 +62,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
   (void)state;
+  no_memory = false;
   sim_close(&sim); /* aborts when anything is left over */
   for (unsigned i = 0; i < 3; i++)
     if (c[i].sim != NULL) sim_client_free(&c[i]);
@@ -349,6 +360,29 @@ static void verdicts_on_many_subjects(void **state) {
   say_and_sync(&c[0], "");
 }
 
+/* Without memory verdicts are not kept, names are left out of errors, and requests cannot be answered: nothing that is
+ * denied is let through. */
+static void without_memory(void **state) {
+  (void)state;
+  struct nats_client *client =
+      join_with(0, 0, QUIET, "{publish: a, subscribe: {deny: a.no}, allow_responses: true}");
+  join(&sim, &c[1], 0, QUIET);
+  say_and_sync(&c[0], "SUB a.* 1\r\nPUB a 1\r\nx\r\n"); /* the registry's cache wants memory, too */
+  say_and_sync(&c[1], "PUB a.no 1\r\nx\r\nPUB a.yes 1\r\nx\r\n");
+  expect(&c[0], "MSG a.yes 1 1\r\nx\r\n");
+  nats_permit_forget(client->worker);
+  no_memory = true;
+  sim_say(&c[0], "PUB a 1\r\nx\r\nPUB b 1\r\nx\r\n");
+  expect(&c[0], VIOLATION "Publish to \"\"'\r\n");
+  assert_null(client->worker->verdicts);
+  say_and_sync(&c[1], "PUB a.no in.1 1\r\n?\r\nPUB a.yes in.1 1\r\n?\r\n");
+  expect(&c[0], "MSG a.yes 1 in.1 1\r\n?\r\n");
+  assert_int_equal(SUM(&sim, forgotten_answers), 1);
+  no_memory = false;
+  sim_say(&c[0], "PUB in.1 1\r\nx\r\n");
+  expect(&c[0], VIOLATION "Publish to \"in.1\"'\r\n");
+}
+
 int main(void) {
 #define CONVERSATION(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -363,6 +397,7 @@ int main(void) {
       CONVERSATION(nothing_is_asked_after_the_end),
       CONVERSATION(verdicts_are_forgotten),
       CONVERSATION(verdicts_of_many_permissions),
+      CONVERSATION(without_memory),
       CONVERSATION(all_are_lost),
       CONVERSATION(verdicts_on_many_subjects),
   };
