@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import time
 import unittest
 import urllib.error
 import urllib.request
+import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
@@ -364,6 +366,43 @@ class Settings(unittest.TestCase):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl(1), which makes the certificates, is not installed")
+    def test_https(self):
+        subprocess.run(["sh", os.path.join(os.path.dirname(METRICS), "..", "..", "tests", "support", "certs.sh"), self.folder],
+                       check=True)
+        path = self.config(f'https: "127.0.0.1:-1"\ntls {{ cert_file: "{self.folder}/server.pem", key_file: '
+                           f'"{self.folder}/server.key" }}\n')
+        client = ssl.create_default_context(cafile=os.path.join(self.folder, "ca.pem"))
+        with broker.Broker(TERN, flags=("-c", path)) as server:
+            self.assertTrue(server.monitoring.startswith("https://127.0.0.1:"))
+            port = int(server.monitoring.rsplit(":", 1)[1])
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=broker.WAIT_SECONDS, context=client)
+            with socket.create_connection(("127.0.0.1", server.port), timeout=broker.WAIT_SECONDS) as peer:
+                peer.recv(4096)  # INFO
+                with client.wrap_socket(peer, server_hostname="127.0.0.1") as secured:
+                    secured.sendall(b"PING\r\n")
+                    secured.recv(100)
+                    connection.request("GET", "/connz")
+                    found = json.loads(connection.getresponse().read())["connections"][0]
+                    self.assertEqual((found["tls_version"], found["tls_cipher_suite"]),
+                                     (secured.version()[4:], secured.cipher()[0]))
+            connection.request("GET", "/varz")
+            varz = json.loads(connection.getresponse().read())
+            self.assertEqual((varz["tls_required"], varz["https_port"], varz["http_port"]), (True, -1, 0))
+            old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+            old.set_ciphers("ALL:@SECLEVEL=0")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+            with socket.create_connection(("127.0.0.1", port)) as peer, self.assertRaises(OSError):
+                old.wrap_socket(peer)
+            with socket.create_connection(("127.0.0.1", port)) as peer:  # HTTP without TLS
+                peer.sendall(b"GET /varz HTTP/1.0\r\n\r\n")
+                self.assertNotIn(b"server_id", peer.recv(65536))
+            self.assertEqual(server.stop(), 0)
+            self.assertNotIn("PRIVATE", server.output())
 
     def test_a_port_in_use_is_said(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
