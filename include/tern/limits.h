@@ -21,6 +21,8 @@
 
 /** Bytes read from one connection in one go; then the next ready connection has its turn. */
 #define TERN_READ_BYTES 65536
+/** The same where connections keep having more and nobody keeps references to what was read. */
+#define TERN_READ_LARGE_BYTES (256 * 1024)
 /** Payloads up to this size are copied into output; larger ones are referenced where they lie. */
 #define TERN_COPY_MAX_BYTES 4096
 /** Longest single contiguous reservation in a transport's output. More: TERN_ELIMIT, use write_buf. */

@@ -38,7 +38,7 @@
 #include "loop_internal.h"
 #include "seed.h"
 
-enum { EVENTS_PER_POLL = 256, TRIM_AFTER_MS = 1000 };
+enum { EVENTS_PER_POLL = 256, TRIM_AFTER_MS = 1000, FILLED_AT_FIRST = 4, FILLED_AFTER_KEPT = 64 };
 
 #define NS_PER_MS 1000000u
 
@@ -72,6 +72,7 @@ int tern_loop_new(struct tern_loop **out) {
     return -error;
   }
   loop->now_ms = read_clock(loop);
+  loop->reads_to_large = FILLED_AT_FIRST;
   tern__wheel_init(&loop->wheel, loop->now_ms);
   *out = loop;
   return 0;
@@ -206,6 +207,7 @@ static void trim(struct tern_loop *loop) {
     loop->trim_ms = 0;
     if (loop->read_buf != NULL) tern_buf_unref(loop->read_buf);
     loop->read_buf = NULL;
+    loop->reads_to_large = FILLED_AT_FIRST;
     tern_pool_trim(loop->pool);
   }
 }
@@ -404,14 +406,23 @@ bool tern__loop_may_be_heavy(struct tern_loop *loop) {
   return true;
 }
 
+/* A large buffer saves system calls where much comes in. One that is kept for a large body keeps all its memory, and comes
+ * from malloc: small ones follow for a while. */
 struct tern_buf *tern__loop_read_buf(struct tern_loop *loop) {
   tern__loop_assert_owner(loop);
-  if (loop->read_buf != NULL && tern_buf_is_shared(loop->read_buf)) {
-    tern_buf_unref(loop->read_buf);
-    loop->read_buf = NULL;
-  }
+  struct tern_buf *buf = loop->read_buf;
+  bool kept = buf != NULL && tern_buf_is_shared(buf);
+  if (kept) loop->reads_to_large = FILLED_AFTER_KEPT;
+  bool large = loop->reads_to_large == 0;
+  if (buf != NULL && !kept && (!large || tern_buf_size(buf) >= TERN_READ_LARGE_BYTES)) return buf;
+  if (buf != NULL) tern_buf_unref(buf);
+  loop->read_buf = large ? tern_buf_new(loop->pool, TERN_READ_LARGE_BYTES) : NULL;
   if (loop->read_buf == NULL) loop->read_buf = tern_buf_new(loop->pool, TERN_READ_BYTES);
   return loop->read_buf;
+}
+
+void tern__loop_read_filled(struct tern_loop *loop) {
+  if (loop->reads_to_large > 0) loop->reads_to_large--;
 }
 
 void tern__loop_set_hooks(struct tern_loop *loop, const struct tern_loop_hooks *hooks) {

@@ -49,6 +49,7 @@ struct tern_loop {
   uint64_t age_ms;              /* when to give back memory that was not needed lately */
   struct tern_pool *pool;
   struct tern_buf *read_buf;
+  uint32_t reads_to_large; /* reads that fill the buffer until it becomes a large one */
   void *data;
   struct tern_worker *worker; /* NULL: a loop of its own */
   const void *owner;          /* identifies the thread; NULL: nobody's yet */

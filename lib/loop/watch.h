@@ -70,9 +70,11 @@ void tern__loop_undirty(struct tern_loop *loop, struct tern_flush *flush);
  * (guarantee O2). */
 void tern__loop_publish(struct tern_loop *loop);
 
-/** The read buffer all transports of the loop share, TERN_READ_BYTES large and free to overwrite: when
- * somebody kept a reference to the last one it is a new one. NULL without memory. */
+/** The read buffer all transports of the loop share, free to overwrite: when somebody kept a reference to the last one it
+ * is a new one. TERN_READ_BYTES large, or TERN_READ_LARGE_BYTES after reads that filled it. NULL without memory. */
 struct tern_buf *tern__loop_read_buf(struct tern_loop *loop);
+/** Tells that a read has filled the buffer. */
+void tern__loop_read_filled(struct tern_loop *loop);
 
 /** Live transports (tern_loop_transports counts them), so that a stopping worker can close or abort what is
  * left. */

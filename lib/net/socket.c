@@ -13,7 +13,7 @@
  *            everything is repeated until EAGAIN, because only that makes the kernel report writability
  *     END    cleared by reading 0
  *
- * One turn (run, step 3 of the tick) reads once, at most TERN_READ_BYTES, into the loop's shared buffer; a
+ * One turn (run, step 3 of the tick) reads once, at most the loop's shared buffer (tern__loop_read_buf); a
  * socket that may have more goes back to the ready list behind the others. One flush writes at most
  * FLUSH_BYTES_MAX and comes back in the next tick. A transport whose reading is paused simply is not put on
  * the ready list.
@@ -100,9 +100,12 @@ void tern__socket_reading(struct tern_transport *t, bool paused) {
 /* Reads once into the loop's buffer and adjusts the event bits. Returns bytes; 0: the peer's end; -EAGAIN:
  * nothing now; another -errno: broken. */
 static ssize_t receive_some(struct tern__socket *s, struct tern_buf *buf) {
-  ssize_t n = recv(s->watch.fd, buf->data, TERN_READ_BYTES, MSG_DONTWAIT);
+  ssize_t n = recv(s->watch.fd, buf->data, buf->size, MSG_DONTWAIT);
   if (n > 0) {
-    if (n < TERN_READ_BYTES && !(s->watch.events & TERN_WATCH_END)) s->watch.events = 0;
+    if ((size_t)n == buf->size)
+      tern__loop_read_filled(s->base.loop);
+    else if (!(s->watch.events & TERN_WATCH_END))
+      s->watch.events = 0;
     return n;
   }
   if (n < 0 && errno == EINTR) return -EAGAIN; /* the bits stay: another turn */

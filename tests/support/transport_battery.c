@@ -161,7 +161,7 @@ static void data(struct tern_protocol *protocol, const struct tern_chunk *chunk)
   assert_int_equal(end->eofs, 0);
   assert_false(end->reads_paused);
   assert_false(tern_transport_is_closing(end->t));
-  assert_true(chunk->len > 0 && chunk->len <= TERN_READ_BYTES);
+  assert_true(chunk->len > 0 && chunk->len <= TERN_READ_LARGE_BYTES);
   for (size_t i = 0; i < chunk->len; i++) {
     if (!end->any_bytes && (uint8_t)chunk->data[i] != pattern(end->got + i))
       fail_msg("byte %zu is not the one that was sent", end->got + i);

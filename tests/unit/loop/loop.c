@@ -391,6 +391,26 @@ static void read_buffer_is_shared_until_somebody_keeps_it(void **state) {
   tern_buf_unref(first);
 }
 
+static size_t read_buf_size_after(struct tern_loop *loop, unsigned filled) {
+  for (; filled > 0; filled--) {
+    assert_non_null(tern__loop_read_buf(loop));
+    tern__loop_read_filled(loop);
+  }
+  return tern_buf_size(tern__loop_read_buf(loop));
+}
+
+static void read_buffer_grows_where_it_is_filled_and_not_kept(void **state) {
+  struct tern_loop *loop = *state;
+  assert_int_equal(read_buf_size_after(loop, 1), TERN_READ_BYTES);
+  assert_int_equal(read_buf_size_after(loop, 10), TERN_READ_LARGE_BYTES);
+  struct tern_buf *large = tern__loop_read_buf(loop);
+  assert_ptr_equal(tern__loop_read_buf(loop), large);
+  tern_buf_ref(large);
+  assert_int_equal(read_buf_size_after(loop, 10), TERN_READ_BYTES);
+  tern_buf_unref(large);
+  assert_int_equal(read_buf_size_after(loop, 100), TERN_READ_LARGE_BYTES);
+}
+
 static void idle_loop_gives_memory_back(void **state) {
   struct tern_loop *loop = *state;
   uint64_t clock = 1000;
@@ -424,6 +444,7 @@ int main(void) {
       LOOP_TEST(wake_ends_the_sleep_every_time),
       LOOP_TEST(shutdown_reaches_each_member_once),
       LOOP_TEST(read_buffer_is_shared_until_somebody_keeps_it),
+      LOOP_TEST(read_buffer_grows_where_it_is_filled_and_not_kept),
       LOOP_TEST(idle_loop_gives_memory_back),
   };
   return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
