@@ -62,6 +62,8 @@ struct options {
   uint64_t lame_duck_grace_period_ms;
   bool tls_on; /* -tls, and so on: flags that replace the block */
   bool tls_verify;
+  bool syslog; /* -s */
+  bool trace_headers;
   char *tls_cert, *tls_key, *tls_ca; /* NULL: not given */
   struct tls_settings tls;           /* what follows from all of it */
   struct conf *conf;                 /* the file's tree, for those who read blocks; NULL: no file */
@@ -70,15 +72,13 @@ struct options {
   int argc; /* the command line, for reading everything again */
   char **argv;
 
-  char *signal;            /* --signal COMMAND[=WHOM] */
-  char *run_as_user;       /* NULL: who starts the server */
-  char *run_as_group;      /* NULL: that user's */
-  uint64_t log_size_limit; /* bytes, 0: no rotation */
-  uint32_t log_max_num;    /* files, 0: all */
-  bool syslog;             /* -s */
-  char *remote_syslog;     /* -r udp://host:port */
-  char *log_format;        /* "text" or "json"; NULL: text */
-  bool trace_headers;
+  char *signal;                /* --signal COMMAND[=WHOM] */
+  char *run_as_user;           /* NULL: who starts the server */
+  char *run_as_group;          /* NULL: that user's */
+  char *remote_syslog;         /* -r udp://host:port */
+  char *log_format;            /* "text" or "json"; NULL: text */
+  uint64_t log_size_limit;     /* bytes, 0: no rotation */
+  uint32_t log_max_num;        /* files, 0: all */
   uint32_t max_traced_msg_len; /* bytes of a message, 0: none */
 };
 
