@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "access.h"
 #include "crossings.h"
+#include "hasher.h"
 #include "imports.h"
 #include "route.h"
 
@@ -207,6 +209,16 @@ int core_account(struct core *core, struct tern_workers *workers, bool running, 
     core->names[*number] = copy;
   else
     free(copy);
+  return error;
+}
+
+int core_number_accounts(struct core *core, struct tern_workers *workers, bool running,
+                         struct access *access) {
+  int error = 0;
+  for (size_t i = 1; i < access->account_count && error == 0; i++) {
+    struct access_account *account = &access->accounts[i];
+    if (!account->unused) error = core_account(core, workers, running, account->name, &account->number);
+  }
   return error;
 }
 
@@ -444,5 +456,7 @@ void core_fini(struct core *core) {
   free(core->names);
   core->registries = NULL;
   core->names = NULL;
+  hasher_free(core->nats.hasher);
+  core->nats.hasher = NULL;
   nats_server_fini(&core->nats);
 }

@@ -47,6 +47,10 @@ int core_account(struct core *core, struct tern_workers *workers, bool running, 
  * Returns 0, or a negative error: then the imports are those of before.
  */
 int core_set_imports(struct core *core, struct tern_workers *workers, bool running);
+struct access;
+/** Gives every account of an access the number it has had before, by its name, or makes it. Returns 0, or -ENOMEM. */
+int core_number_accounts(struct core *core, struct tern_workers *workers, bool running,
+                         struct access *access);
 /** Hands every worker new settings; the caller keeps its reference. Returns 0, or TERN_ECLOSED when the workers do not
  * run. */
 int core_set_settings(struct core *core, struct tern_workers *workers, struct settings *settings);

@@ -25,13 +25,16 @@
 #include <tern/error.h>
 #include <tern/listener.h>
 #include <tern/log.h>
+#include <tern/tls.h>
 #include <tern/worker.h>
 
+#include "access.h"
 #include "conf.h"
 #include "conf_report.h"
 #include "core.h"
 #include "files.h"
 #include "handlers.h"
+#include "hasher.h"
 #include "imports.h"
 #include "lame_duck.h"
 #include "logging.h"
@@ -120,6 +123,20 @@ static void fill_limits(struct nats_limits *limits, const struct options *option
 /* What there is to say about the configuration was said when the options were read. */
 static void say_nothing(void *arg, bool warning, const char *text) { (void)arg, (void)warning, (void)text; }
 
+/* Who may come in. The options have been checked, so that only memory, or OpenSSL for nkeys, can be missing. */
+static int make_access(const struct options *o, struct settings *settings) {
+  const struct access_flags flags = {o->user, o->pass, o->auth};
+  struct conf_report report = {.line = say_nothing};
+  char reason[256];
+  int error = access_new(o->conf != NULL ? conf_root(o->conf) : NULL, &flags, &report, &settings->access);
+  if (error != 0) return error;
+  if (settings->access->has_plain)
+    tern_log(TERN_LOG_WARN, "Plaintext passwords detected, use nkeys or bcrypt");
+  if (settings->access->wants_nonce) error = tern_tls_load(reason, sizeof reason);
+  if (error != 0) tern_log(TERN_LOG_ERROR, "nkeys need OpenSSL: %s", reason);
+  return error;
+}
+
 /* The settings that follow from the options. */
 static int make_settings(struct server *server, const struct options *o, struct settings **out) {
   struct nats_limits limits;
@@ -141,7 +158,8 @@ static int make_settings(struct server *server, const struct options *o, struct 
   struct settings *settings = settings_new(&limits);
   if (settings != NULL) settings->tls = o->tls;
   if (o->tls.context != NULL && settings != NULL) tern_tls_ref(o->tls.context);
-  int error = settings != NULL ? nats_settings_describe(settings, &identity) : -ENOMEM;
+  int error = settings != NULL ? make_access(o, settings) : -ENOMEM;
+  if (error == 0) error = nats_settings_describe(settings, &identity);
   free(host);
   if (error == 0 && o->conf != NULL) error = overflow_rules_of(conf_root(o->conf), &settings->overflow);
   struct conf_report report = {.line = say_nothing};
@@ -159,6 +177,8 @@ static int make_core(struct server *server) {
   int error = make_settings(server, &server->options, &settings);
   if (error == 0)
     core_init(&server->core, settings, server->options.port > 0 ? (uint16_t)server->options.port : 0);
+  if (error == 0) server->core.nats.hasher = hasher_new(0);
+  if (error == 0 && server->core.nats.hasher == NULL) error = -ENOMEM;
   return error;
 }
 
@@ -176,6 +196,8 @@ static int start_workers(struct server *server) {
   int error = tern_workers_new(&options, &server->workers);
   if (error == 0) set_closed_max(server);
   if (error == 0) error = core_attach(&server->core, server->workers);
+  if (error == 0)
+    error = core_number_accounts(&server->core, server->workers, false, server->core.nats.settings->access);
   if (error == 0) error = core_set_imports(&server->core, server->workers, false);
   if (error == 0) error = tern_workers_start(server->workers);
   return error;
@@ -338,6 +360,7 @@ static int stop(struct server *server) {
   stop_listening(server);
   handlers_free(server->handlers);
   int error = 0;
+  hasher_stop(server->core.nats.hasher); /* it calls the workers */
   if (server->workers != NULL) error = tern_workers_stop(server->workers, STOP_FLUSH_MS);
   core_fini(&server->core);
   if (server->workers != NULL) tern_workers_free(server->workers);
@@ -430,8 +453,10 @@ static int apply(void *arg, const struct options *next) {
   int error = make_settings(server, next, &settings);
   if (error == 0 && (error = logging_change(&server->options, next)) != 0) settings_unref(settings);
   if (error == 0) {
-    error = core_set_settings(&server->core, server->workers, settings);
+    error = core_number_accounts(&server->core, server->workers, true, settings->access);
+    if (error == 0) error = core_set_settings(&server->core, server->workers, settings);
     if (error == 0) error = core_set_imports(&server->core, server->workers, true);
+    if (error == 0) hasher_forget(server->core.nats.hasher);
     settings_unref(settings);
   }
   if (error != 0) {

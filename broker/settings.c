@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "access.h"
 #include "imports.h"
 #include "overflow_rules.h"
 
@@ -29,6 +30,7 @@ void settings_unref(struct settings *settings) {
   if (atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1) return;
   overflow_rules_free(settings->overflow);
   tern_tls_unref(settings->tls.context);
+  access_free(settings->access);
   free(settings->info);
   imports_free(settings->imports);
   free(settings);

@@ -34,6 +34,9 @@ struct nats_limits {
   uint64_t publish_messages, publish_bytes; /* a second, of one user or of a client without; 0: unlimited */
 };
 
+struct access;
+struct imports;
+
 /** How connections are secured. */
 struct tls_settings {
   struct tern_tls *context; /* a reference; NULL: they are not */
@@ -51,6 +54,7 @@ struct settings {
   uint16_t advertised_port;        /* in INFO; 0: the one it listens on */
   struct overflow_rules *overflow; /* what happens to slow consumers; NULL: they are disconnected */
   struct tls_settings tls;
+  struct access *access; /* who may come in; NULL: everybody, into `$G` */
   char *
       info; /* INFO's JSON up to the fields of one connection, without the closing brace (nats_settings_describe) */
   struct imports *imports; /* of accounts, and mappings; NULL: none */

@@ -87,6 +87,10 @@ const struct access_user *access_unasked(const struct access *access, uid_t uid)
   return peer != NULL ? peer : access->anybody;
 }
 
+enum access_proof access_proof_unasked(const struct access *access, uid_t uid) {
+  return user_of_peer(access, uid) != NULL ? ACCESS_BY_PEER : ACCESS_BY_NOTHING;
+}
+
 /* ---- verdicts ---- */
 
 static enum access_verdict refuse(struct access_result *result, const char *why) {
@@ -151,10 +155,9 @@ enum access_verdict access_check(const struct access *access, const struct acces
   if (said->nkey[0] != '\0' && access->wants_nonce) return check_nkey(access, said, verify, result);
   if (said->by_certificate && access->user_count > 0) return check_certificate(access, said, result);
   if (said_nothing(said)) {
-    const struct access_user *peer = user_of_peer(access, said->uid),
-                             *user = access_unasked(access, said->uid);
+    const struct access_user *user = access_unasked(access, said->uid);
     if (user != NULL && access_may_come(user, said->way))
-      return grant(result, user, peer != NULL ? ACCESS_BY_PEER : ACCESS_BY_NOTHING);
+      return grant(result, user, access_proof_unasked(access, said->uid));
   }
   if (said->user[0] != '\0' && access->user_count > 0) return check_user(access, said, result);
   if (access->token != NULL) return compare(result, access->token, ACCESS_BY_SECRET, said->token);

@@ -26,7 +26,7 @@ struct tern_tls_certificate;
 #define ACCESS_GLOBAL "$G"
 #define ACCESS_SYSTEM "$SYS"
 
-/** Time for CONNECT where the configuration sets none; with TLS nats-server takes the time for TLS and a second. */
+/** Time for CONNECT where the configuration sets none; with TLS it is the time for the handshake and a second. */
 #define ACCESS_TIMEOUT_MS 2000
 
 /** Ways to connect, for users who may not use all of them. */
@@ -42,7 +42,8 @@ enum access_way {
 
 struct access_account {
   const char *name;
-  uint32_t number;           /* of its registry (core_add_account); set by who makes the settings. `$G`: 0 */
+  uint32_t number; /* of its registry (core_number_accounts); set by who makes the settings. `$G`: 0 */
+  bool unused;     /* nobody can be in it: it has no registry, and no number */
   int64_t max_connections;   /* limits; negative: none */
   int64_t max_subscriptions; /* of one connection */
   int64_t max_payload;       /* bytes */
@@ -124,6 +125,8 @@ int access_new(const struct conf_node *root, const struct access_flags *flags, s
                struct access **out);
 /** True for keys of the configuration's top level that access_new reads. */
 bool access_has_key(const char *key);
+/** The same of the block `tern`. */
+bool access_has_own_key(const char *key);
 /** Frees it; what was secret in it is overwritten. NULL is allowed. */
 void access_free(struct access *access);
 
@@ -136,6 +139,8 @@ enum access_verdict access_check(const struct access *access, const struct acces
                                  access_verify_fn *verify, struct access_result *result);
 /** Who clients are that have said nothing yet: NULL when they have to, or when nobody is configured. */
 const struct access_user *access_unasked(const struct access *access, uid_t uid);
+/** What that is known by. */
+enum access_proof access_proof_unasked(const struct access *access, uid_t uid);
 /**
  * Matches one who is connected against another access: granted when the proof would still hold, as far as that can be
  * told without the secret (which nobody keeps): the configured password, token or key is the same.

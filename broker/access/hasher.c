@@ -103,18 +103,25 @@ struct hasher *hasher_new(unsigned threads) {
   return hasher;
 }
 
-void hasher_free(struct hasher *hasher) {
+void hasher_stop(struct hasher *hasher) {
   if (hasher == NULL) return;
   pthread_mutex_lock(&hasher->lock);
   hasher->stopping = true;
   pthread_cond_broadcast(&hasher->work);
   pthread_mutex_unlock(&hasher->lock);
-  for (unsigned i = 0; i < hasher->started; i++)
-    pthread_join(hasher->threads[i], NULL);
+  /* nobody starts threads or queues jobs from here on */
+  for (; hasher->started > 0; hasher->started--)
+    pthread_join(hasher->threads[hasher->started - 1], NULL);
   for (struct hasher_job *job = hasher->first, *next; job != NULL; job = next) {
     next = job->next;
     job->done(job, -ECANCELED);
   }
+  hasher->first = NULL;
+}
+
+void hasher_free(struct hasher *hasher) {
+  if (hasher == NULL) return;
+  hasher_stop(hasher);
   pthread_cond_destroy(&hasher->work);
   pthread_mutex_destroy(&hasher->lock);
   verified_free(hasher->verified);

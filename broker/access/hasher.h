@@ -18,8 +18,8 @@ struct hasher;
 /** What is to be compared. The memory is the caller's until it is submitted, and again from `done` on. */
 struct hasher_job {
   const char *hash, *password; /* constant until done */
-  /** The result: 1: equal, 0: not, -ENOMEM, or -ECANCELED when the hasher is freed. Thread: the hasher's (or that of
-   * hasher_free); it may block, which holds up other jobs. */
+  /** The result: 1: equal, 0: not, -ENOMEM, or -ECANCELED when the hasher is stopped. Thread: the hasher's (or that of
+   * hasher_stop); it may block, which holds up other jobs. */
   void (*done)(struct hasher_job *job, int result);
   struct hasher_job *next; /* private */
 };
@@ -33,8 +33,10 @@ struct hasher_stats {
 
 /** Makes it; threads start with the first job. threads: 0: half the processors. NULL without memory. Thread: control. */
 struct hasher *hasher_new(unsigned threads);
-/** Ends the threads after the jobs they are at, cancels the others, frees. NULL is allowed. Thread: control, with
- * everybody who submits stopped. */
+/** Ends the threads after the jobs they are at and cancels the others; new ones are refused. NULL is allowed. Thread:
+ * control. */
+void hasher_stop(struct hasher *hasher);
+/** The same, if need be, and frees. NULL is allowed. Thread: control, with everybody who submits gone. */
 void hasher_free(struct hasher *hasher);
 /** True when the password was found to match the hash not long ago; costs next to nothing. Thread: any. */
 bool hasher_knows(struct hasher *hasher, const char *hash, const char *password);

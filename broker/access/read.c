@@ -328,7 +328,7 @@ static void read_account(struct reader *reader, const struct conf_node *block,
       if (string_of(reader, node) != NULL && !nkey_read(node->text, NKEY_ACCOUNT, key))
         conf_wrong(reader->report, node, "not a valid public nkey for an account; those begin with A");
     } else if (is_key(node, "exports|imports|mappings|maps"))
-      continue; /* for imports.h */
+      continue; /* see imports.h */
     else if (is_key(node, "jetstream"))
       conf_wrong(reader->report, node, "jetstream: tern does not have JetStream; nothing would be stored");
     else if (is_key(node, "msg_trace|trace_dest"))
@@ -477,8 +477,10 @@ static void read_system(struct reader *reader) {
     conf_wrong(reader->report, reader->system_account, "system_account: there is no account \"%.64s\"", name);
   else if (strcmp(name, ACCESS_GLOBAL) == 0)
     conf_wrong(reader->report, reader->system_account, "system_account must not be " ACCESS_GLOBAL);
-  else if (account == NULL && !reader->no_system)
+  else if (account == NULL && !reader->no_system) {
     account = add_account(reader, name);
+    account->unused = true; /* or the configuration would name it */
+  }
   access->system = reader->no_system && reader->system_account == NULL ? NULL : account;
 }
 
@@ -527,6 +529,8 @@ bool access_has_key(const char *key) {
   return is_key(&node, "authorization|accounts|no_auth_user") || is_key(&node, system_keys) ||
          is_key(&node, no_system_keys);
 }
+
+bool access_has_own_key(const char *key) { return strcasecmp(key, own_key) == 0; }
 
 static void read_root(struct reader *reader, const struct conf_node *root) {
   const struct conf_node *authorization = NULL, *accounts = NULL;

@@ -26,6 +26,7 @@
 #include <tern/error.h>
 #include <tern/log.h>
 
+#include "auth.h"
 #include "client.h"
 #include "container.h"
 #include "overflow.h"
@@ -188,6 +189,7 @@ static void run(struct nats_client *client) {
 static void on_data(struct tern_protocol *protocol, const struct tern_chunk *chunk) {
   struct nats_client *client = container_of(protocol, struct nats_client, protocol);
   if (client->flow != NATS_OPEN) return; /* ended: whatever comes is ignored */
+  if (client->auth != NULL && !nats_auth_may_begin(client, chunk)) return;
   tern_nats_feed(&client->parser, chunk);
   run(client);
 }
@@ -249,6 +251,7 @@ static void on_made(struct tern_protocol *protocol, struct tern_transport *trans
   struct nats_client *client = container_of(protocol, struct nats_client, protocol);
   client->transport = transport;
   tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_connected"), "Client connection created");
+  if (!nats_auth_start(client)) return;
   if (nats_secure_open(client)) return;
   nats_info_send(client, false);
   nats_client_begin(client);
@@ -261,7 +264,8 @@ void nats_client_begin(struct nats_client *client) {
     nats_client_error(client, true, "maximum connections exceeded");
     return;
   }
-  if (!nats_pace_enter(client) || !nats_pace_user(client, NULL)) return;
+  if (!nats_pace_enter(client) || !nats_pace_user(client, nats_auth_name(client))) return;
+  nats_auth_begin(client);
   nats_ping_start(client);
 }
 
@@ -288,6 +292,7 @@ static void on_lost(struct tern_protocol *protocol, int error) {
   tern_timer_stop(worker->loop, &client->write_deadline);
   tern_waiter_cancel(&client->waiter);
   nats_held_drop(client);
+  nats_auth_end(client);
   nats_pace_leave(client);
   if (client->prev != NULL)
     client->prev->next = client->next;

@@ -60,6 +60,8 @@ struct nats_client {
   struct nats_worker *worker;
   struct route *route;                   /* the worker's, of the account the client is in */
   const struct permissions *permissions; /* NULL: everything is permitted (permit.h) */
+  const struct access_user *user;        /* who it is; NULL: not known, or nobody is configured (auth.h) */
+  struct nats_auth *auth;                /* what it takes to find out, or NULL */
   struct nats_answers *answers;          /* what else it may publish to just now, or NULL */
   struct tern_transport *transport;
   struct tern_nats_parser parser;
@@ -86,13 +88,14 @@ struct nats_client {
   uint32_t turn_cost;             /* deliveries caused in this turn */
   uint8_t flow;                   /* enum nats_flow */
   uint8_t reason;                 /* why it ended: enum nats_reason */
-  bool paced;                     /* its rate of publishing is limited */
-  bool reading_paused;
-  bool write_paused; /* the transport wants no more output until it says so */
-  bool connected;    /* CONNECT seen */
-  bool ponged;       /* first PONG sent */
-  bool refused;      /* over max_connections */
-  bool ping_once;    /* the next ping tick sends a PING whatever happened */
+  uint8_t proof;                  /* enum access_proof */
+  bool paced : 1;                 /* its rate of publishing is limited */
+  bool reading_paused : 1;
+  bool write_paused : 1; /* the transport wants no more output until it says so */
+  bool connected : 1;    /* CONNECT seen */
+  bool ponged : 1;       /* first PONG sent */
+  bool refused : 1;      /* over max_connections */
+  bool ping_once : 1;    /* the next ping tick sends a PING whatever happened */
 };
 _Static_assert(sizeof(struct nats_client) <= 512, "a size of the pool; 8 bytes more would cost 128");
 
@@ -175,6 +178,8 @@ void nats_trace(const struct nats_client *client, const struct tern_nats_op *op)
 struct nats_client *nats_client_find(const struct nats_worker *worker, uint64_t id);
 
 /* command.c */
+/** Carries out the rest of a CONNECT whose credentials are right. */
+void nats_connected(struct nats_client *client);
 /** Carries out one operation. */
 void nats_command(struct nats_client *client, const struct tern_nats_op *op);
 /** Carries out what is held, once there is room in limbo; nothing happens when nothing is held. */

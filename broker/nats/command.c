@@ -17,6 +17,7 @@
 #include <tern/log.h>
 #include <tern/subject.h>
 
+#include "auth.h"
 #include "client.h"
 #include "container.h"
 #include "mappings.h"
@@ -44,18 +45,10 @@ static bool starts_with(struct tern_slice text, const char *prefix) {
 
 static const char *or_none(const char *text) { return text != NULL ? text : "-"; }
 
-static void on_connect(struct nats_client *client, const struct tern_nats_op *op) {
+void nats_connected(struct nats_client *client) {
   struct nats_connect *options = &client->options;
-  int error = nats_connect_parse(options, op->arg);
-  if (error != 0) {
-    tern_log_event(
-        TERN_LOG_ERROR, nats_client_about(client, "connect_refused"), "CONNECT refused: %s",
-        error == -EINVAL ? "not a JSON object with fields of the right types" : tern_strerror(error));
-    nats_client_end(client);
-  } else if ((options->account != NULL && options->account[0] != '\0') || options->new_account) {
+  if ((options->account != NULL && options->account[0] != '\0') || options->new_account) {
     nats_client_error(client, true, "Authorization Violation");
-  } else if (options->protocol < 0 || options->protocol > 1) {
-    nats_client_error(client, true, "invalid client protocol");
   } else if (options->no_responders && !options->headers) {
     nats_client_error(client, true, "no responders requires headers support");
   } else {
@@ -70,6 +63,27 @@ static void on_connect(struct nats_client *client, const struct tern_nats_op *op
                    or_none(options->version));
     client->connected = true;
   }
+}
+
+static void on_connect(struct nats_client *client, const struct tern_nats_op *op) {
+  struct nats_connect *options = &client->options;
+  const bool ask = nats_auth_is_asked(client);
+  struct nats_credentials *said = ask ? calloc(1, sizeof *said) : NULL;
+  int error = ask && said == NULL ? -ENOMEM : nats_connect_parse_all(options, said, op->arg);
+  if (error != 0) {
+    tern_log_event(
+        TERN_LOG_ERROR, nats_client_about(client, "connect_refused"), "CONNECT refused: %s",
+        error == -EINVAL ? "not a JSON object with fields of the right types" : tern_strerror(error));
+    nats_client_end(client);
+  } else if (options->protocol < 0 || options->protocol > 1) {
+    nats_client_error(client, true, "invalid client protocol");
+  } else if (ask) {
+    nats_auth_connect(client, said); /* says nats_connected, at once or later */
+    return;
+  } else {
+    nats_connected(client);
+  }
+  nats_credentials_free(said);
 }
 
 static bool is_plain_of(struct tern_sink *sink, void *arg) {

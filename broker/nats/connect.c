@@ -18,12 +18,12 @@
 
 #include <tern/utf8.h>
 
-enum type { BOOLEAN, INTEGER, STRING, OBJECT, OVERFLOW };
+enum type { BOOLEAN, INTEGER, STRING, SECRET, OBJECT, OVERFLOW };
 
 static const struct key {
   const char *name;
   enum type type;
-  int offset; /* in struct nats_connect; -1: checked only */
+  int offset; /* in struct nats_connect, of secrets in struct nats_credentials; -1: checked only */
 } keys[] = {
     {"verbose", BOOLEAN, offsetof(struct nats_connect, verbose)},
     {"pedantic", BOOLEAN, offsetof(struct nats_connect, pedantic)},
@@ -38,11 +38,11 @@ static const struct key {
     {"version", STRING, offsetof(struct nats_connect, version)},
     {"tern_overflow", OVERFLOW, offsetof(struct nats_connect, overflow)},
     {"tls_required", BOOLEAN, -1},
-    {"user", STRING, -1},
-    {"pass", STRING, -1},
-    {"auth_token", STRING, -1},
-    {"nkey", STRING, -1},
-    {"sig", STRING, -1},
+    {"user", SECRET, offsetof(struct nats_credentials, user)},
+    {"pass", SECRET, offsetof(struct nats_credentials, pass)},
+    {"auth_token", SECRET, offsetof(struct nats_credentials, token)},
+    {"nkey", SECRET, offsetof(struct nats_credentials, nkey)},
+    {"sig", SECRET, offsetof(struct nats_credentials, signature)},
     {"jwt", STRING, -1},
     {"remote_account", STRING, -1},
     {"import", OBJECT, -1},
@@ -144,14 +144,44 @@ static int read_overflow(struct overflow_rules **out, json_t *value) {
   return 0;
 }
 
-static int store(struct nats_connect *connect, const struct key *key, json_t *value) {
-  static const json_type wanted[] = {
-      [BOOLEAN] = JSON_TRUE, [INTEGER] = JSON_INTEGER, [STRING] = JSON_STRING, [OBJECT] = JSON_OBJECT};
+void nats_credentials_free(struct nats_credentials *credentials) {
+  if (credentials == NULL) return;
+  char *all[] = {credentials->user, credentials->pass, credentials->token, credentials->nkey,
+                 credentials->signature};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    if (all[i] != NULL) explicit_bzero(all[i], strlen(all[i]));
+    free(all[i]);
+  }
+  free(credentials);
+}
+
+/* Copies a string and overwrites what jansson has of it. One with a NUL inside would be taken for what is before it. */
+static int store_secret(char **field, const json_t *value) {
+  char *text = (char *)(uintptr_t)json_string_value(value);
+  const size_t len = json_string_length(value);
+  if (strlen(text) != len) return -EINVAL;
+  char *copy = strdup(text);
+  if (copy == NULL) return -ENOMEM;
+  explicit_bzero(text, len);
+  if (*field != NULL) explicit_bzero(*field, strlen(*field));
+  free(*field);
+  *field = copy;
+  return 0;
+}
+
+static int store(struct nats_connect *connect, struct nats_credentials *credentials, const struct key *key,
+                 json_t *value) {
+  static const json_type wanted[] = {[BOOLEAN] = JSON_TRUE,
+                                     [INTEGER] = JSON_INTEGER,
+                                     [STRING] = JSON_STRING,
+                                     [SECRET] = JSON_STRING,
+                                     [OBJECT] = JSON_OBJECT};
   if (json_is_null(value)) return 0;
   if (key->type == OVERFLOW) return read_overflow(&connect->overflow, value);
   bool fits = json_typeof(value) == wanted[key->type] || (key->type == BOOLEAN && json_is_false(value));
   if (!fits) return -EINVAL;
-  if (key->offset < 0) return 0;
+  if (key->offset < 0 || (key->type == SECRET && credentials == NULL)) return 0;
+  if (key->type == SECRET) return store_secret((char **)(void *)((char *)credentials + key->offset), value);
   void *field = (char *)connect + key->offset;
   if (key->type == BOOLEAN) {
     *(bool *)field = json_is_true(value);
@@ -166,13 +196,13 @@ static int store(struct nats_connect *connect, const struct key *key, json_t *va
   return 0;
 }
 
-static int read_object(struct nats_connect *connect, json_t *object) {
+static int read_object(struct nats_connect *connect, struct nats_credentials *credentials, json_t *object) {
   const char *name;
   json_t *value;
   json_object_foreach(object, name, value) {
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
       if (strcasecmp(name, keys[i].name) != 0) continue;
-      int error = store(connect, &keys[i], value);
+      int error = store(connect, credentials, &keys[i], value);
       if (error != 0) return error;
     }
   }
@@ -180,11 +210,17 @@ static int read_object(struct nats_connect *connect, json_t *object) {
 }
 
 int nats_connect_parse(struct nats_connect *connect, struct tern_slice json) {
+  return nats_connect_parse_all(connect, NULL, json);
+}
+
+int nats_connect_parse_all(struct nats_connect *connect, struct nats_credentials *credentials,
+                           struct tern_slice json) {
   char *text = malloc(json.len * 3 + 1);
   if (text == NULL) return -ENOMEM;
   size_t len = repair(json, text);
   json_error_t where;
   json_t *value = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
+  explicit_bzero(text, len);
   free(text);
   if (value == NULL) { /* jansson names every fault of the text; one without a name is a lack of memory */
     enum json_error_code code = json_error_code(&where);
@@ -194,7 +230,7 @@ int nats_connect_parse(struct nats_connect *connect, struct tern_slice json) {
   if (json_is_null(value))
     error = 0;
   else if (json_is_object(value))
-    error = read_object(connect, value);
+    error = read_object(connect, credentials, value);
   json_decref(value);
   return error;
 }

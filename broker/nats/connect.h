@@ -28,6 +28,14 @@ struct nats_connect {
   char *version;
 };
 
+/** What a CONNECT says to prove who it is: malloc'ed strings, NULL when not said. Kept no longer than it takes to check. */
+struct nats_credentials {
+  char *user, *pass, *token, *nkey, *signature;
+};
+
+/** Overwrites and frees them; made by calloc. NULL is allowed. */
+void nats_credentials_free(struct nats_credentials *credentials);
+
 /** The state before any CONNECT. */
 void nats_connect_init(struct nats_connect *connect);
 /** Frees the strings. */
@@ -39,5 +47,8 @@ void nats_connect_fini(struct nats_connect *connect);
  * the values are undefined but may be freed.
  */
 int nats_connect_parse(struct nats_connect *connect, struct tern_slice json);
+/** The same, and the credentials as well (NULL: they are checked for their type only). */
+int nats_connect_parse_all(struct nats_connect *connect, struct nats_credentials *credentials,
+                           struct tern_slice json);
 
 #endif

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
+#include "auth.h"
 #include "client.h"
 #include "tally.h"
 
@@ -35,6 +37,12 @@ int nats_settings_describe(struct settings *settings, const struct nats_identity
                            "server_name", identity->server_name, "version", identity->nats_version, "tern",
                            identity->tern_version, "proto", 1, "go", "none (C11)", "host", identity->host,
                            "headers", 1, "max_payload", (json_int_t)settings->limits.max_payload);
+  const struct access *access = settings->access;
+  if (info != NULL && access != NULL && access->required && access->anybody == NULL &&
+      json_object_set_new(info, "auth_required", json_true()) != 0) {
+    json_decref(info);
+    return -ENOMEM;
+  }
   char *text = info != NULL ? json_dumps(info, JSON_COMPACT) : NULL;
   settings->advertised_port = identity->advertised_port;
   free(settings->info);
@@ -99,22 +107,41 @@ size_t nats_describe(void *arg, uint64_t source, char *text, size_t room) {
   return len;
 }
 
+/* ,"connect_info":true,"remote_account":NAME: what only the second INFO says. "" when it is the first, or there is no
+ * memory for it. Free it, unless it is one of the constants. */
+static const char *format_account(const struct nats_client *client, bool second, char **made) {
+  *made = NULL;
+  if (!second) return "";
+  if (client->user == NULL || client->user->account->number == 0)
+    return ",\"connect_info\":true,\"remote_account\":\"" ACCESS_GLOBAL "\"";
+  json_t *name = json_string(client->user->account->name);
+  char *text = json_dumps(name, JSON_COMPACT | JSON_ENCODE_ANY);
+  json_decref(name);
+  if (text == NULL || asprintf(made, ",\"connect_info\":true,\"remote_account\":%s", text) < 0) *made = NULL;
+  free(text);
+  return *made != NULL ? *made : "";
+}
+
 void nats_info_send(struct nats_client *client, bool second) {
   const char *shared = client->worker->settings->info;
   const struct tern_peer *peer = tern_transport_peer(client->transport);
   unsigned port = client->worker->settings->advertised_port;
   /* acquire: pairs with the release in nats_server_set_port */
   if (port == 0) port = atomic_load_explicit(&client->worker->server->port, memory_order_acquire);
-  char own[320];
+  const char *nonce = client->auth != NULL ? client->auth->nonce : "";
+  char own[320], *made;
+  const char *account = format_account(client, second, &made);
   int len =
-      snprintf(own, sizeof own, ",\"port\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s%s%s} \r\n", port,
+      snprintf(own, sizeof own, ",\"port\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s%s%s%s%s} \r\n", port,
                (unsigned long long)client->id, strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
-               nats_secure_fields(client), second ? ",\"connect_info\":true,\"remote_account\":\"$G\"" : "",
-               client->worker->lame_duck ? ",\"ldm\":true" : "");
+               nats_secure_fields(client), client->worker->lame_duck ? ",\"ldm\":true" : "",
+               *nonce != '\0' ? ",\"nonce\":\"" : "", nonce, *nonce != '\0' ? "\"" : "");
   struct iovec parts[] = {
       {.iov_base = (char *)(uintptr_t) "INFO ", .iov_len = 5},
       {.iov_base = (char *)(uintptr_t)shared, .iov_len = strlen(shared)},
+      {.iov_base = (char *)(uintptr_t)account, .iov_len = strlen(account)},
       {.iov_base = own, .iov_len = (size_t)len},
   };
-  nats_client_writev(client, parts, 3);
+  nats_client_writev(client, parts, 4);
+  free(made);
 }

@@ -37,6 +37,7 @@ struct nats_server {
   uint32_t
       closed_max; /* connections remembered after their end, by each worker; set before the workers start */
   struct tally *addresses, *users; /* counts for limits of one address and of one user */
+  struct hasher *hasher;           /* compares bcrypt hashes; NULL: there are none, or nobody to do it */
   struct nats_worker *workers[TERN_WORKERS_MAX];
   /* Written with every connection; the workers above keep them off the cache lines of the limits. */
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
@@ -59,6 +60,10 @@ struct nats_stats {
   struct tern_counter overflow_dropped; /* messages, by policies other than to disconnect */
   struct tern_counter stale_connections;
   struct tern_counter protocol_errors;
+  struct tern_counter auth_granted; /* CONNECTs by the right credentials, where some are needed */
+  struct tern_counter auth_refused; /* by wrong ones, or none */
+  struct tern_counter auth_late;    /* no CONNECT in time */
+  struct tern_counter auth_crowded; /* too many bcrypt hashes waiting to be compared */
   struct tern_counter
       forgotten_answers; /* requests that allow_responses let clients answer, until they were too many */
   struct tern_counter stalled; /* publishers paused because a worker they publish to is congested */

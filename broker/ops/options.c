@@ -26,6 +26,7 @@
 
 #include <tern/limits.h>
 
+#include "access.h"
 #include "options_diff.h"
 #include "options_file.h"
 #include "options_table.h"
@@ -272,6 +273,15 @@ static enum options_verdict read_flags(struct options *options, int argc, char *
 
 /* ---- everything together ---- */
 
+/* The blocks about access, which are read again when settings are made of the options. */
+static void check_access(const struct options *options, struct conf_report *report) {
+  const struct access_flags flags = {options->user, options->pass, options->auth};
+  struct access *access = NULL;
+  const struct conf_node *root = options->conf != NULL ? conf_root(options->conf) : NULL;
+  if (access_new(root, &flags, report, &access) == -ENOMEM) conf_wrong(report, NULL, "%s", option_no_memory);
+  access_free(access);
+}
+
 /* What no single option can say: values that stand for others, and values that must fit one another. */
 static enum options_verdict check_all(struct options *options, struct conf_report *report) {
   const unsigned errors = report->errors;
@@ -294,6 +304,7 @@ static enum options_verdict check_all(struct options *options, struct conf_repor
     conf_wrong(report, NULL, "lame_duck_grace_period must be shorter than lame_duck_duration");
   if (options->max_payload > PAYLOAD_WARN_BYTES)
     conf_warn(report, NULL, "max_payload is above 8MB: such messages hold up everyone's traffic");
+  check_access(options, report);
   if (report->errors == errors) tls_block_read(options, report);
   if (options->https_port != 0 && report->errors == errors && options->tls.context == NULL)
     conf_wrong(report, NULL, "https needs a certificate and a key: give them in a block tls");

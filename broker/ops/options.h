@@ -37,6 +37,7 @@ struct options {
   char *client_advertise;      /* --client_advertise host[:port]; NULL: none */
   char *pid_file;              /* -P */
   char *ports_file_dir;        /* --ports_file_dir */
+  char *user, *pass, *auth;    /* --user, --pass, --auth; NULL: not given */
   char *log_file;              /* -l */
   bool logtime;                /* -T; default true */
   bool logtime_utc;

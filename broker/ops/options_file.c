@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access.h"
 #include "conf_report.h"
 #include "imports.h"
 #include "options_table.h"
@@ -38,8 +39,6 @@ static const struct missing {
   enum answer answer;
   const char *what; /* tern does not have it */
 } missing[] = {
-    {"authorization|no_auth_user", REFUSE, "authentication and permissions: it would let everyone in"},
-    {"accounts|system_account|system", REFUSE, "accounts: all clients would share one subject space"},
     {"operator|operators|root|roots|root_operator|root_operators|trusted|trusted_keys", REFUSE,
      "authentication by JWT: it would let everyone in"},
     {"resolver|account_resolver|accounts_resolver|resolver_tls|resolver_preload|resolver_pinned_accounts",
@@ -56,7 +55,7 @@ static const struct missing {
     {"no_header_support|disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", WARN,
      "this setting"},
     {"connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", WARN, "this setting"},
-    {"server_tags|server_metadata|no_sys_acc|no_system_account|no_system", WARN, "this setting"},
+    {"server_tags|server_metadata", WARN, "this setting"},
 };
 
 /* ---- what is said ---- */
@@ -194,7 +193,7 @@ static void read_own(struct reader *reader, const struct conf_node *block) {
       read_option(reader, option, node);
     else if (strcasecmp(node->key, "overflow") == 0)
       check_overflow(reader, node);
-    else
+    else if (!access_has_own_key(node->key))
       conf_unknown(reader->report, node, "tern");
   }
 }
@@ -211,7 +210,8 @@ static void read_all(struct reader *reader, const struct conf_node *root) {
       continue; /* read when the flags are known */
     else if (about != NULL)
       read_missing(reader, about, node);
-    else if (!option_has_name("mappings|maps", node->key)) /* for imports.h */
+    else if (!option_has_name("mappings|maps", node->key) &&
+             !access_has_key(node->key)) /* imports.h, access.h */
       conf_unknown(reader->report, node, NULL);
   }
 }

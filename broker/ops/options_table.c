@@ -140,6 +140,12 @@ const struct option option_table[] = {
     {"tlsverify", NULL, OPTION_BOOL, FIELD(tls_verify), .help = "Clients must show a certificate"},
     {"tlscacert", NULL, OPTION_STRING, FIELD(tls_ca), .value = "file",
      .help = "Who vouches for the certificates of clients, PEM"},
+    {.kind = OPTION_HEADING, .help = "Who may connect (more of this in the file: authorization, accounts)"},
+    {"user", NULL, OPTION_STRING, FIELD(user), .value = "name", .help = "Clients have to be this user"},
+    {"pass", NULL, OPTION_STRING, FIELD(pass), .value = "password",
+     .help = "with this password, or the one of this bcrypt hash"},
+    {"auth", NULL, OPTION_STRING, FIELD(auth), .value = "token",
+     .help = "Clients have to have this token, or the one of this bcrypt hash"},
 
     {.kind = OPTION_HEADING, .help = "Logging"},
     {"l|log", "log_file|logfile", OPTION_STRING, FIELD(log_file), .value = "file",
@@ -175,7 +181,7 @@ const struct option option_table[] = {
              "whose behaviour this is, for tools that ask"},
     {"h|help", NULL, OPTION_HELP, .help = "Print this text and end"},
 
-    {.flags = "profile|user|pass|auth", .kind = OPTION_UNSUPPORTED},
+    {.flags = "profile", .kind = OPTION_UNSUPPORTED},
     {.flags = "help_tls|js|jetstream|sd|store_dir|routes|cluster", .kind = OPTION_UNSUPPORTED},
     {.flags = "cluster_listen|cluster_name|cluster_advertise|no_advertise|connect_retries",
      .kind = OPTION_UNSUPPORTED},

@@ -203,13 +203,13 @@ class Serving(InFolder):
             self.assertEqual(server.stop(), 0)
 
     def test_a_bad_file_starts_nothing(self):
-        path = self.write("conf", "port: -1\nauthorization {\n  token: secret\n}\nmax_payload: big\n")
+        path = self.write("conf", "port: -1\njetstream {\n  store_dir: x\n}\nmax_payload: big\n")
         done = subprocess.run([TERN, "-c", path, "-a", "127.0.0.1"], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=broker.WAIT_SECONDS)
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr.splitlines(), [
-            f"tern: {path}:2:1: authorization: tern does not have authentication and permissions: it would let "
-            "everyone in; remove this, or keep nats-server",
+            f"tern: {path}:2:1: jetstream: tern does not have JetStream: nothing would be stored; remove this, or keep "
+            "nats-server",
             f"tern: {path}:5:1: max_payload is a string; it must be a size without quotes, like 64KB"])
         self.assertEqual(done.stdout, "")
 

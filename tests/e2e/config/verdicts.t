@@ -300,22 +300,156 @@ tern { workers: 2, ring_size: 64KB, unix_socket: "/tmp/tern.socket", handlers: [
 === invalid: an unknown key in its own block
 @says case.conf:1:8: unknown field "worker" in the block tern
 tern { worker: 2 }
-=== only nats-server: who may connect
-@differs tern has no authentication, and must not let everyone in
-@says case.conf:1:1: authorization: tern does not have authentication and permissions
+=== valid: who may connect
 authorization { token: $2a$11$W2zko751KUvVy59mUTWmpOdWjpEm5qhcCZRd05GjI/sSOT.xtiHyG }
-=== only nats-server: users with permissions
-@differs as above
-@says case.conf:1:1: authorization: tern does not have
+=== valid: one user
+authorization { user: a, pass: b, timeout: 1.5 }
+=== valid: a timeout with a unit
+authorization { token: a, timeout: "1s" }
+=== valid: users with permissions
 authorization {
   users = [
     {user: alice, password: foo, permissions: {publish: {allow: ["a.*"], deny: "a.b"}, subscribe: "b.>"}}
     {user: bob, password: bar}
+    {user: carl, allowed_connection_types: [standard, WEBSOCKET]}
+    {nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4, permission: {subscribe: "c"}}
   ]
+  default_permissions: { publish: x }
 }
-=== only nats-server: accounts
-@differs tern has one subject space
-@says case.conf:1:1: accounts: tern does not have accounts
+no_auth_user: bob
+=== valid: accounts
+accounts {
+  A { users [ {user: a, password: a} ], limits { max_conn: 1, max_subs: 2, max_pay: 1KB, max_leafs: 4 } }
+  B { users [ {user: b, password: b} ], default_permissions { publish: x } }
+  "$SYS" { users [ {user: s, password: s} ] }
+}
+=== valid: names of accounts
+accounts: [A, B]
+system_account: A
+=== valid: accounts that differ in case
+accounts { A {}, a {} }
+=== valid: nobody is asked
+authorization {}
+=== valid: an empty list of users
+authorization { users: [] }
+=== invalid: a token beside a user
+@says case.conf:1:35: token: cannot have a user and a token
+authorization { user: a, pass: b, token: c }
+=== invalid: a user beside users
+@says case.conf:1:17: cannot have a single user and a list of users
+authorization { user: a, users: [ {user: b, pass: c} ] }
+=== invalid: a token beside users
+@says case.conf:1:17: cannot have a token and users
+authorization { token: a, users: [ {user: b, pass: c} ] }
+=== invalid: a token beside users of accounts
+@says case.conf:2:17: cannot have a token and users
+accounts { A { users: [{user: a, pass: b}] } }
+authorization { token: x }
+=== invalid: a user beside users of accounts
+@says case.conf:2:17: cannot have a single user
+accounts { A { users: [{user: a, pass: b}] } }
+authorization { user: x, pass: y }
+=== invalid: a user twice
+@says case.conf:1:46: duplicate user "b"
+authorization { users: [ {user: b, pass: c}, {user: b, pass: d} ] }
+=== invalid: a user twice, in two accounts
+@says case.conf:2:14: duplicate user "a"
+accounts { A { users: [{user: a, pass: b}] },
+B { users: [ {user: a, pass: b}] } }
+=== invalid: a user twice, in an account and without one
+@says case.conf:2:25: duplicate user "a"
+accounts { A { users: [{user: a, pass: b}] } }
+authorization { users: [{user: a, pass: b}] }
+=== invalid: an nkey twice
+@says case.conf:3:4: duplicate nkey
+authorization { users: [
+   {nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4},
+   {nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4} ] }
+=== invalid: users that are no list
+@says case.conf:1:17: users is a block; it must be a list of users
+authorization { users: {user: b} }
+=== invalid: a user that is no block
+@says case.conf:1:26: a user is a string
+authorization { users: [ b ] }
+=== invalid: a user without a name
+@says case.conf:1:26: a user needs a name or an nkey
+authorization { users: [ {pass: b} ] }
+=== invalid: a user with an empty name
+@says case.conf:1:26: a user needs a name
+authorization { users: [ {user: "", pass: c} ] }
+=== invalid: an nkey that is none
+@says case.conf:1:27: not a valid public nkey for a user
+authorization { users: [ {nkey: b} ] }
+=== invalid: an nkey with a name
+@says case.conf:1:26: a user with an nkey has neither name nor password
+authorization { users: [ {nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4, user: a} ] }
+=== invalid: a number for a password
+@says case.conf:1:36: pass is an integer
+authorization { users: [ {user: a, pass: 1} ] }
+=== invalid: a number for a user
+@says case.conf:1:17: user is an integer
+authorization { user: 1 }
+=== invalid: an unknown key of a user
+@says case.conf:1:45: unknown field "foo" in the block users
+authorization { users: [ {user: a, pass: b, foo: 1} ] }
+=== invalid: an unknown key of authorization
+@says case.conf:1:17: unknown field "foo" in the block authorization
+authorization { foo: 1 }
+=== invalid: authorization that is no block
+@says case.conf:1:1: authorization is a string; it must be a block
+authorization: x
+=== invalid: an unknown type of connection
+@says case.conf:1:63: unknown connection type "bogus"
+authorization { users: [{user: a, allowed_connection_types: [ bogus]}] }
+=== only nats-server: a password without a user
+@differs nats-server lets everyone in
+@says case.conf:1:17: a password without a user: everyone would be let in
+authorization { pass: x }
+=== only nats-server: a time that is none
+@differs nats-server takes it for a second, or for no time at all
+@says case.conf:1:17: timeout is true or false
+authorization { timeout: true, token: a }
+=== only nats-server: a user for everybody who is none
+@differs nats-server notices when it starts, not in -t
+@says case.conf:1:1: no_auth_user: "x" is not a user
+no_auth_user: x
+=== only nats-server: a system account that is none
+@differs as above
+@says case.conf:1:1: system_account: there is no account "X"
+system_account: X
+=== only nats-server: accounts that are a word
+@differs nats-server passes over it
+@says case.conf:1:1: accounts is a string
+accounts: A
+=== only tern: users of Unix-domain sockets
+@differs nats-server does not know them
+authorization { users: [ {user: a} ] }
+tern { unix_users: { "0": a } }
+=== invalid: an account twice
+@says case.conf:1:15: duplicate account "A"
+accounts: [A, A]
+=== invalid: the account of everybody
+@says case.conf:1:12: "$G" is a reserved account
+accounts: ["$G"]
+=== invalid: an account that is no block
+@says case.conf:1:12: A is a string; it must be a block
+accounts { A: x }
+=== invalid: an unknown key of an account
+@says case.conf:1:16: unknown field "foo" in the block accounts
+accounts { A { foo: 1 } }
+=== invalid: an account's nkey that is none
+@says case.conf:1:16: not a valid public nkey for an account
+accounts { A { nkey: x } }
+=== invalid: an account's limit that is no number
+@says case.conf:1:25: max_conn is a string
+accounts { A { limits { max_conn: x } } }
+=== invalid: an unknown limit of an account
+@says case.conf:1:25: unknown field "foo" in the block limits
+accounts { A { limits { foo: 1 } } }
+=== invalid: a number for the system account
+@says case.conf:1:1: no_sys_acc is an integer
+no_sys_acc: 1
+=== valid: exports and imports
 accounts {
   A { users [ {user: a, password: a} ], exports [ {stream: "ev.>"} ] }
   B { users [ {user: b, password: b} ], imports [ {stream: {account: A, subject: "ev.>"}, prefix: imp} ] }

@@ -255,13 +255,6 @@ static void an_empty_file_is_warned_of(void **unused) {
 static void security_is_not_passed_over(void **unused) {
   (void)unused;
   static const char *const refused[] = {
-      "authorization { token: x }",
-      "authorization { users [{user: a, password: $2a$11$x}] }",
-      "no_auth_user: x",
-      "accounts { A {} }",
-      "accounts [A, B]",
-      "system_account: A",
-      "system: A",
       "operator: x",
       "operators: [x]",
       "root: x",
@@ -283,11 +276,6 @@ static void security_is_not_passed_over(void **unused) {
       "default_sentinel: x",
       "proxies {}",
       /* values that do not switch these off */
-      "authorization: disabled",
-      "authorization: false",
-      "no_auth_user: disabled",
-      "accounts: disabled",
-      "system_account: off",
       "operator: disabled",
       "resolver: 0",
       "cluster: disabled",
@@ -316,7 +304,6 @@ static void what_is_only_not_offered_is_warned_of(void **unused) {
       "server_metadata {a: b}",
       "prof_port: 1",
       "disable_sublist_cache: true",
-      "no_sys_acc: true",
       "write_timeout: retry",
   };
   for (size_t i = 0; i < sizeof warned / sizeof warned[0]; i++) {

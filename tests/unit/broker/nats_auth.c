@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who clients are, in conversations on simulated workers: what may come before CONNECT, its deadline, right and wrong
+ * credentials, passwords that are compared elsewhere while the connection waits, accounts, and other configurations.
+ * The hasher and the check of signatures are the test's.
+ */
+#include "auth.h"
+
+#include <errno.h>
+
+#include <tern/error.h>
+
+#include "access.h"
+#include "access_text.h"
+#include "fixture.h"
+#include "hasher.h"
+
+#define NKEY      "UCBX6QZORQT6ZGOHV525X5SKRJASRHOU45WEARX26ICWLRJJSV5YZVIM"
+#define HASH      "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
+#define OTHER     "$2b$04$abcdefghijklmnopqrstuuO9dHOtHPoPuf7ch02MZRrgUVjjsanVC"
+#define SIG       "lqYVkxjhG7zOW28AuWrwpvBwaVc6pcwasC7URpLCmRvoQKKUclpBvzYe9wOnlt3zkMm-W5XTo6xzE-RJiDazBw"
+#define USERS     "authorization { users: [{user: a, pass: x}, {user: b, pass: y}] }"
+#define VIOLATION "-ERR 'Authorization Violation'\r\n"
+
+static struct sim sim;
+static struct sim_client c[4];
+static unsigned joined;
+
+/* ---- what stands for threads and cryptography ---- */
+
+static struct hasher_job *submitted[8];
+static unsigned submitted_count, known_count;
+static bool crowded, all_known;
+static char signed_text[64];
+
+int __wrap_hasher_submit(struct hasher *hasher, struct hasher_job *job);
+bool __wrap_hasher_knows(struct hasher *hasher, const char *hash, const char *password);
+int __wrap_tern_ed25519_verify(const uint8_t key[32], const void *message, size_t len, const uint8_t sig[64]);
+
+int __wrap_hasher_submit(struct hasher *hasher, struct hasher_job *job) {
+  (void)hasher;
+  if (crowded) return TERN_EFULL;
+  assert_true(submitted_count < 8);
+  submitted[submitted_count++] = job;
+  return 0;
+}
+
+bool __wrap_hasher_knows(struct hasher *hasher, const char *hash, const char *password) {
+  (void)hasher, (void)hash, (void)password;
+  known_count++;
+  return all_known;
+}
+
+int __wrap_tern_ed25519_verify(const uint8_t key[32], const void *message, size_t len,
+                               const uint8_t sig[64]) {
+  (void)key;
+  assert_true(len < sizeof signed_text);
+  memcpy(signed_text, message, len);
+  signed_text[len] = '\0';
+  return sig[63] == 0x07 ? 0 : -EBADMSG;
+}
+
+/* The first job is done. */
+static void finish(int result) {
+  assert_true(submitted_count > 0);
+  struct hasher_job *job = submitted[0];
+  memmove(submitted, submitted + 1, --submitted_count * sizeof submitted[0]);
+  job->done(job, result);
+}
+
+/* ---- the rest of the fixture ---- */
+
+static void configure(const char *text) {
+  struct access_said said;
+  struct nats_limits limits = sim_limits();
+  struct nats_identity identity = {
+      .server_id = "N", .server_name = "s", .nats_version = "2.12.0", .tern_version = "0", .host = "h"};
+  struct settings *settings = settings_new(&limits);
+  assert_non_null(settings);
+  settings->access = access_text(text, NULL, &said);
+  if (settings->access == NULL) fail_msg("%s", said.first);
+  assert_int_equal(core_number_accounts(&sim.core, sim.workers, true, settings->access), 0);
+  assert_int_equal(nats_settings_describe(settings, &identity), 0);
+  assert_int_equal(core_set_settings(&sim.core, sim.workers, settings), 0);
+  settings_unref(settings);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  start(&sim, 2, NULL);
+  sim.core.nats.hasher = hasher_new(1);
+  joined = submitted_count = known_count = 0;
+  crowded = all_known = false;
+  return sim.core.nats.hasher != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  while (submitted_count > 0)
+    finish(-ECANCELED);
+  end(&sim, c, joined);
+  return 0;
+}
+
+/* Connects the next client and leaves it at that. */
+static struct sim_client *arrive(unsigned worker) {
+  struct sim_client *client = &c[joined++];
+  assert_int_equal(sim_connect(&sim, client, worker, NULL), 0);
+  expect_info(client);
+  return client;
+}
+
+static struct sim_client *arrive_with(unsigned worker, const char *fields) {
+  struct sim_client *client = arrive(worker);
+  char line[512];
+  snprintf(line, sizeof line, "CONNECT {%s,%s}\r\nPING\r\n", QUIET, fields);
+  sim_say(client, line);
+  return client;
+}
+
+static bool info_has(const struct sim_client *client, const char *what) {
+  return strstr(client->in, what) != NULL;
+}
+
+/* ---- before CONNECT ---- */
+
+static void nothing_is_asked_when_nothing_is_configured(void **state) {
+  (void)state;
+  configure("");
+  struct sim_client *client = arrive(0);
+  assert_false(info_has(client, "auth_required") || info_has(client, "nonce"));
+  say_and_sync(client, "CONNECT {" QUIET ",\"user\":\"z\",\"pass\":\"z\"}\r\n");
+  assert_int_equal(SUM(&sim, auth_granted), 0);
+}
+
+static void only_connect_may_come_first(void **state) {
+  (void)state;
+  static const char *const others[] = {"PING\r\n", "PUB a 1\r\nx\r\n", "\r\n", "junk"};
+  configure(USERS);
+  for (unsigned i = 0; i < 4; i++) {
+    struct sim_client *client = arrive(i % 2);
+    assert_true(info_has(client, "\"auth_required\":true"));
+    assert_false(info_has(client, "nonce"));
+    sim_say(client, others[i]);
+    expect(client, VIOLATION);
+    expect_end(client);
+  }
+  assert_int_equal(SUM(&sim, auth_refused), 4);
+}
+
+static void who_says_nothing_is_cut_off(void **state) {
+  (void)state;
+  configure("authorization { token: t, timeout: 3 }");
+  struct sim_client *client = arrive(0), *half = arrive(1), *good = arrive_with(0, "\"auth_token\":\"t\"");
+  sim_say(half, "CONNECT {");
+  expect(good, "PONG\r\n");
+  later(&sim, 2900);
+  expect_silence(client);
+  later(&sim, 200);
+  expect(client, "-ERR 'Authentication Timeout'\r\n");
+  expect_end(client);
+  expect(half, "-ERR 'Authentication Timeout'\r\n");
+  expect_end(half);
+  assert_int_equal(SUM(&sim, auth_late), 2);
+  expect(good, "PING\r\n"); /* for the round trip */
+  say_and_sync(good, "");
+}
+
+/* ---- CONNECT ---- */
+
+static void the_right_ones_come_in_and_no_others(void **state) {
+  (void)state;
+  configure(USERS);
+  struct sim_client *a = arrive_with(0, "\"user\":\"a\",\"pass\":\"x\"");
+  expect(a, "PONG\r\n");
+  struct sim_client *wrong = arrive_with(1, "\"user\":\"a\",\"pass\":\"y\"");
+  expect(wrong, VIOLATION);
+  expect_end(wrong);
+  struct sim_client *none = arrive_with(1, "\"name\":\"n\"");
+  expect(none, VIOLATION);
+  expect_end(none);
+  assert_int_equal(SUM(&sim, auth_granted), 1);
+  assert_int_equal(SUM(&sim, auth_refused), 2);
+}
+
+static void a_second_connect_is_judged_as_well(void **state) {
+  (void)state;
+  configure(USERS);
+  struct sim_client *a = arrive_with(0, "\"user\":\"a\",\"pass\":\"x\"");
+  expect(a, "PONG\r\n");
+  say_and_sync(a, "CONNECT {\"name\":\"n\"}\r\nSUB a 1\r\n");
+  say_and_sync(a, "CONNECT {\"user\":\"b\",\"pass\":\"y\"}\r\n");
+  sim_say(a, "CONNECT {\"user\":\"b\",\"pass\":\"x\"}\r\n");
+  expect(a, VIOLATION);
+  expect_end(a);
+}
+
+static void an_nkey_signs_the_nonce(void **state) {
+  (void)state;
+  configure("authorization { users: [{nkey: " NKEY "}] }");
+  struct sim_client *good = arrive(0), *bad = arrive(0);
+  const char *nonce = strstr(good->in, "\"nonce\":\"");
+  assert_non_null(nonce);
+  say_and_sync(good, "CONNECT {" QUIET ",\"nkey\":\"" NKEY "\",\"sig\":\"" SIG "\"}\r\n");
+  assert_int_equal(strlen(signed_text), NKEY_NONCE_CHARS);
+  assert_memory_equal(signed_text, nonce + 9, NKEY_NONCE_CHARS);
+  assert_null(strstr(bad->in, signed_text)); /* each has one of its own */
+  sim_say(bad, "CONNECT {\"nkey\":\"" NKEY "\"}\r\n");
+  expect(bad, VIOLATION);
+  expect_end(bad);
+}
+
+static void anybody_may_begin_with_anything(void **state) {
+  (void)state;
+  configure(USERS ", no_auth_user: b");
+  struct sim_client *client = arrive(0);
+  assert_false(info_has(client, "auth_required"));
+  sim_say(client, "SUB a 1\r\nPING\r\n");
+  expect(client, "+OK\r\nPONG\r\n");
+  say_and_sync(client, "CONNECT {" QUIET ",\"user\":\"a\",\"pass\":\"x\"}\r\n");
+  sim_say(client, "CONNECT {\"user\":\"a\"}\r\n");
+  expect(client, VIOLATION);
+  expect_end(client);
+}
+
+static void accounts_are_apart(void **state) {
+  (void)state;
+  configure(
+      "authorization { users: [{user: g}] }\n"
+      "accounts { A { users: [{user: a}, {user: a2}] }, B { users: [{user: b}] } }");
+  const char *const users[] = {"a", "a2", "b", "g"};
+  for (unsigned i = 0; i < 4; i++) {
+    char fields[64];
+    snprintf(fields, sizeof fields, "\"user\":\"%s\",\"protocol\":1", users[i]);
+    struct sim_client *client = arrive_with(i % 2, fields);
+    expect(client, "PONG\r\n");
+    expect_info(client);
+    assert_true(info_has(client, i < 2    ? "\"remote_account\":\"A\""
+                                 : i == 2 ? "\"remote_account\":\"B\""
+                                          : "$G"));
+    if (i > 0) say_and_sync(client, "SUB > 1\r\n");
+  }
+  ticks(&sim, 5);
+  say_and_sync(&c[0], "PUB a.b 1\r\nx\r\n");
+  expect(&c[1], "MSG a.b 1 1\r\nx\r\n");
+  expect_silence(&c[2]);
+  expect_silence(&c[3]);
+  sim_say(&c[2], "CONNECT {\"user\":\"a\"}\r\n"); /* with subscriptions it stays where it is */
+  expect(&c[2], VIOLATION);
+  expect_end(&c[2]);
+}
+
+/* ---- hashes ---- */
+
+#define HASHED "authorization { users: [{user: h, pass: '" HASH "'}, {user: a, pass: x}] }"
+
+static void who_is_compared_waits(void **state) {
+  (void)state;
+  configure(HASHED);
+  struct sim_client *client = arrive(0);
+  sim_say(client,
+          "CONNECT {" QUIET ",\"user\":\"h\",\"pass\":\"secret\"}\r\nSUB a 1\r\nPUB a 1\r\nx\r\nPING\r\n");
+  expect_silence(client);
+  assert_int_equal(submitted_count, 1);
+  assert_string_equal(submitted[0]->hash, HASH);
+  assert_string_equal(submitted[0]->password, "secret");
+  struct sim_client *other = arrive_with(0, "\"user\":\"a\",\"pass\":\"x\"");
+  expect(other, "PONG\r\n"); /* others do not */
+  later(&sim, 60000);
+  expect_silence(client); /* nor is it late */
+  finish(1);
+  expect(client, "MSG a 1 1\r\nx\r\nPONG\r\n");
+  assert_int_equal(SUM(&sim, auth_granted), 2);
+}
+
+static void a_wrong_password_comes_to_nothing(void **state) {
+  (void)state;
+  configure(HASHED);
+  struct sim_client *client = arrive_with(1, "\"user\":\"h\",\"pass\":\"wrong\"");
+  expect_silence(client);
+  finish(0);
+  expect(client, VIOLATION);
+  expect_end(client);
+}
+
+static void who_is_known_does_not_wait(void **state) {
+  (void)state;
+  configure(HASHED);
+  all_known = true;
+  struct sim_client *client = arrive_with(1, "\"user\":\"h\",\"pass\":\"secret\"");
+  expect(client, "PONG\r\n");
+  assert_int_equal(submitted_count, 0);
+  assert_int_equal(known_count, 1);
+}
+
+static void too_many_are_turned_away(void **state) {
+  (void)state;
+  configure(HASHED);
+  crowded = true;
+  struct sim_client *client = arrive_with(1, "\"user\":\"h\",\"pass\":\"secret\"");
+  expect(client, "-ERR 'Authentication Timeout'\r\n");
+  expect_end(client);
+  assert_int_equal(SUM(&sim, auth_crowded), 1);
+}
+
+static void who_is_gone_is_not_missed(void **state) {
+  (void)state;
+  configure(HASHED);
+  struct sim_client *client = arrive_with(1, "\"user\":\"h\",\"pass\":\"secret\"");
+  expect_silence(client);
+  assert_int_equal(core_close_clients(&sim.core, sim.workers, 1, NULL), 1);
+  expect_end(client);
+  ticks(&sim, 5);
+  finish(1);
+  assert_int_equal(SUM(&sim, auth_granted), 0);
+  assert_int_equal(SUM(&sim, connections), 0);
+}
+
+static void a_result_counts_for_its_hash_only(void **state) {
+  (void)state;
+  configure(HASHED);
+  struct sim_client *client = arrive_with(0, "\"user\":\"h\",\"pass\":\"secret\"");
+  expect_silence(client);
+  configure("authorization { users: [{user: h, pass: '" OTHER "'}] }");
+  finish(1);
+  expect_silence(client); /* the new one is compared, too */
+  assert_int_equal(submitted_count, 1);
+  assert_string_equal(submitted[0]->hash, OTHER);
+  finish(0);
+  expect(client, VIOLATION);
+  expect_end(client);
+}
+
+static void who_waits_can_be_let_in_by_a_change(void **state) {
+  (void)state;
+  configure(HASHED);
+  struct sim_client *client = arrive_with(0, "\"user\":\"h\",\"pass\":\"secret\"");
+  expect_silence(client);
+  configure("");
+  finish(1);
+  expect(client, "PONG\r\n");
+}
+
+/* ---- changes ---- */
+
+static void those_who_may_stay_stay(void **state) {
+  (void)state;
+  configure(USERS);
+  struct sim_client *a = arrive_with(0, "\"user\":\"a\",\"pass\":\"x\""),
+                    *b = arrive_with(1, "\"user\":\"b\",\"pass\":\"y\""), *late = arrive(1);
+  expect(a, "PONG\r\n");
+  expect(b, "PONG\r\n");
+  say_and_sync(a, "SUB s 1\r\n");
+  configure("authorization { users: [{user: a, pass: x, permissions: {publish: p}}, {user: b, pass: new}] }");
+  expect(b, VIOLATION);
+  expect_end(b);
+  say_and_sync(a, "PUB p 1\r\nx\r\n");
+  sim_say(a, "PUB s 1\r\nx\r\n");
+  expect(a, "-ERR 'Permissions Violation for Publish to \"s\"'\r\n");
+  configure("authorization { users: [{user: b, pass: y}] }");
+  expect_end(a); /* without a word */
+  sim_say(late, "CONNECT {" QUIET ",\"user\":\"b\",\"pass\":\"y\"}\r\nPING\r\n");
+  expect(late, "PONG\r\n");
+  configure("");
+  say_and_sync(late, "PUB anything 1\r\nx\r\n");
+  configure(USERS);
+  expect(late, VIOLATION);
+  expect_end(late);
+}
+
+static void who_was_waited_for_is_let_be(void **state) {
+  (void)state;
+  configure(USERS);
+  struct sim_client *client = arrive(0);
+  configure("");
+  later(&sim, 10000);
+  say_and_sync(client, "CONNECT {" QUIET "}\r\n");
+}
+
+static void who_moves_to_another_account_goes(void **state) {
+  (void)state;
+  configure("accounts { A { users: [{user: a}] } }");
+  struct sim_client *a = arrive_with(0, "\"user\":\"a\"");
+  expect(a, "PONG\r\n");
+  say_and_sync(a, "SUB s 1\r\n");
+  configure("accounts { B { users: [{user: a}] } }");
+  expect_end(a);
+  configure("accounts { A { users: [{user: a}] } }");
+  struct sim_client *again = arrive_with(1, "\"user\":\"a\"");
+  expect(again, "PONG\r\n");
+  say_and_sync(again, "SUB s 1\r\n");
+  configure(""); /* everybody is in $G now */
+  expect_end(again);
+  assert_int_equal(sim.core.account_count, 3);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(nothing_is_asked_when_nothing_is_configured),
+      TEST(only_connect_may_come_first),
+      TEST(who_says_nothing_is_cut_off),
+      TEST(the_right_ones_come_in_and_no_others),
+      TEST(a_second_connect_is_judged_as_well),
+      TEST(an_nkey_signs_the_nonce),
+      TEST(anybody_may_begin_with_anything),
+      TEST(accounts_are_apart),
+      TEST(who_is_compared_waits),
+      TEST(a_wrong_password_comes_to_nothing),
+      TEST(who_is_known_does_not_wait),
+      TEST(too_many_are_turned_away),
+      TEST(who_is_gone_is_not_missed),
+      TEST(a_result_counts_for_its_hash_only),
+      TEST(who_waits_can_be_let_in_by_a_change),
+      TEST(those_who_may_stay_stay),
+      TEST(who_was_waited_for_is_let_be),
+      TEST(who_moves_to_another_account_goes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
