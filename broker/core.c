@@ -67,6 +67,7 @@ static int add_route(struct worker_parts *parts, struct tern_worker *worker, str
     return error;
   }
   route->crossings = &parts->crossings;
+  route->clients = parts->core->clients[account];
   route->mappings = mappings_of(parts->core, parts->core->nats.settings, account);
   if (parts->nats != NULL) route_on_untaken(route, untaken, parts);
   routes[parts->route_count++] = route;
@@ -152,8 +153,16 @@ static int add_registry(struct core *core, struct tern_workers *workers) {
   if (names == NULL) return -ENOMEM;
   core->names = names;
   names[core->account_count] = NULL;
+  _Atomic uint64_t **clients = realloc(core->clients, (core->account_count + 1) * sizeof *clients);
+  if (clients == NULL) return -ENOMEM;
+  core->clients = clients;
   struct tern_registry *registry = tern_registry_new(tern_workers_reclaimer(workers));
-  if (registry == NULL) return -ENOMEM;
+  clients[core->account_count] = calloc(1, sizeof **clients);
+  if (registry == NULL || clients[core->account_count] == NULL) {
+    free(clients[core->account_count]);
+    if (registry != NULL) tern_registry_free(registry);
+    return -ENOMEM;
+  }
   registries[core->account_count++] = registry;
   return 0;
 }
@@ -190,6 +199,7 @@ int core_add_account(struct core *core, struct tern_workers *workers, bool runni
       tern_workers_call(workers, done - 1, call_drop_route, NULL);
     tern_registry_free(core->registries[--core->account_count]);
     free(core->names[core->account_count]);
+    free(core->clients[core->account_count]);
     return error;
   }
   *number = core->account_count - 1;
@@ -451,11 +461,14 @@ void core_fini(struct core *core) {
   while (core->account_count > 0) {
     tern_registry_free(core->registries[--core->account_count]);
     free(core->names[core->account_count]);
+    free(core->clients[core->account_count]);
   }
   free(core->registries);
   free(core->names);
+  free(core->clients);
   core->registries = NULL;
   core->names = NULL;
+  core->clients = NULL;
   hasher_free(core->nats.hasher);
   core->nats.hasher = NULL;
   nats_server_fini(&core->nats);

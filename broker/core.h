@@ -21,6 +21,7 @@ struct core {
   struct tern_registry **registries; /* by number of account; the first is that of `$G` */
   char **names;                      /* of them; NULL: it was added without one */
   uint32_t account_count;
+  _Atomic uint64_t **clients;  /* of each, on all workers (route.h) */
   struct crossings *crossings; /* what goes between them */
   struct nats_server nats;     /* its factory is nats_factory, with this as argument */
 };

@@ -10,6 +10,7 @@
 #ifndef BROKER_ROUTE_H
 #define BROKER_ROUTE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -67,6 +68,7 @@ struct route {
   unsigned inside_flags;      /* of the message they are called with */
   uint32_t refused;           /* of them that had nobody to pass it on to */
   struct route_stats *stats;
+  _Atomic uint64_t *clients; /* of the account, on all workers; relaxed: counted when they come and go */
   const struct mappings *mappings;    /* of what is published here by clients; NULL: none (mappings.h) */
   struct crossings_worker *crossings; /* the worker's way to other accounts (crossing.h) */
   uint64_t told[TERN_WORKERS_MAX];    /* the epoch last sent to each worker */

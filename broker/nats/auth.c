@@ -21,6 +21,7 @@
 #include <tern/tls.h>
 
 #include "access.h"
+#include "account.h"
 #include "container.h"
 #include "hasher.h"
 #include "pace.h"
@@ -76,19 +77,27 @@ static struct route *route_of(const struct nats_client *client, const struct acc
   return client->worker->routes[user != NULL ? user->account->number : 0];
 }
 
-/* From now on the client is this user, in the user's account; NULL: nobody, in `$G`. */
-static void become(struct nats_client *client, const struct access_user *user, uint8_t proof) {
+/* From now on the client is this user, in the user's account; NULL: nobody, in `$G`. False: that is full. */
+static bool become(struct nats_client *client, const struct access_user *user, uint8_t proof) {
+  nats_account_leave(client);
   client->user = user;
   client->proof = proof;
   client->route = route_of(client, user);
   nats_permissions_changed(client, user != NULL ? user->permissions : NULL);
+  return nats_account_enter(client);
+}
+
+static bool end_too_many(struct nats_client *client) {
+  nats_client_error(client, true, "maximum account active connections exceeded");
+  return false;
 }
 
 bool nats_auth_start(struct nats_client *client) {
   if (!nats_auth_is_asked(client) || client->refused) return true;
   const struct access *access = access_of(client);
   const struct access_user *unasked = access_unasked(access, uid_of(client));
-  if (unasked != NULL) become(client, unasked, access_proof_unasked(access, uid_of(client)));
+  if (unasked != NULL && !become(client, unasked, access_proof_unasked(access, uid_of(client))))
+    return end_too_many(client);
   if (unasked != NULL && !access->wants_nonce) return true;
   struct nats_auth *auth = tern_pool_alloc(tern_loop_pool(client->worker->loop), sizeof *auth);
   if (auth != NULL) {
@@ -175,8 +184,10 @@ static void grant(struct nats_client *client, const struct access_result *result
   if (client->auth != NULL) client->auth->pending = client->auth->awaiting = false;
   if (client->auth != NULL) tern_timer_stop(client->worker->loop, &client->auth->deadline);
   if (client->auth != NULL && client->auth->nonce[0] == '\0') drop(client);
-  become(client, result->user, (uint8_t)result->proof);
-  if (nats_pace_user(client, nats_auth_name(client))) nats_connected(client);
+  if (!become(client, result->user, (uint8_t)result->proof))
+    end_too_many(client);
+  else if (nats_pace_user(client, nats_auth_name(client)))
+    nats_connected(client);
 }
 
 static void compared(struct hasher_job *hashing, int result);

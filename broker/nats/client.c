@@ -26,6 +26,7 @@
 #include <tern/error.h>
 #include <tern/log.h>
 
+#include "account.h"
 #include "auth.h"
 #include "client.h"
 #include "container.h"
@@ -294,6 +295,7 @@ static void on_lost(struct tern_protocol *protocol, int error) {
   nats_held_drop(client);
   nats_auth_end(client);
   nats_pace_leave(client);
+  nats_account_leave(client);
   if (client->prev != NULL)
     client->prev->next = client->next;
   else

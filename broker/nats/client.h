@@ -95,6 +95,7 @@ struct nats_client {
   bool connected : 1;    /* CONNECT seen */
   bool ponged : 1;       /* first PONG sent */
   bool refused : 1;      /* over max_connections */
+  bool counted : 1;      /* among its account's connections */
   bool ping_once : 1;    /* the next ping tick sends a PING whatever happened */
 };
 _Static_assert(sizeof(struct nats_client) <= 512, "a size of the pool; 8 bytes more would cost 128");

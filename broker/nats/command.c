@@ -17,6 +17,7 @@
 #include <tern/log.h>
 #include <tern/subject.h>
 
+#include "account.h"
 #include "auth.h"
 #include "client.h"
 #include "container.h"
@@ -309,7 +310,7 @@ static bool may_subscribe(struct nats_client *client, const struct tern_nats_op 
     nats_client_error(client, false, "maximum subscriptions exceeded");
     return false;
   }
-  if (limits->max_subscriptions != 0 && client->sids.count >= limits->max_subscriptions) {
+  if (client->sids.count >= nats_account_max_subscriptions(client)) {
     nats_client_error(client, false, "maximum subscriptions exceeded");
     return false;
   }

@@ -6,6 +6,7 @@
  */
 #include <tern/log.h>
 
+#include "account.h"
 #include "auth.h"
 #include "client.h"
 #include "overflow.h"
@@ -21,7 +22,7 @@ void nats_worker_set_settings(struct nats_worker *worker, struct settings *setti
   if (limits->max_payload != before->limits.max_payload ||
       limits->max_control_line != before->limits.max_control_line)
     for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
-      tern_nats_set_limits(&client->parser, limits->max_control_line, limits->max_payload);
+      nats_account_limit(client);
   if (settings->access != before->access) nats_auth_changed(worker);
   if (settings->overflow != NULL || before->overflow != NULL)
     for (struct nats_client *client = worker->clients; client != NULL; client = client->next)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "access.h"
+#include "account.h"
 #include "auth.h"
 #include "client.h"
 #include "tally.h"
@@ -33,10 +34,10 @@ static char *escape_open(const char *json) {
 }
 
 int nats_settings_describe(struct settings *settings, const struct nats_identity *identity) {
-  json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I}", "server_id", identity->server_id,
-                           "server_name", identity->server_name, "version", identity->nats_version, "tern",
-                           identity->tern_version, "proto", 1, "go", "none (C11)", "host", identity->host,
-                           "headers", 1, "max_payload", (json_int_t)settings->limits.max_payload);
+  json_t *info =
+      json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b}", "server_id", identity->server_id, "server_name",
+                identity->server_name, "version", identity->nats_version, "tern", identity->tern_version,
+                "proto", 1, "go", "none (C11)", "host", identity->host, "headers", 1);
   const struct access *access = settings->access;
   if (info != NULL && access != NULL && access->required && access->anybody == NULL &&
       json_object_set_new(info, "auth_required", json_true()) != 0) {
@@ -132,10 +133,12 @@ void nats_info_send(struct nats_client *client, bool second) {
   char own[320], *made;
   const char *account = format_account(client, second, &made);
   int len =
-      snprintf(own, sizeof own, ",\"port\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s%s%s%s%s} \r\n", port,
-               (unsigned long long)client->id, strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
-               nats_secure_fields(client), client->worker->lame_duck ? ",\"ldm\":true" : "",
-               *nonce != '\0' ? ",\"nonce\":\"" : "", nonce, *nonce != '\0' ? "\"" : "");
+      snprintf(own, sizeof own,
+               ",\"port\":%u,\"max_payload\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s%s%s%s%s} \r\n",
+               port, nats_account_max_payload(client), (unsigned long long)client->id,
+               strcmp(peer->kind, "tcp") == 0 ? peer->address : "", nats_secure_fields(client),
+               client->worker->lame_duck ? ",\"ldm\":true" : "", *nonce != '\0' ? ",\"nonce\":\"" : "", nonce,
+               *nonce != '\0' ? "\"" : "");
   struct iovec parts[] = {
       {.iov_base = (char *)(uintptr_t) "INFO ", .iov_len = 5},
       {.iov_base = (char *)(uintptr_t)shared, .iov_len = strlen(shared)},

@@ -498,3 +498,144 @@ remote_syslog: "tcp://h:1"
 @differs nats-server takes it for none; the line can go
 @says case.conf:1:1: invalid value "-1" for log_size_limit: must be between 0
 log_size_limit: -1
+=== valid: mappings
+mappings { "a": b, "c.*.*": "d.$2.$1", "e.>": "f.>", "p.*": "q.{{partition(10,1)}}.{{ wildcard( 1 ) }}" }
+=== valid: mappings by weight
+mappings { "a": [ {destination: b, weight: 50%}, {dest: a, weight: 20} ], "c": {destination: d, weight: 100%} }
+=== invalid: a mapping's destination without weight
+@says case.conf:1:12: mapping from "a": the destination "b" has no weight
+mappings { "a": {destination: b} }
+=== invalid: mappings of more than all
+@says case.conf:1:50: mapping from "a": the weights are more than 100% in all
+mappings { "a": [ {destination: b, weight: 60}, {destination: c, weight: 60} ] }
+=== invalid: a mapping to a wildcard that is not there
+@says case.conf:1:12: mapping from "a.*" to "b.{{wildcard(2)}}": the destination refers to a wildcard that the sourc
+mappings { "a.*": "b.{{wildcard(2)}}" }
+=== invalid: a mapping with a star as destination
+@says case.conf:1:12: mapping from "a.*" to "b.*": the destination must not have '*'; refer to wildcards of the sour
+mappings { "a.*": "b.*" }
+=== invalid: a mapping with a function that is not there
+@says case.conf:1:12: mapping from "a.*" to "b.{{foo(1)}}": the destination has a function that does not exist
+mappings { "a.*": "b.{{foo(1)}}" }
+=== invalid: a mapping of an invalid subject
+@says case.conf:1:12: mapping from "a..b" to "c": the source is not a valid subject
+mappings { "a..b": c }
+=== only tern: a mapping that does not use all wildcards
+@differs as nats-server does since 2.10
+mappings { "a.*.*": "b.$1" }
+=== only nats-server: a mapping that refers to a wildcard of a source without any
+@differs it would be taken literally, which nobody means
+@says case.conf:1:12: mapping from "a" to "b.$1": the destination refers to a wildcard
+mappings { "a": "b.$1" }
+=== valid: exports and imports
+accounts {
+  A { exports [ {stream: "x.>"}, {service: "s.*", accounts: [B], response_type: stream, response_threshold: "5s"} ] }
+  B { imports [ {stream: {account: A, subject: "x.*.*"}, to: "y.$2.$1"}, {service: {account: A, subject: "s.*"}, to: "t.*", share: true} ] }
+}
+=== valid: an account that imports from itself
+accounts {
+  A { imports [ {service: {account: A, subject: x}, to: y} ], exports [ {service: x} ] }
+}
+=== invalid: an import from an account that is not there
+@says case.conf:3:27: there is no account "C" to import from
+accounts {
+  A { exports [ {stream: x} ] }
+  B { imports [ {stream: {account: C, subject: x}} ] }
+}
+=== invalid: an import of what is not exported
+@says case.conf:3:17: import of "x" from account "A": that account exports no such stream to this one
+accounts {
+  A { exports [ {service: x} ] }
+  B { imports [ {stream: {account: A, subject: x}} ] }
+}
+=== invalid: an import of what is exported to others
+@says case.conf:3:17: import of "x" from account "A": that account exports no such stream to this one
+accounts {
+  A { exports [ {stream: x, accounts: [C]} ] }
+  B { imports [ {stream: {account: A, subject: x}} ] }
+  C {}
+}
+=== invalid: an import of more than is exported
+@says case.conf:3:17: import of "x.>" from account "A": that account exports no such stream to this one
+accounts {
+  A { exports [ {stream: "x.*"} ] }
+  B { imports [ {stream: {account: A, subject: "x.>"}} ] }
+}
+=== invalid: other wildcards here than there
+@says case.conf:3:17: import of "x.*" from account "A": both subjects must have the same wildcards
+accounts {
+  A { exports [ {stream: "x.*"} ] }
+  B { imports [ {stream: {account: A, subject: "x.*"}, to: y} ] }
+}
+=== invalid: imported twice
+@says case.conf:3:60: import of "x" from account "A": it is imported already
+accounts {
+  A { exports [ {stream: x} ] }
+  B { imports [ {stream: {account: A, subject: x}, to: y}, {stream: {account: A, subject: x}, to: z} ] }
+}
+=== invalid: two services at one subject
+@says case.conf:3:61: import of "z" from account "A": another import has the same subject here
+accounts {
+  A { exports [ {service: x}, {service: z} ] }
+  B { imports [ {service: {account: A, subject: x}, to: y}, {service: {account: A, subject: z}, to: y} ] }
+}
+=== invalid: a response type that is not there
+@says case.conf:2:30: response_type must be singleton, stream or chunked
+accounts {
+  A { exports [ {service: x, response_type: foo} ] }
+}
+=== invalid: a response type of a stream
+@says case.conf:2:29: response_type is for services only
+accounts {
+  A { exports [ {stream: x, response_type: stream} ] }
+}
+=== invalid: exports that are no list
+@says case.conf:2:7: exports is a block; it must be a list: [ ... ]
+accounts {
+  A { exports {service: x} }
+}
+=== invalid: a position of a token that is no wildcard
+@says case.conf:2:34: account_token_position must be that of a '*' in the subject
+accounts {
+  A { exports [ {service: "x.*", account_token_position: 1} ] }
+}
+=== invalid: another account's token
+@says case.conf:3:17: import of "x.C" from account "A": that account exports no such service to this one
+accounts {
+  A { exports [ {service: "x.*", account_token_position: 2} ] }
+  B { imports [ {service: {account: A, subject: "x.C"}} ] }
+}
+=== valid: the own token
+accounts {
+  A { exports [ {service: "x.*", account_token_position: 2} ] }
+  B { imports [ {service: {account: A, subject: "x.B"}} ] }
+}
+=== invalid: streams in a circle
+@says case.conf:3:46: import of "a.>" from account "A": that account has it from this one, directly or by way of oth
+accounts {
+  A { exports [ {stream: "a.>"} ], imports [ {stream: {account: B, subject: "a.>"}} ] }
+  B { exports [ {stream: "a.>"} ], imports [ {stream: {account: A, subject: "a.>"}} ] }
+}
+=== invalid: services in a circle
+@says case.conf:3:43: import of "a" from account "A": that account has it from this one, directly or by way of other
+accounts {
+  A { exports [ {service: a} ], imports [ {service: {account: B, subject: a}} ] }
+  B { exports [ {service: a} ], imports [ {service: {account: A, subject: a}} ] }
+}
+=== valid: streams one way, services the other
+accounts {
+  A { exports [ {stream: a}, {service: a} ], imports [ {stream: {account: B, subject: a}} ] }
+  B { exports [ {stream: a} ], imports [ {service: {account: A, subject: a}} ] }
+}
+=== only nats-server: an export of nothing
+@differs it does nothing; something is missing
+@says case.conf:2:17: an export needs a stream or a service: {stream: SUBJECT}
+accounts {
+  A { exports [ {} ] }
+}
+=== only nats-server: an export of an invalid subject
+@differs nobody can publish to it
+@says case.conf:2:18: service: "x..y" is not a valid subject
+accounts {
+  A { exports [ {service: "x..y"} ] }
+}

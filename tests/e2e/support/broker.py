@@ -3,7 +3,7 @@
 
 A broker listens on 127.0.0.1 on a port of its own choice, announced in a ports file, so that any number of
 tests may run side by side. Options are given as nats-server's configuration keys; nats-server gets them in a
-configuration file, tern as long flags. Everything a broker writes goes into a temporary directory that is
+configuration file, tern as long flags; `text` is for the configuration file of both. Everything a broker writes goes into a temporary directory that is
 removed with it. Standard library only.
 """
 import json
@@ -30,19 +30,20 @@ def reference():
 class Broker:
     """One running broker; use it in a with statement."""
 
-    def __init__(self, path, options=None, workers=None, port=-1, flags=(), wait=True):
+    def __init__(self, path, options=None, workers=None, port=-1, flags=(), wait=True, text=""):
         self.path = path
         self.is_reference = os.path.basename(path).startswith("nats-server")
         self.dir = tempfile.mkdtemp(prefix="tern-e2e-")
         self.log = os.path.join(self.dir, "stderr")
         command = [path, "-a", "127.0.0.1", "-p", str(port), "--ports_file_dir", self.dir]
-        if self.is_reference:
-            config = os.path.join(self.dir, "config")
+        config = os.path.join(self.dir, "config")
+        if self.is_reference or text:
             with open(config, "w") as file:
-                for key, value in (options or {}).items():
+                for key, value in (options or {}).items() if self.is_reference else ():
                     file.write(f"{key}: {value}\n")
+                file.write(text)
             command += ["-c", config]
-        else:
+        if not self.is_reference:
             for key, value in (options or {}).items():
                 command += [f"--{key}", value]
             if workers:

@@ -13,6 +13,7 @@ A transcript is a text file. Empty lines and lines starting with '#' mean nothin
 letter. Texts have the escapes \\r \\n \\t \\\\ \\xHH and \\(x*N), the text x written N times.
 
     @server KEY=VALUE ...   options of the broker, before the first case; names as in nats-server's configuration
+    @config LINE            a line of the brokers' configuration file, before the first case
     @modes MODE ...         only these ways of writing, before the first case, or in a case for that case
     @reference MODES: WHY   only these ways (or `none`) against nats-server, before the first case or for a case
     === NAME                a new case: all connections are closed and forgotten
@@ -25,6 +26,8 @@ letter. Texts have the escapes \\r \\n \\t \\\\ \\xHH and \\(x*N), the text x wr
     A<< TEXT                A must receive the text as it is next
     A<~ TEXT                like A<, but neighbouring A<~ lines may come in any order
     A<? TEXT                exactly one of the neighbouring A<? lines must come
+    A<= TEXT                like A<, and \\? in it stands for a reply subject (_R_...) of the broker's own making, which
+                            \\! stands for in all texts that follow
     A< @since V TEXT        only from servers whose INFO has version V or later (also for << ~ ?)
     A< @before V TEXT       only from earlier servers
     A< @info                an INFO line, whose form is checked
@@ -110,6 +113,7 @@ class Transcript:
 
     def __init__(self, path):
         self.options, self.modes, self.reference_modes, self.cases = {}, MODES, MODES, []
+        self.config = ""
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 line = line.rstrip("\n")
@@ -125,6 +129,8 @@ class Transcript:
             self.cases.append(Case(line[3:].strip()))
         elif line.startswith("@server ") and not case:
             self.options.update(item.split("=", 1) for item in line.split()[1:])
+        elif line.startswith("@config ") and not case:
+            self.config += line.split(" ", 1)[1] + "\n"
         elif line.startswith("@modes "):
             (case or self).modes = line.split()[1:]
         elif line.startswith("@reference "):
@@ -134,7 +140,7 @@ class Transcript:
             kind, who, text = re.fullmatch(r"@(open|hello|info|one|sync|fin|reset|close|sleep) (\S+) ?(.*)", line).groups()
             case.steps.append(Step(number, "@" + kind, who, text))
         else:
-            who, kind, text = re.fullmatch(r"([A-Z])(>>|>|<<|<~|<\?|<|!) ?(.*)", line).groups()
+            who, kind, text = re.fullmatch(r"([A-Z])(>>|>|<<|<~|<\?|<=|<|!) ?(.*)", line).groups()
             case.steps.append(Step(number, kind, who, text))
 
 
@@ -189,6 +195,7 @@ class Player:
     def __init__(self, port, mode):
         self.port, self.mode = port, mode
         self.connections, self.version, self.heard = {}, (0,), []
+        self.reply = ""  # the last that a <= line has met
 
     def deadline(self):
         return time.monotonic() + broker.WAIT_SECONDS
@@ -291,7 +298,7 @@ class Player:
 
     def step(self, group):
         first = group[0]
-        who, text = first.who, first.text
+        who, text = first.who, first.text.replace("\\!", self.reply)
         if first.kind in (">", ">>"):
             connection = self.connections[who]
             connection.unsent += unescape(text) + (b"\r\n" if first.kind == ">" else b"")
@@ -300,7 +307,9 @@ class Player:
             return
         for connection in self.connections.values():
             connection.flush(self.mode)
-        if first.kind.startswith("<"):
+        if first.kind == "<=":
+            self.expect_reply(who, text)
+        elif first.kind.startswith("<"):
             self.expect(group)
         elif first.kind == "!":
             self.expect_end(who)
@@ -310,7 +319,7 @@ class Player:
     def expect(self, group):
         who, wanted = group[0].who, []
         for step in group:
-            text, versioned = self.applies(step.text)
+            text, versioned = self.applies(step.text.replace("\\!", self.reply))
             if text is None:
                 self.heard.append((who, "by version"))
             elif text == "@info":
@@ -326,6 +335,20 @@ class Player:
             i = self.read_one_of(who, [text for text, _ in wanted])
             text, versioned = wanted.pop(i)
             self.heard.append((who, "by version" if versioned else "any" if group[0].kind == "<~" else text))
+
+    def expect_reply(self, who, text):
+        connection, deadline = self.connections[who], self.deadline()
+        parts = [re.escape(unescape(part)) for part in (text + "\\r\\n").split("\\?")]
+        wanted = re.compile(rb"(_R_\.[^ \r\n]+)".join(parts))
+        match = None
+        while not match:
+            connection.skip_server_ping()
+            match = wanted.match(connection.buffer)
+            if not match and not connection.fill(deadline):
+                raise Mismatch(f"{who} wanted {text}, got {connection.buffer[:2000]!r} and {self.silence(connection)}")
+        connection.buffer = connection.buffer[match.end():]
+        self.reply = match.group(1).decode()
+        self.heard.append((who, "a reply subject"))
 
     def expect_end(self, who):
         connection, deadline = self.connections[who], self.deadline()
@@ -402,7 +425,7 @@ def play_all(transcript, path, workers, only):
     """Plays every case in every mode against a fresh broker. Returns what was heard and what went wrong."""
     heard, wrong = {}, []
     name = os.path.basename(path) + (f" with {workers} worker{'s'[:workers > 1]}" if workers else "")
-    with broker.Broker(path, transcript.options, workers) as server:
+    with broker.Broker(path, transcript.options, workers, text=transcript.config) as server:
         for case in transcript.cases:
             if only and only != case.name:
                 continue

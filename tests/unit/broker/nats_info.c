@@ -54,7 +54,6 @@ static void the_shared_part_is_json_with_escapes(void **state) {
   (void)state;
   struct nats_server server;
   struct nats_limits limits = sim_limits();
-  limits.max_payload = 67108864;
   struct settings *settings = settings_new(&limits);
   assert_int_equal(nats_settings_describe(settings, &identity), 0);
   nats_server_init(&server, settings, 4321);
@@ -70,7 +69,6 @@ static void the_shared_part_is_json_with_escapes(void **state) {
   assert_string_equal(text(info, "tern"), identity.tern_version);
   assert_string_equal(text(info, "host"), identity.host);
   assert_int_equal(number(info, "proto"), 1);
-  assert_int_equal(number(info, "max_payload"), limits.max_payload);
   assert_true(json_is_true(json_object_get(info, "headers")));
   json_decref(info);
   assert_int_equal(settings->advertised_port, identity.advertised_port);
