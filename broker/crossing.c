@@ -124,8 +124,8 @@ static bool with_info(const struct crossing *crossing, const struct crossings_wo
                       struct tern_message *m) {
   char more[DESCRIBE_MAX];
   size_t more_len = 0, info_len = strlen(crossing->info);
-  if (crossing->import->share && part->describe != NULL)
-    more_len = part->describe(part->describe_arg, m->source, more, sizeof more);
+  if (part->describe != NULL)
+    more_len = part->describe(part->describe_arg, m->source, crossing->import->share, more, sizeof more);
   struct tern_slice headers = {m->body.ptr, m->header_len},
                     payload = {m->body.ptr + m->header_len, m->body.len - m->header_len};
   if (headers.len == 0) headers = (struct tern_slice){HEADER "\r\n", sizeof HEADER + 1};

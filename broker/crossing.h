@@ -25,8 +25,9 @@ struct crossings_worker {
   struct route **routes; /* by number of account */
   struct replies *replies;
   bool in_stream; /* what is being published came by a stream */
-  /** Writes what a service that is to know who asks is told, as fields of a JSON object behind others; returns the length. */
-  size_t (*describe)(void *arg, uint64_t source, char *text, size_t room);
+  /** Writes what a service is told about who asks, as fields of a JSON object behind others; share: more than is needed
+   * to measure. Returns the length. */
+  size_t (*describe)(void *arg, uint64_t source, bool share, char *text, size_t room);
   void *describe_arg;
 };
 

@@ -87,15 +87,22 @@ void nats_server_fini(struct nats_server *server) {
   server->settings = NULL;
 }
 
-size_t nats_describe(void *arg, uint64_t source, char *text, size_t room) {
+/* Who a client is; NULL without memory. */
+static json_t *describe(const struct nats_client *client) {
+  const struct nats_connect *options = &client->options;
+  const char *user = client->user != NULL && client->user->name[0] != '\0' ? client->user->name : NULL;
+  return json_pack("{s:s, s:I, s:s*, s:s*, s:s*, s:s*, s:s, s:s}", "host",
+                   tern_transport_peer(client->transport)->address, "id", (json_int_t)client->id, "user",
+                   user, "name", options->name, "lang", options->lang, "ver", options->version, "kind",
+                   "Client", "client_type", "nats");
+}
+
+size_t nats_describe(void *arg, uint64_t source, bool share, char *text, size_t room) {
   const struct nats_client *client = nats_client_find(arg, source);
   if (client == NULL || client->transport == NULL) return 0;
-  const struct nats_connect *options = &client->options;
-  json_t *fields = json_pack("{s:s, s:I, s:s*, s:s*, s:s*, s:s, s:s}", "host",
-                             tern_transport_peer(client->transport)->address, "id", (json_int_t)client->id,
-                             "name", options->name, "lang", options->lang, "ver", options->version, "kind",
-                             "Client", "client_type", "nats");
-  char *json = fields != NULL ? json_dumps(fields, JSON_COMPACT) : NULL;
+  json_t *fields = share ? describe(client) : json_object();
+  if (client->rtt_ns != 0) json_object_set_new(fields, "rtt", json_integer((json_int_t)client->rtt_ns));
+  char *json = fields != NULL && json_object_size(fields) > 0 ? json_dumps(fields, JSON_COMPACT) : NULL;
   size_t len =
       json != NULL ? strlen(json) - 1 : 0; /* without the closing brace, a comma for the opening one */
   json_decref(fields);

@@ -121,10 +121,10 @@ const struct route_stats *nats_worker_route_stats(const struct nats_worker *work
  * Thread: the worker's. */
 void nats_untaken(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply);
 
-/** Writes what a service of another account may be told about a client, as fields of a JSON object that follow others
- * (`,"id":5,...`). Returns the length, 0 when the client is gone or it does not fit. arg: the nats_worker. Thread: the
- * worker's. */
-size_t nats_describe(void *arg, uint64_t source, char *text, size_t room);
+/** Writes what a service of another account is told about a client, as fields of a JSON object that follow others
+ * (`,"rtt":5,...`): the round trip, if it is known, and with `share` who the client is. Returns the length, 0 when there
+ * is nothing, the client is gone or it does not fit. arg: the nats_worker. Thread: the worker's. */
+size_t nats_describe(void *arg, uint64_t source, bool share, char *text, size_t room);
 
 /** Makes the protocol of a new connection (tern_protocol_factory; arg: the nats_server). */
 struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop);

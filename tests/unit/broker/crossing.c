@@ -213,6 +213,24 @@ static void the_service_may_be_told_who_asks(void **state) {
   end(&sim, c, 2);
 }
 
+/* The round trip, once it is known. */
+static void the_service_is_told_how_far_it_is(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  start_with(&sim, 1, SERVICE);
+  join_account(&sim, &c[0], 0, "B", REQUESTS);
+  struct nats_client *client = sim.core.nats.workers[0]->clients;
+  join_account(&sim, &c[1], 0, "A", REQUESTS);
+  say_and_sync(&c[1], "SUB svc.time 2\r\n");
+  client->rtt_ns = 123456;
+  sim_say(&c[0], "PUB time 1\r\nq\r\n");
+  expect(
+      &c[1],
+      "HMSG svc.time 2 57 58\r\nNATS/1.0\r\nNats-Request-Info: {\"acc\":\"B\",\"rtt\":123456}\r\n\r\nq\r\n");
+  end(&sim, c, 2);
+}
+
 static void nobody_there(void **state) {
   (void)state;
   struct sim sim;
@@ -445,6 +463,7 @@ int main(void) {
       cmocka_unit_test(a_stream_without_receivers_is_none),
       cmocka_unit_test(services),
       cmocka_unit_test(the_service_may_be_told_who_asks),
+      cmocka_unit_test(the_service_is_told_how_far_it_is),
       cmocka_unit_test(nobody_there),
       cmocka_unit_test(the_last_one_there_leaves),
       cmocka_unit_test(many_answers),
