@@ -17,7 +17,7 @@
  * of it as fit, one call of each sink. Groups and handlers get its messages one by one, and so does everybody where a
  * connection has two of the sinks, which must not get the second message by one before the first by the other (O1).
  * A list is a run of messages with different subjects; each has a match of its own, and only those with the same receivers
- * make one.
+ * make one (route_list.c). A queue group that is alone gets its messages as lists, too (route_group.c).
  *
  * Queue groups (guarantee O5): the publisher's worker draws one of all members everywhere, so every member
  * has the same chance. The worker that has the draw offers the message to its members, starting at a random

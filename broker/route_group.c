@@ -9,8 +9,8 @@
  *                  |                          other workers draw their members themselves
  *                  +-> one record to worker 2: a d f;   1a: b e;   1b: c
  *
- * That way a member gets the messages of others' earlier, which nobody can tell, unless a connection has two of the
- * members or a plain subscription as well (O1), or one refuses a message and another is to be asked: then the list goes
+ * Members then get their messages in another order among each other, which nobody can tell, unless a connection has two of
+ * them or a plain subscription as well (O1), or one refuses a message and another is to be asked: then the list goes
  * message by message. What is being written to a member whose connection fails is lost with it.
  *
  * Runs on the worker's thread.
