@@ -20,9 +20,14 @@ static const struct block {
   const char *keys;
   bool live;
 } blocks[] = {
-    {"authorization", true},          {"accounts", true}, {"no_auth_user", true},
-    {"mappings|maps", true},          {"tls", true},      {"allow_non_tls", true},
+    {"authorization", true},
+    {"accounts", true},
+    {"no_auth_user", true},
+    {"mappings|maps", true},
+    {"tls", true},
+    {"allow_non_tls", true},
     {"system_account|system", false},
+    {OPTION_OWN_BLOCK "overflow", true},
 };
 
 /* ---- values ---- */
@@ -94,11 +99,19 @@ static bool same_value(const struct options *a, const struct options *b, const s
 
 /* ---- trees ---- */
 
-static const struct conf_node *find(const struct options *options, const char *keys) {
-  const struct conf_node *node = options->conf != NULL ? conf_root(options->conf)->first : NULL;
+static const struct conf_node *find_in(const struct conf_node *map, const char *keys) {
+  const struct conf_node *node = map != NULL && map->type == CONF_MAP ? map->first : NULL;
   while (node != NULL && !option_has_name(keys, node->key))
     node = node->next;
   return node;
+}
+
+/* A key of the file, or one of tern's own block. */
+static const struct conf_node *find(const struct options *options, const char *keys) {
+  const struct conf_node *root = options->conf != NULL ? conf_root(options->conf) : NULL;
+  const size_t own = strlen(OPTION_OWN_BLOCK);
+  if (strncmp(keys, OPTION_OWN_BLOCK, own) != 0) return find_in(root, keys);
+  return find_in(find_in(root, "tern"), keys + own);
 }
 
 /* Goes as deep as a tree may be, CONF_DEPTH_MAX. */

@@ -639,3 +639,15 @@ accounts {
 accounts {
   A { exports [ {service: "x..y"} ] }
 }
+=== invalid: a certificate without its key
+@says case.conf:1:1: tls: key_file is missing
+tls { cert_file: "no.pem" }
+=== invalid: a certificate that is not there
+@says case.conf:1:1: cannot read cert_file no.pem
+tls { cert_file: "no.pem", key_file: "no.key" }
+=== invalid: an unknown key of TLS
+@says case.conf:1:7: unknown field "certificate" in the block tls
+tls { certificate: "no.pem" }
+=== invalid: TLS with a switch for a certificate
+@says case.conf:1:7: cert_file is true or false
+tls { cert_file: true, key_file: true }

@@ -104,6 +104,9 @@ static void blocks_are_compared_and_not_shown(void **state) {
       {"authorization { users: [{user: a, password: s3cret}] }",
        "authorization { users: [{user: a, password: other}] }",
        "live authorization '(a block)' '(a block)'\n"},
+      {"tern { overflow { default: latest } }", "tern { overflow { default: drop_new } }",
+       "live overflow '(a block)' '(a block)'\n"},
+      {"tern { workers: 2 }", "tern { workers: 2, overflow {} }", "live overflow '' '(a block)'\n"},
       {"allow_non_tls: true", "allow_non_tls: false", "live allow_non_tls '(a block)' '(a block)'\n"},
   };
   for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++) {
