@@ -235,6 +235,14 @@ class Upgrade(Case):
                 self.assertEqual(client.line(), b"MSG a 1 %d" % size)
                 self.assertEqual(client.line(), b"x" * size)
 
+    def test_the_time_for_connect_begins_with_the_end_of_the_handshake(self):
+        self.start("timeout: 30", "authorization { user: u, password: p, timeout: 1 }")
+        client = self.client()
+        client.info()
+        self.assertTrue(client.is_silent(1.3))
+        client.secure()
+        self.assertEqual(client.line(), b"-ERR 'Authentication Timeout'")
+
     def test_flags_alone(self):
         with broker.Broker(BROKER, flags=["--tls", "--tlscert", cert("server.pem"), "--tlskey",
                                           cert("server.key")]) as server:
@@ -274,6 +282,24 @@ class Verify(Case):
         self.assertFalse(self.tries(None))
         self.assertFalse(self.tries("stranger"))
         self.assertFalse(self.tries("expired"))
+
+    def test_a_certificate_says_who_it_is(self):
+        self.start(f"ca_file: '{cert('ca.pem')}'\n verify_and_map: true",
+                   "authorization { users: [{user: 'alice@example.com', permissions: {publish: 'mine'}}] }")
+        alice, other, nobody = self.client(), self.client(), self.client()
+        info = alice.info()
+        self.assertIs(info.get("tls_verify"), True)
+        self.assertIs(info.get("auth_required"), True)
+        self.assertTrue(alice.secure(context("client")).works())
+        alice.say(b"PUB mine 1\r\nx\r\nPUB yours 1\r\nx\r\n")
+        self.assertEqual(alice.line(), b"-ERR 'Permissions Violation for Publish to \"yours\"'")
+        other.info()
+        self.assertFalse(other.secure(context("other")).works())  # a good one, but of no user
+        nobody.info()
+        try:
+            self.assertFalse(nobody.secure().works())
+        except (ssl.SSLError, ConnectionError):
+            pass
 
     def test_only_pinned_certificates(self):
         def pin(name):
