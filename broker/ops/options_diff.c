@@ -28,6 +28,7 @@ static const struct block {
     {"allow_non_tls", true},
     {"system_account|system", false},
     {OPTION_OWN_BLOCK "overflow", true},
+    {OPTION_OWN_BLOCK "unix_users", true},
 };
 
 /* ---- values ---- */

@@ -25,11 +25,11 @@ CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"protocol":1}\r\nPING\r\n'
 class Client:
     """A connection that has said CONNECT and read everything up to the first PONG."""
 
-    def __init__(self, port):
+    def __init__(self, port, connect=CONNECT):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=broker.WAIT_SECONDS)
         self.file = self.socket.makefile("rb")
         self.info = json.loads(self.line()[5:])
-        self.socket.sendall(CONNECT)
+        self.socket.sendall(connect)
         self.until(b"PONG")
         self.say(b"PING\r\n")  # behind the INFO that may follow the first PONG
         self.until(b"PONG")
@@ -164,6 +164,59 @@ class Reload(Case):
             server.process.send_signal(signal.SIGHUP)
             wait_for("a word about it", lambda: "no configuration file" in server.output())
             self.assertIn(b"PONG", broker.talk(server.port, CONNECT))
+
+
+class Users(Case):
+    """What becomes of those who are connected when the configuration says something else about them."""
+
+    def users(self, *users):
+        return "authorization { users: [" + ", ".join(users) + "] }\n"
+
+    def join(self, user, password="p"):
+        client = Client(self.server.port, b'CONNECT {"verbose":false,"pedantic":false,"protocol":1,"user":"%s",'
+                        b'"pass":"%s"}\r\nPING\r\n' % (user.encode(), password.encode()))
+        self.addCleanup(client.close)
+        return client
+
+    def end_of(self, client):
+        """What the broker says before it ends the connection."""
+        return [line for line in iter(client.line, b"") if not line.startswith(b"INFO")]
+
+    def test_deleted_changed_and_kept(self):
+        kept = "{user: kept, password: p}"
+        self.start(self.users(kept, "{user: gone, password: p}", "{user: changed, password: p}"))
+        stays, gone, changed = (self.join(name) for name in ("kept", "gone", "changed"))
+        self.reload(self.users(kept, "{user: changed, password: q}", "{user: new, password: p}"))
+        self.assertEqual(self.end_of(gone), [])
+        self.assertEqual(self.end_of(changed), [b"-ERR 'Authorization Violation'"])
+        stays.say(b"SUB a 1\r\nPUB a 2\r\nok\r\nPING\r\n")
+        stays.until(b"MSG")
+        stays.until(b"PONG")
+        self.join("new")
+        self.join("changed", "q")
+
+    def test_a_permission_that_is_lost(self):
+        self.start(self.users("{user: u, password: p}"))
+        client = self.join("u")
+        client.say(b"SUB keep.* 1\r\nSUB lose.* 2\r\nPING\r\n")
+        client.until(b"PONG")
+        self.reload(self.users("{user: u, password: p, permissions: {publish: '>', subscribe: 'keep.*'}}"))
+        self.assertEqual(client.until(b"-ERR"),
+                         b"-ERR 'Permissions Violation for Subscription to \"lose.*\" (sid \"2\")'")
+        client.say(b"PUB lose.a 1\r\nx\r\nPUB keep.a 1\r\ny\r\nPING\r\n")
+        self.assertEqual(client.until(b"MSG"), b"MSG keep.a 1 1")
+        client.until(b"PONG")
+        self.reload(self.users("{user: u, password: p}"))
+        client.say(b"SUB lose.* 3\r\nPUB lose.a 1\r\nx\r\nPING\r\n")
+        self.assertEqual(client.until(b"MSG"), b"MSG lose.a 3 1")
+
+    def test_a_mistake_leaves_everybody_in(self):
+        self.start(self.users("{user: u, password: p}"))
+        client = self.join("u")
+        self.reload(self.users("{user: u, password: p}", "{user: u, password: q}"), "Failed to reload")
+        client.say(b"PING\r\n")
+        client.until(b"PONG")
+        self.join("u")
 
 
 class LameDuck(Case):
