@@ -77,7 +77,9 @@ static void they_are_sorted_by_what_is_asked_for(void **unused) {
   } cases[] = {{NATS_BY_CID, false},    {NATS_BY_START, false},   {NATS_BY_SUBS, true},
                {NATS_BY_IN_MSGS, true}, {NATS_BY_IN_BYTES, true}, {NATS_BY_LAST, true},
                {NATS_BY_IDLE, false}};
-  const uint64_t lowest = find((struct nats_conns_query){.open = true}).keys[0].cid;
+  struct nats_conn_keys all = find((struct nats_conns_query){.open = true});
+  const uint64_t lowest = all.keys[0].cid;
+  free(all.keys);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct nats_conn_keys keys = find((struct nats_conns_query){.open = true, .sort = cases[i].sort});
     for (size_t n = 0; n < CLIENTS; n++)
