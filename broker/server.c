@@ -255,19 +255,31 @@ static struct core_figures figures(void *arg) {
   return figures;
 }
 
-/* There is one account, `$G`, until others can be configured. */
-static int subjects(void *arg, const char *account, struct core_subjects *out) {
+static const struct access *access_now(void *arg) {
   struct server *server = arg;
-  if (account == NULL || strcmp(account, "$G") == 0)
-    return core_subjects(server->workers, account == NULL ? CORE_ALL_ACCOUNTS : 0, out);
-  *out = (struct core_subjects){0};
-  return 0;
+  return server->core.nats.settings->access;
 }
 
 static bool account(void *arg, uint32_t index, struct monitor_account *out) {
-  (void)arg;
-  *out = (struct monitor_account){.name = "$G"};
-  return index == 0;
+  const struct access *access = access_now(arg);
+  if (access == NULL) {
+    *out = (struct monitor_account){.name = ACCESS_GLOBAL};
+    return index == 0;
+  }
+  if (index >= access->account_count) return false;
+  const struct access_account *at = &access->accounts[index];
+  *out = (struct monitor_account){at->name, at->number, at == access->system};
+  return true;
+}
+
+static int subjects(void *arg, const char *name, struct core_subjects *out) {
+  struct server *server = arg;
+  struct monitor_account found;
+  if (name == NULL) return core_subjects(server->workers, CORE_ALL_ACCOUNTS, out);
+  for (uint32_t i = 0; account(server, i, &found); i++)
+    if (strcmp(found.name, name) == 0) return core_subjects(server->workers, found.number, out);
+  *out = (struct core_subjects){0};
+  return 0;
 }
 
 static void log_fatal(void *arg, bool warning, const char *text) {
@@ -300,6 +312,7 @@ static int start_monitoring(struct server *server) {
       .pool = server->workers,
       .figures = figures,
       .subjects = subjects,
+      .access = access_now,
       .account = account,
       .arg = server,
   };
@@ -491,11 +504,12 @@ static void renew_certificates(struct server *server) {
   struct options next = server->options;
   next.tls = (struct tls_settings){.context = NULL};
   if (tls_block_read(&next, &report) != 0) return;
-  if (apply(server, &next) == 0) {
-    struct tern_tls *old = server->options.tls.context;
-    monitor_pause(server->monitor);
-    server->options.tls = next.tls;
-    monitor_resume(server->monitor);
+  monitor_pause(server->monitor); /* its pages read the options and the settings */
+  const int error = apply(server, &next);
+  struct tern_tls *old = server->options.tls.context;
+  if (error == 0) server->options.tls = next.tls;
+  monitor_resume(server->monitor);
+  if (error == 0) {
     next.tls.context = old;
     tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "certificates_changed"},
                    "Changed certificates are in use");

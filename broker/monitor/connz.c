@@ -96,6 +96,7 @@ static bool read_wanted(struct page *page, struct wanted *wanted) {
       !read_sort(page, &wanted->query))
     return false;
   wanted->query.account = page_text(page, "acc");
+  wanted->query.user = page_text(page, "user");
   page_range(&wanted->offset, &wanted->limit);
   if (wanted->query.cid != 0) wanted->limit = 1;
   return true;
@@ -183,6 +184,7 @@ static void put_connection(void *arg, const struct nats_conn *conn) {
     put_optional(json, "tls_version", conn->tls_version);
     put_optional(json, "tls_cipher_suite", conn->tls_cipher);
   }
+  if (d->wanted->auth) put_optional(json, "authorized_user", conn->user);
   if (d->wanted->auth && strcmp(conn->account, ACCOUNT_MAIN) != 0)
     json_put_string(json, "account", conn->account);
   if (d->wanted->subs && conn->stop_ms == 0 && conn->subscriptions > 0) {

@@ -18,6 +18,7 @@
 #include "figures.h"
 #include "options.h"
 
+struct access;
 struct monitor;
 struct nats_server;
 struct tern_workers;
@@ -40,6 +41,8 @@ struct monitor_source {
   struct core_figures (*figures)(void *arg);
   /** Of one account, or with NULL of all. Returns 0, or TERN_ECLOSED when the workers do not run. */
   int (*subjects)(void *arg, const char *account, struct core_subjects *out);
+  /** Who may come in; NULL: everybody. Valid while a page is made. */
+  const struct access *(*access)(void *arg);
   /** The account at this place in their order; false: there are no more. */
   bool (*account)(void *arg, uint32_t index, struct monitor_account *out);
   void *arg;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "inside.h"
 #include "page.h"
 #include "text.h"
@@ -50,6 +51,14 @@ static double cpu(struct monitor *monitor) {
   return (double)(long)(percent * 10 + 0.5) / 10;
 }
 
+/* As in nats-server: with TLS its time and a second, where the configuration sets none. */
+static double auth_timeout_s(const struct monitor_source *source) {
+  const struct access *access = source->access(source->arg);
+  const struct tls_settings *tls = &source->options->tls;
+  if (access != NULL && access->timeout_ms != 0) return (double)access->timeout_ms / 1000;
+  return tls->context != NULL ? tls->timeout_ms / 1000.0 + 1 : ACCESS_TIMEOUT_MS / 1000.0;
+}
+
 static void put_settings(struct json_writer *json, const struct monitor_source *source) {
   static const char *const absent[] = {"cluster", "gateway", "leaf", "mqtt", "websocket", "jetstream"};
   const struct options *o = source->options;
@@ -62,7 +71,7 @@ static void put_settings(struct json_writer *json, const struct monitor_source *
   json_put_int(json, "http_port", o->http_port);
   json_put_string(json, "http_base_path", o->http_base_path != NULL ? o->http_base_path : "");
   json_put_int(json, "https_port", o->https_port);
-  json_put_number(json, "auth_timeout", 2);
+  json_put_number(json, "auth_timeout", auth_timeout_s(source));
   json_put_uint(json, "max_control_line", o->max_control_line);
   json_put_uint(json, "max_payload", o->max_payload);
   json_put_uint(json, "max_pending", o->max_pending);
@@ -133,6 +142,9 @@ void varz_page(struct page *page) {
   json_put_string(json, "go", "none (C11)");
   json_put_string(json, "host", source->options->host);
   json_put_uint(json, "port", source->port);
+  const struct access *access = source->access(source->arg);
+  if (access != NULL && access->required && access->anybody == NULL)
+    json_put_bool(json, "auth_required", true);
   put_settings(json, source);
   json_put_time(json, "start", monitor->start_ns);
   json_put_time(json, "now", now);
@@ -144,6 +156,7 @@ void varz_page(struct page *page) {
   put_traffic(json, &figures);
   put_requests(json, monitor);
   json_put_time(json, "config_load_time", monitor->start_ns);
+  if (access != NULL && access->system != NULL) json_put_string(json, "system_account", access->system->name);
   put_by_kind(json, "slow_consumer_stats", figures.slow_consumers);
   put_by_kind(json, "stale_connection_stats", figures.stale_connections);
   json_put_close(json, '}');

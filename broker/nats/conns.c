@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
 #include "client.h"
 
 /* What one call may look at. */
@@ -57,8 +58,12 @@ static struct nats_client *client_by_id(const struct nats_worker *worker, uint64
 }
 
 static const char *account_of(const struct nats_client *client) {
-  (void)client;
-  return "$G";
+  return client->user != NULL ? client->user->account->name : ACCESS_GLOBAL;
+}
+
+/* "": nobody in particular, or the holder of a token. */
+static const char *user_of(const struct nats_client *client) {
+  return client->user != NULL ? client->user->name : "";
 }
 
 /* ---- describing ---- */
@@ -79,7 +84,8 @@ struct nats_conn *nats_conn_of(const struct nats_client *client) {
   const char *account = account_of(client);
   const char *ip = strcmp(peer->kind, "tcp") == 0 ? peer->address : "";
   const size_t size = sizeof(struct nats_conn) + room_for(ip) + room_for(options->name) +
-                      room_for(options->lang) + room_for(options->version) + room_for(account);
+                      room_for(options->lang) + room_for(options->version) + room_for(account) +
+                      room_for(user_of(client));
   struct nats_conn *conn = malloc(size);
   if (conn == NULL) return NULL;
   char *at = (char *)(conn + 1);
@@ -102,6 +108,7 @@ struct nats_conn *nats_conn_of(const struct nats_client *client) {
       .lang = put_text(&at, options->lang),
       .version = put_text(&at, options->version),
       .account = put_text(&at, account),
+      .user = put_text(&at, user_of(client)),
   };
   struct tern_tls_info tls;
   if (tern_tls_info(client->transport, &tls)) {
@@ -116,7 +123,7 @@ static struct nats_conn *copy(const struct nats_conn *from) {
   struct nats_conn *to = malloc(from->size);
   if (to == NULL) return NULL;
   memcpy(to, from, from->size);
-  const char **texts[] = {&to->ip, &to->name, &to->lang, &to->version, &to->account};
+  const char **texts[] = {&to->ip, &to->name, &to->lang, &to->version, &to->account, &to->user};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
     *texts[i] = (const char *)to + (*texts[i] - (const char *)from);
   return to;
@@ -213,8 +220,9 @@ static uint64_t sort_value(const struct nats_conn *conn, enum nats_conn_sort sor
   }
 }
 
-static bool is_wanted(const char *account, const struct nats_conns_query *query) {
-  return query->account == NULL || strcmp(account, query->account) == 0;
+static bool is_wanted(const char *account, const char *user, const struct nats_conns_query *query) {
+  return (query->account == NULL || strcmp(account, query->account) == 0) &&
+         (query->user == NULL || strcmp(user, query->user) == 0);
 }
 
 static void add_key(struct finding *f, const struct nats_conn *conn, unsigned worker, bool closed) {
@@ -242,7 +250,7 @@ static void call_find_open(struct tern_worker *worker, void *arg) {
   for (uint32_t n = 0; n < SLICE_CLIENTS; n++) {
     const struct nats_client *client = next_client(nats, &f->walk, &budget);
     if (client == NULL) return;
-    if (client->transport == NULL || !is_wanted(account_of(client), f->query)) continue;
+    if (client->transport == NULL || !is_wanted(account_of(client), user_of(client), f->query)) continue;
     const struct nats_conn brief = {.cid = client->id,
                                     .start_ms = client->start_ms,
                                     .active_ms = client->active_ms,
@@ -266,7 +274,7 @@ static void call_find_closed(struct tern_worker *worker, void *arg) {
   if (f->number < first) f->number = first;
   for (uint32_t n = 0; n < SLICE_CLIENTS && f->number < closed->added; n++) {
     const struct nats_conn *conn = nats_closed_at(closed, f->number++);
-    if (is_wanted(conn->account, f->query)) add_key(f, conn, index, true);
+    if (is_wanted(conn->account, conn->user, f->query)) add_key(f, conn, index, true);
   }
   if (f->number == closed->added) f->number = UINT64_MAX;
 }

@@ -39,7 +39,7 @@ struct nats_conn {
   uint16_t port;
   uint8_t reason; /* enum nats_reason */
   /** Texts, in the same block of memory; "" where there is none. */
-  const char *ip, *name, *lang, *version, *account;
+  const char *ip, *name, *lang, *version, *account, *user;
   const char *tls_version, *tls_cipher; /* constants; NULL: no TLS */
 };
 
@@ -65,8 +65,8 @@ enum nats_conn_sort {
 struct nats_conns_query {
   bool open, closed;
   enum nats_conn_sort sort;
-  uint64_t cid;        /* 0: any */
-  const char *account; /* NULL: any */
+  uint64_t cid;               /* 0: any */
+  const char *account, *user; /* NULL: any */
 };
 
 /** Where a connection is to be found. */

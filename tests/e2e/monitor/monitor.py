@@ -35,8 +35,7 @@ ONLY_TERN = {"/varz": {"tern", "stale_connections", "slow_consumer_stats", "stal
              "/routez": {"server_name"}, "/jsz": {"api.level"}, "/accstatz": {"account_statz[].name", "account_statz[].num_subscriptions"},
              "/subsz": {"server_id", "now", "total", "offset", "limit"}}  # these with subs=1 in both
 #: Keys that tern does not have, and why.
-ONLY_REFERENCE = {"/varz": {"system_account"}, "/accountz": {"system_account", "account_detail.imports",
-                                                             "account_detail.imports[]"}}
+ONLY_REFERENCE = {"/accountz": {"account_detail.imports", "account_detail.imports[]"}}  # those of $SYS
 #: A list without elements, which old nats-servers give as null.
 NULL_LISTS = {"leafs"}
 #: What makes a connection end, and so the reasons.
@@ -403,6 +402,42 @@ class Settings(unittest.TestCase):
                 self.assertNotIn(b"server_id", peer.recv(65536))
             self.assertEqual(server.stop(), 0)
             self.assertNotIn("PRIVATE", server.output())
+
+    def test_accounts_and_users(self):
+        path = self.config("accounts { A { users: [ {user: a, password: pa} ] }, B { users: [ {user: b, password: pb} ] } }\n")
+        with broker.Broker(TERN, flags=("-c", path, "-m", "-1")) as server:
+            peers = []
+            for user, count in (("a", 2), ("b", 1)):
+                for _ in range(count):
+                    peers.append(socket.create_connection(("127.0.0.1", server.port), timeout=broker.WAIT_SECONDS))
+                    self.addCleanup(peers[-1].close)
+                    peers[-1].sendall(b'CONNECT {"verbose":false,"user":"%s","pass":"p%s"}\r\nSUB x 1\r\nPING\r\n'
+                                      % (user.encode(), user.encode()))
+                    got = b""
+                    while b"PONG\r\n" not in got:
+                        got += peers[-1].recv(65536)
+            peers[0].sendall(b"PUB x 3\r\nabc\r\nPING\r\n")
+            wait(lambda: get_json(server.monitoring, "/varz")["out_msgs"] == 2)
+
+            def listed(query):
+                found = get_json(server.monitoring, "/connz?auth=1&" + query)["connections"]
+                return sorted((each["authorized_user"], each["account"]) for each in found)
+            self.assertEqual(listed(""), [("a", "A"), ("a", "A"), ("b", "B")])
+            self.assertEqual(listed("user=a"), [("a", "A"), ("a", "A")])
+            self.assertEqual(listed("acc=B"), [("b", "B")])
+            self.assertEqual(listed("acc=C"), [])
+            self.assertNotIn("authorized_user", get_json(server.monitoring, "/connz")["connections"][0])
+            found = get_json(server.monitoring, "/accountz")
+            self.assertEqual((sorted(found["accounts"]), found["system_account"]), (["$G", "$SYS", "A", "B"], "$SYS"))
+            self.assertEqual(get_json(server.monitoring, "/accountz?acc=A")["account_detail"]["subscriptions"], 2)
+            figures = {each["acc"]: each for each in get_json(server.monitoring, "/accstatz")["account_statz"]}
+            self.assertEqual((figures["A"]["conns"], figures["A"]["sent"]["msgs"], figures["B"]["sent"]["msgs"]), (2, 2, 0))
+            self.assertEqual(get_json(server.monitoring, "/subsz?acc=B")["num_subscriptions"], 1)
+            varz = get_json(server.monitoring, "/varz")
+            self.assertEqual((varz["auth_required"], varz["auth_timeout"], varz["system_account"]), (True, 2, "$SYS"))
+            for page in ("/varz", "/connz?auth=1&subs=detail", "/metrics", "/accountz?acc=A"):
+                for secret in ("pa", "pb"):
+                    self.assertNotRegex(get(server.monitoring, page)[2], rf'"{secret}"')
 
     def test_a_port_in_use_is_said(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -31,6 +31,11 @@ static int subjects(void *arg, const char *account, struct core_subjects *out) {
   return core_subjects(sim.workers, account == NULL ? CORE_ALL_ACCOUNTS : 0, out);
 }
 
+static const struct access *access_now(void *arg) {
+  (void)arg;
+  return NULL;
+}
+
 static bool account(void *arg, uint32_t index, struct monitor_account *out) {
   static const struct monitor_account accounts[] = {{"$G", 0, false}, {"$SYS", 7, true}};
   (void)arg;
@@ -339,6 +344,7 @@ static int begin(void **unused) {
                                         .pool = sim.workers,
                                         .figures = figures,
                                         .subjects = subjects,
+                                        .access = access_now,
                                         .account = account};
   return monitor_new(&source, &monitor);
 }
