@@ -5,6 +5,7 @@
  */
 #include "transform.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,7 +212,7 @@ struct transform *transform_new(const char *filter, const char *destination, uns
   if (*problem != NULL) return NULL;
   uint32_t count = tern_subject_tokens(to);
   struct transform *t = calloc(1, sizeof *t + count * sizeof(struct part));
-  char *texts = malloc(from.len + to.len);
+  char *texts = malloc(from.len + to.len + 1);
   if (t == NULL || texts == NULL) {
     free(t);
     free(texts);
@@ -302,6 +303,7 @@ static void put_split(struct output *out, struct tern_slice token, struct tern_s
 
 /* FNV-1a of the tokens, one behind the other, as nats-server has it: the same subject has the same number there. */
 static void put_partition(struct output *out, const struct part *part, const struct tern_slice *tokens) {
+  assert(part->number > 0);
   uint32_t hash = 2166136261u;
   for (uint32_t i = 0; i < part->count; i++) {
     struct tern_slice token = tokens[part->wildcards[i]];
