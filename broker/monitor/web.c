@@ -18,6 +18,7 @@
 
 #include <tern/error.h>
 #include <tern/log.h>
+#include <tern/module_path.h>
 
 #include "http/http.h"
 
@@ -93,21 +94,24 @@ static void answer(void *arg, const struct http_request *request, struct http_re
 
 /* ---- the module ---- */
 
-/* `../lib/tern/http.so` beside the program, or where it was installed. Returns NULL with the reason logged. */
+/* Where modules are looked for (module_path.h). Returns NULL with the reason logged. */
 static void *open_module(void) {
-  static const char name[] = "/../lib/tern/http.so";
-  char beside[PATH_MAX + sizeof name] = "";
-  ssize_t len = readlink("/proc/self/exe", beside, PATH_MAX);
-  char *slash = len > 0 ? memrchr(beside, '/', (size_t)len) : NULL;
-  if (slash != NULL) memcpy(slash, name, sizeof name);
-  const char *path = slash != NULL && access(beside, F_OK) == 0 ? beside : TERN_MODULE_DIR "/http.so";
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (library == NULL)
-    tern_log(TERN_LOG_FATAL,
-             "monitoring over HTTP needs the module %s: %s; install it and libmicrohttpd, or take http, "
-             "https and -m out of the configuration",
-             path, dlerror());
-  return library;
+  char dir[PATH_MAX], path[PATH_MAX + sizeof "/http.so"], all[1024];
+  for (unsigned i = 0; tern_module_dir(i, dir, sizeof dir); i++) {
+    snprintf(path, sizeof path, "%s/http.so", dir);
+    if (dir[0] == '\0' || access(path, F_OK) != 0) continue;
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library != NULL) return library;
+    tern_log(TERN_LOG_FATAL, "monitoring over HTTP cannot use the module %s: %s; install libmicrohttpd", path,
+             dlerror());
+    return NULL;
+  }
+  tern_module_dirs(all, sizeof all);
+  tern_log(TERN_LOG_FATAL,
+           "monitoring over HTTP needs the module http.so, which is in none of %s; install it, or take http, "
+           "https and -m out of the configuration",
+           all);
+  return NULL;
 }
 
 static const struct http_module *load(void) {

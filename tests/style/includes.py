@@ -41,6 +41,7 @@ ROOM_MAY_SEE = {
     "nats": {"access"},
     "ops": {"conf", "access"},
     "handlers": {"conf", "ops"},
+    "packaging": {"ops"},
     "monitor": {"conf", "access", "ops", "nats"},
 }
 MICRO_MAY_SEE = ("bench/", "lib/", "broker/", "tests/support/")

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "broker/monitor/subsz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/varz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/web.c": "tests/e2e/monitor: a program that is spoken to over HTTP",
+    "broker/packaging/manual.c": "tests/packaging/manual.sh: what it writes is looked at",
     "broker/handlers/handlers.c": "tests/unit/broker/handlers.c: the room has no other file",
 }
 EXAMPLES = ("lib/examples/", "broker/handlers/modules/")  # programs and modules that show how; tested from outside

@@ -47,6 +47,8 @@ some   | Node.js         | tests with the NATS npm client    | cmd:node         
 some   | npm             | fetches the NATS npm client       | cmd:npm                 | npm              | npm                       | npm                | npm            | npm-default
 some   | Chromium        | test of the load tests' report    | fn:has_chromium         | chromium         | chromium                  | chromium           | chromium       | chromium
 rival  | redis           | load tests side by side with it   | cmd:redis-server        | redis-server     | redis                     | redis              | redis          | redis
+some   | mandoc          | checks the manual pages           | cmd:mandoc              | mandoc           | mandoc                    | mandoc             | mandoc         | mandoc
+some   | systemd-analyze | checks the unit of the service    | cmd:systemd-analyze     | systemd          | systemd                   | -                  | systemd        | systemd
 some   | netcat          | raw protocol tests                | cmd:nc                  | netcat-openbsd   | netcat                    | netcat-openbsd     | openbsd-netcat | netcat-openbsd
 TABLE
 }
