@@ -169,8 +169,6 @@ static const struct {
      0},
     {"tern_auth_crowded_total", "counter", "CONNECTs refused because too many hashes waited to be compared.",
      OF_NATS, NATS(auth_crowded), 0},
-    {"tern_requests_refused_total", "counter",
-     "Requests to other accounts refused: too many wait for answers.", OF_ROUTE, ROUTE(unanswered), 0},
     {"tern_messages_dropped_no_memory_total", "counter", "Messages dropped because memory was refused.",
      OF_ROUTE, ROUTE(no_memory), 0},
     {"tern_queue_messages_rerouted_total", "counter",
