@@ -170,9 +170,10 @@ TERN_API struct tern_buf_handle tern_buf_export(struct tern_buf *buf, const char
  * Returns NULL without memory; the original is released all the same. Thread: receiver's. */
 TERN_API struct tern_buf *tern_buf_import(struct tern_worker *worker, struct tern_buf_handle handle);
 
-/** Places in the histogram of ticks, and the time below which one is counted in the first; each of the others takes those
- * that are less than twice as long as what the one before takes, the last one all the rest. */
-#define TERN_TICK_BUCKETS   22
+/** Places in the histogram of ticks: each takes ticks that are less than twice as long as what the one before takes, the
+ * last one all the rest. */
+#define TERN_TICK_BUCKETS 22
+/** Ticks shorter than this are counted in the first place. */
 #define TERN_TICK_BUCKET_NS 1024
 
 /** Figures of one worker; each is written by the worker alone and may be read by any thread. */
