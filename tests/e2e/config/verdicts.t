@@ -317,6 +317,132 @@ authorization {
   default_permissions: { publish: x }
 }
 no_auth_user: bob
+=== valid: permissions
+authorization { users: [
+  {user: u0, password: p, permissions: {}}
+  {user: u1, password: p, permissions: {publish: []}}
+  {user: u2, password: p, permissions: {publish: {}}}
+  {user: u3, password: p, permissions: {publish: {allow: [], deny: x}}}
+  {user: u4, password: p, permissions: {pub: a, SUB: {Allow: b, DENY: [c, "d.>"]}}}
+  {user: u5, password: p, permissions: {import: a, export: {deny: b}}}
+  {user: u6, password: p, permissions: {subscribe: [foo, "foo v1", "foo  g.*", "foo\tq", "a.> >", "a .."]}}
+  {user: u7, password: p, permissions: {publish: "a.*b"}}
+  {user: u8, password: p, permissions: {allow_responses: true}}
+  {user: u9, password: p, permissions: {publish_allow_responses: false}}
+  {user: u10, password: p, permissions: {allow_responses: {}}}
+  {user: u11, password: p, permissions: {allow_responses: {max: -1, expires: "-1s"}}}
+  {user: u12, password: p, permissions: {allow_responses: {max: 0, ttl: "0s"}}}
+  {user: u13, password: p, permissions: {allow_responses: {max_messages: 5k, expiration: "1m30s"}}}
+  {user: u14, password: p, permissions: {allow_responses: {max_responses: 2, expires: 2s}}}
+  {user: u15, password: p, permissions: {publish: a, pub: b}}
+  {user: u16, password: p, permissions: {s: a, publish: $s}}
+] }
+=== invalid: permissions: a string
+@says case.conf:2:1: permissions is a string; it must be a block
+authorization { users: [ {user: a, password: b
+permissions: a
+} ] }
+=== invalid: permissions: a list
+@says case.conf:2:1: permissions is an array
+authorization { users: [ {user: a, password: b
+permissions: [a]
+} ] }
+=== invalid: permissions: an unknown key
+@says case.conf:2:15: unknown field "publ" in permissions: there are publish, subscribe and allow_responses
+authorization { users: [ {user: a, password: b
+permissions: {publ: x}
+} ] }
+=== invalid: permissions: an unknown kind of list
+@says case.conf:2:25: unknown field "alow" in publish: there are allow and deny
+authorization { users: [ {user: a, password: b
+permissions: {publish: {alow: x}}
+} ] }
+=== invalid: permissions: a number for a subject
+@says case.conf:2:15: publish is an integer; it must be a subject or a list of subjects
+authorization { users: [ {user: a, password: b
+permissions: {publish: 5 }
+} ] }
+=== invalid: permissions: a switch for a subject
+@says case.conf:2:15: publish is 
+authorization { users: [ {user: a, password: b
+permissions: {publish: true}
+} ] }
+=== invalid: permissions: a list in a list
+@says case.conf:2:25: a subject is an array; it must be a string, not one more list
+authorization { users: [ {user: a, password: b
+permissions: {publish: [[a]]}
+} ] }
+=== invalid: permissions: a block for a subject
+@says case.conf:2:25: allow is a block
+authorization { users: [ {user: a, password: b
+permissions: {publish: {allow: {x: y}}}
+} ] }
+=== invalid: permissions: no subject
+@says case.conf:2:15: "" is not a valid subject
+authorization { users: [ {user: a, password: b
+permissions: {publish: ""}
+} ] }
+=== invalid: permissions: a subject with an empty token
+@says case.conf:2:37: "a..b" is not a valid subject
+authorization { users: [ {user: a, password: b
+permissions: {subscribe: {deny: [a, "a..b"]}}
+} ] }
+=== invalid: permissions: a subject that goes on behind its tail
+@says case.conf:2:15: "a.>.b" is not a valid subject
+authorization { users: [ {user: a, password: b
+permissions: {publish: "a.>.b"}
+} ] }
+=== invalid: permissions: a subject that begins with a blank
+@says case.conf:2:15: " a" is not a valid subject, nor "subject queue"
+authorization { users: [ {user: a, password: b
+permissions: {subscribe: " a"}
+} ] }
+=== invalid: permissions: a subject that ends with a blank
+@says case.conf:2:15: "a " is not a valid subject
+authorization { users: [ {user: a, password: b
+permissions: {subscribe: "a "}
+} ] }
+=== invalid: permissions: a subject with two queues
+@says case.conf:2:15: "a q r" is not a valid subject
+authorization { users: [ {user: a, password: b
+permissions: {subscribe: "a q r"}
+} ] }
+=== invalid: permissions: a number for the switch of answers
+@says case.conf:2:15: allow_responses is an integer; it must be true, false, or a block
+authorization { users: [ {user: a, password: b
+permissions: {allow_responses: 1 }
+} ] }
+=== invalid: permissions: a string for the number of answers
+@says case.conf:2:33: max is a string; it must be a number of answers
+authorization { users: [ {user: a, password: b
+permissions: {allow_responses: {max: "1"}}
+} ] }
+=== invalid: permissions: a number for the time of answers
+@says case.conf:2:33: expires is no duration; write one in quotes, like "2m"
+authorization { users: [ {user: a, password: b
+permissions: {allow_responses: {expires: 5 }}
+} ] }
+=== invalid: permissions: minutes without quotes
+@says case.conf:2:33: expires is no duration
+authorization { users: [ {user: a, password: b
+permissions: {allow_responses: {expires: 2m}}
+} ] }
+=== invalid: permissions: a time without a unit
+@says case.conf:2:33: expires is no duration
+authorization { users: [ {user: a, password: b
+permissions: {allow_responses: {expires: "5"}}
+} ] }
+=== invalid: permissions: an unknown term of answers
+@says case.conf:2:33: unknown field "foo" in allow_responses: there are max and expires
+authorization { users: [ {user: a, password: b
+permissions: {allow_responses: {foo: 2s}}
+} ] }
+=== only nats-server: permissions: a queue to publish to
+@differs nats-server takes it, and it denies nothing
+@says case.conf:2:25: "a q": only subscriptions have queues; leave "q" out
+authorization { users: [ {user: a, password: b
+permissions: {publish: {deny: "a q"}}
+} ] }
 === valid: accounts
 accounts {
   A { users [ {user: a, password: a} ], limits { max_conn: 1, max_subs: 2, max_pay: 1KB, max_leafs: 4 } }
