@@ -25,6 +25,7 @@
 #include <tern/error.h>
 #include <tern/log.h>
 
+#include "auth.h"
 #include "overflow_rules.h"
 
 /** Other output is collected in pieces of this size. */
@@ -410,7 +411,8 @@ int nats_overflow_adopt(struct nats_client *client) {
   if (rules != NULL && !rules->clients_choose) chosen = NULL;
   enum overflow_policy policy = OVERFLOW_DISCONNECT;
   if (rules != NULL)
-    policy = overflow_of_connection(rules, tern_transport_peer(client->transport)->kind, NULL);
+    policy =
+        overflow_of_connection(rules, tern_transport_peer(client->transport)->kind, nats_auth_name(client));
   if (chosen != NULL && chosen->by_default != OVERFLOW_DISCONNECT) policy = chosen->by_default;
   bool any = policy != OVERFLOW_DISCONNECT || (rules != NULL && rules->subjects.count > 0) ||
              (chosen != NULL && chosen->subjects.count > 0);

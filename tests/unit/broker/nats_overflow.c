@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 
+#include "access.h"
 #include "overflow.h"
 #include "overflow_rules.h"
 #include "pool.h"
@@ -333,6 +334,31 @@ static void rules_can_change(void **state) {
   end(&sim, c, 2);
 }
 
+/* The policy of a user; the configuration goes before what is for everybody. */
+static void users_have_a_policy(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  start(&sim, 1, NULL);
+  join(&sim, &c[0], 0, QUIET);
+  const struct access_user ann = {.name = "ann"};
+  inside(&sim, 0)->user = &ann;
+  join(&sim, &c[1], 0, QUIET);
+  struct overflow_rules *rules = overflow_rules_new();
+  rules->users.at = calloc(1, sizeof *rules->users.at);
+  rules->users.at[0] = (struct overflow_rule){strdup("ann"), OVERFLOW_LATEST};
+  rules->users.count = 1;
+  struct settings *settings = sim_settings(NULL);
+  settings->overflow = rules;
+  settings->access = NULL; /* nobody is asked again who it is */
+  assert_int_equal(core_set_settings(&sim.core, sim.workers, settings), 0);
+  settings_unref(settings);
+  assert_null(inside(&sim, 0)->overflow);
+  assert_non_null(inside(&sim, 0)->next->overflow);
+  inside(&sim, 0)->next->user = NULL;
+  end(&sim, c, 2);
+}
+
 static unsigned faults;
 static int sometimes(size_t size) {
   (void)size;
@@ -376,6 +402,7 @@ int main(void) {
       cmocka_unit_test(closing_sends_what_waits),
       cmocka_unit_test(clients_may_be_refused_their_choice),
       cmocka_unit_test(rules_can_change),
+      cmocka_unit_test(users_have_a_policy),
       cmocka_unit_test(without_memory_it_loses_messages_only),
   };
   return cmocka_run_group_tests_name("overflow", tests, NULL, NULL);
