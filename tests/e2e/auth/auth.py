@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -183,6 +184,59 @@ class Nkeys(unittest.TestCase):
                 self.assertEqual(other.line(), VIOLATION)
                 other.close()
                 self.assertTrue(comes_in(server.port, {"user": "a", "pass": "x"}))
+
+
+class Certificates(unittest.TestCase):
+    """verify_and_map: the client's certificate says who it is."""
+
+    def setUp(self):
+        if shutil.which("openssl") is None:
+            self.skipTest("no openssl to make certificates with")
+        self.dir = tempfile.mkdtemp(prefix="tern-e2e-")
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        self.make("server", "/CN=localhost", "IP:127.0.0.1")
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def make(self, name, subject, alternative=None):
+        """A certificate of its own, which is vouched for by being in the file of those that are."""
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                   "2", "-subj", subject, "-keyout", self.path(name + ".key"), "-out", self.path(name + ".pem")]
+        if alternative:
+            command += ["-addext", f"subjectAltName={alternative}"]
+        subprocess.run(command, check=True, capture_output=True, timeout=broker.WAIT_SECONDS)
+        with open(self.path(name + ".pem"), encoding="ascii") as one, open(self.path("ca"), "a", encoding="ascii") as all_:
+            all_.write(one.read())
+
+    def comes_in(self, port, name, fields):
+        context = ssl.create_default_context(cafile=self.path("ca"))
+        context.check_hostname = False
+        context.load_cert_chain(self.path(name + ".pem"), self.path(name + ".key"))
+        with socket.create_connection(("127.0.0.1", port), timeout=broker.WAIT_SECONDS) as plain:
+            info = b""
+            while not info.endswith(b"\n"):
+                info += plain.recv(1)
+            with context.wrap_socket(plain) as peer:
+                peer.sendall(connect_line(fields) + b"PING\r\n")
+                return peer.recv(100) == b"PONG\r\n"
+
+    def test_it_is_who_the_certificate_names(self):
+        self.make("mail", "/O=x/CN=m", "email:m@x.org,DNS:m.x.org")
+        self.make("dns", "/O=x/CN=d", "DNS:d.x.org")
+        self.make("subject", "/O=x/OU=y/CN=s")
+        self.make("other", "/O=x/CN=o", "DNS:o.x.org")
+        text = f"""tls {{ cert_file: "{self.path('server.pem')}", key_file: "{self.path('server.key')}",
+                         ca_file: "{self.path('ca')}", verify_and_map: true }}
+authorization {{ users: [{{user: "m@x.org"}}, {{user: "d.x.org"}}, {{user: "CN=s,O=x,OU=y"}}] }}
+"""
+        for path in programs():
+            with broker.Broker(path, text=text) as server:
+                for name, fields, good in (("mail", {}, True), ("dns", {}, True), ("subject", {}, True), ("other", {}, False),
+                                           ("mail", {"user": "d.x.org"}, True), ("mail", {"pass": "x"}, False),
+                                           ("other", {"user": "m@x.org"}, False)):
+                    with self.subTest(program=os.path.basename(path), name=name, fields=fields):
+                        self.assertEqual(self.comes_in(server.port, name, fields), good)
 
 
 class Crowds(unittest.TestCase):
