@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -45,17 +44,6 @@ def read(path):
         return ""
     with open(path) as file:
         return file.read()
-
-
-def wait_for(what, condition):
-    """Waits until the condition gives something true; returns it."""
-    deadline = time.monotonic() + broker.WAIT_SECONDS
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited in vain for {what}")
 
 
 class Flags(unittest.TestCase):
@@ -117,7 +105,7 @@ class Serving(unittest.TestCase):
                     process = subprocess.Popen([BROKER, *flags, f"--ports_file_dir={directory}"], stdout=out, stderr=out)
                 try:
                     path = os.path.join(directory, f"{NAME}_{process.pid}.ports")
-                    wait_for(f"ports file with {flags}", lambda: os.path.exists(path) and os.path.getsize(path))
+                    broker.wait_for(f"ports file with {flags}", lambda: os.path.exists(path) and os.path.getsize(path))
                 finally:
                     process.send_signal(signal.SIGINT)
                     self.assertEqual(process.wait(broker.WAIT_SECONDS), 0)
@@ -168,7 +156,7 @@ class Serving(unittest.TestCase):
 
     def test_log_goes_to_stderr(self):
         with start() as server:
-            wait_for("Server is ready", lambda: "Server is ready" in server.output())
+            broker.wait_for("Server is ready", lambda: "Server is ready" in server.output())
             server.stop(signal.SIGINT)
             lines = server.output().splitlines()
             for line in lines:
@@ -182,7 +170,7 @@ class Serving(unittest.TestCase):
             path = os.path.join(directory, "log")
             try:
                 with start(flag, path) as server:
-                    wait_for("the log file", lambda: "Server is ready" in read(path))
+                    broker.wait_for("the log file", lambda: "Server is ready" in read(path))
                     server.stop(signal.SIGINT)
                     for line in read(path).splitlines():
                         self.assertRegex(line, "^" + LOG_LINE % server.process.pid + "$")
@@ -195,10 +183,10 @@ class Serving(unittest.TestCase):
         path = os.path.join(directory, "log")
         try:
             with start("-l", path) as server:
-                wait_for("the log", lambda: "Server is ready" in read(path))
+                broker.wait_for("the log", lambda: "Server is ready" in read(path))
                 os.rename(path, path + ".1")
                 server.process.send_signal(signal.SIGUSR1)
-                wait_for("a new log", lambda: "File log re-opened" in read(path))
+                broker.wait_for("a new log", lambda: "File log re-opened" in read(path))
                 self.assertEqual(server.stop(signal.SIGINT), 0)
         finally:
             shutil.rmtree(directory)
@@ -284,7 +272,7 @@ class Serving(unittest.TestCase):
             try:
                 for line in (b"SUB a 1\n", b"PUB a 5\n", b"hello\n", b"PING\n"):
                     session.stdin.write(line)
-                wait_for("the conversation", lambda: b"PONG\r\n" in heard)
+                broker.wait_for("the conversation", lambda: b"PONG\r\n" in heard)
             finally:
                 session.kill()
                 session.wait()

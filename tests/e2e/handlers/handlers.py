@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -81,15 +80,6 @@ class Client:
         return self.message()[1]
 
 
-def wait_for(what, condition):
-    deadline = time.monotonic() + broker.WAIT_SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"waited too long for {what}")
-
-
 class Handlers(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="tern-handlers-")
@@ -122,7 +112,7 @@ class Handlers(unittest.TestCase):
         """SIGHUP, and waits for one more of these lines in the log."""
         before = len(re.findall(expect, server.output()))
         server.process.send_signal(signal.SIGHUP)
-        wait_for(expect, lambda: len(re.findall(expect, server.output())) > before)
+        broker.wait_for(expect, lambda: len(re.findall(expect, server.output())) > before)
 
     def test_built_in_modules_answer(self):
         server = self.start("echo=echo", "greet.*=greet")
@@ -214,7 +204,7 @@ class Handlers(unittest.TestCase):
         asks.say(b"PUB greet.me %s 2000\r\n" % asks.inbox + b"n" * 2000 + b"\r\n")
         asks.sync()
         self.assertEqual(asks.ask(b"greet.me", b"Bob"), b"Hello, Bob!")
-        wait_for("the errors in the log", lambda: "handler greet for greet.* failed on greet.me" in server.output())
+        broker.wait_for("the errors in the log", lambda: "handler greet for greet.* failed on greet.me" in server.output())
         lines = re.findall(r"\[ERR\] handler \S+ for work failed on work: ", server.output())
         self.assertTrue(1 <= len(lines) < 300, len(lines))  # logged, but not for each message
         self.end(server)

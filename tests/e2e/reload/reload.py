@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -58,16 +57,6 @@ class Client:
         self.socket.close()
 
 
-def wait_for(what, condition):
-    deadline = time.monotonic() + broker.WAIT_SECONDS
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited in vain for {what}")
-
-
 class Case(unittest.TestCase):
     """A broker with a configuration file."""
 
@@ -86,7 +75,7 @@ class Case(unittest.TestCase):
         self.write(text)
         before = self.server.output().count(want)
         self.server.process.send_signal(signal.SIGHUP)
-        wait_for(want, lambda: self.server.output().count(want) > before)
+        broker.wait_for(want, lambda: self.server.output().count(want) > before)
 
     def client(self):
         client = Client(self.server.port)
@@ -162,7 +151,7 @@ class Reload(Case):
     def test_a_module_alone_needs_no_file(self):
         with broker.Broker(BROKER) as server:
             server.process.send_signal(signal.SIGHUP)
-            wait_for("a word about it", lambda: "no configuration file" in server.output())
+            broker.wait_for("a word about it", lambda: "no configuration file" in server.output())
             self.assertIn(b"PONG", broker.talk(server.port, CONNECT))
 
 
@@ -250,7 +239,7 @@ class LameDuck(Case):
         server = self.start("")
         self.client()
         server.process.send_signal(signal.SIGUSR2)
-        wait_for("lame duck mode", lambda: "Entering lame duck mode" in server.output())
+        broker.wait_for("lame duck mode", lambda: "Entering lame duck mode" in server.output())
         server.process.send_signal(signal.SIGINT)
         self.assertEqual(server.process.wait(broker.WAIT_SECONDS), 0)
 

@@ -35,17 +35,6 @@ def read(path):
         return file.read()
 
 
-def wait_for(what, condition):
-    """Waits until the condition gives something true; returns it."""
-    deadline = time.monotonic() + broker.WAIT_SECONDS
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited in vain for {what}")
-
-
 class Test(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="tern-e2e-")
@@ -95,7 +84,7 @@ class Logs(Test):
         evil = b'a\x1b[2Jb\r\x07\xff\xc2\x9bc\x00d'
         with self.start("-V", "--max_traced_msg_len", "100") as server:
             broker.talk(server.port, HELLO + b"PUB a %d\r\n%s\r\nPING\r\n" % (len(evil), evil))
-            wait_for("the trace", lambda: "MSG_PAYLOAD" in server.output())
+            broker.wait_for("the trace", lambda: "MSG_PAYLOAD" in server.output())
             with open(server.log, "rb") as file:
                 data = file.read()
         self.assertIn(b'<<- MSG_PAYLOAD: ["a\\x1b[2Jb\\r\\x07\\xff\\u009bc\\x00d"]\n', data)
@@ -119,17 +108,17 @@ class Logs(Test):
     def test_full_disk(self):
         """A limit on the size of files stands in for it; traffic goes on, and the log when there is room again."""
         with self.start("-l", self.log, "-D") as server:
-            wait_for("the log", lambda: "Server is ready" in read(self.log))
+            broker.wait_for("the log", lambda: "Server is ready" in read(self.log))
             size = os.path.getsize(self.log)
             _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, hard))
             for _ in range(20):
                 self.assertIn(b"PONG", broker.talk(server.port, HELLO + b"PING\r\n"))
             # standard error is a file here, with the same limit, but an empty one
-            told = wait_for("the complaint", lambda: server.output())
+            told = broker.wait_for("the complaint", lambda: server.output())
             resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
             broker.talk(server.port, HELLO + b"PING\r\n")
-            wait_for("the log", lambda: "log lines dropped: File too large" in read(self.log))
+            broker.wait_for("the log", lambda: "log lines dropped: File too large" in read(self.log))
             self.assertEqual(server.output(), told)  # once
             self.assertRegex(told, r"^tern: cannot write to the log file: File too large; .*\n$")
             self.assertEqual(server.stop(signal.SIGINT), 0)
@@ -164,22 +153,22 @@ class Logs(Test):
     def test_reload_changes_the_log(self):
         config = self.config(f"log_file: '{self.log}'\n")
         with self.start("-c", config) as server:
-            wait_for("the log", lambda: "Server is ready" in read(self.log))
+            broker.wait_for("the log", lambda: "Server is ready" in read(self.log))
             broker.talk(server.port, HELLO + b"PING\r\n")
             self.config(f"log_file: '{self.log}2', trace: true, max_traced_msg_len: 3, tern {{ log_format: json }}\n")
             server.process.send_signal(signal.SIGHUP)
-            wait_for("the reload", lambda: "Reloaded server configuration" in read(self.log + "2"))
+            broker.wait_for("the reload", lambda: "Reloaded server configuration" in read(self.log + "2"))
             broker.talk(server.port, HELLO + b"PUB a 5\r\nhello\r\nPING\r\n")
-            wait_for("the trace", lambda: 'MSG_PAYLOAD: [\\"hel...\\"]' in read(self.log + "2"))
+            broker.wait_for("the trace", lambda: 'MSG_PAYLOAD: [\\"hel...\\"]' in read(self.log + "2"))
             self.config(f"log_file: '/no/such/dir/log', tern {{ log_format: json }}\n")
             server.process.send_signal(signal.SIGHUP)
-            wait_for("the refusal", lambda: "logging goes on as before" in read(self.log + "2"))
+            broker.wait_for("the refusal", lambda: "logging goes on as before" in read(self.log + "2"))
         self.assertNotIn("[TRC]", read(self.log))
 
     def test_two_lines_of_one_client_name_it(self):
         with self.start("-D") as server:
             broker.talk(server.port, HELLO + b"PING\r\n")
-            wait_for("the line", lambda: re.search(
+            broker.wait_for("the line", lambda: re.search(
                 r"\[DBG\] 127\.0\.0\.1:\d+ - cid:1 - Client connection closed", server.output()))
 
 
@@ -200,12 +189,12 @@ class Signals(Test):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr, f"tern: no {os.path.basename(path)} processes running\n")
         with self.start("-l", self.log, path=path) as server:
-            wait_for("the log", lambda: "Server is ready" in read(self.log))
+            broker.wait_for("the log", lambda: "Server is ready" in read(self.log))
             os.rename(self.log, self.log + ".1")
             self.assertEqual(self.send(path, "reopen").returncode, 0)
-            wait_for("a new log", lambda: "File log re-opened" in read(self.log))
+            broker.wait_for("a new log", lambda: "File log re-opened" in read(self.log))
             self.assertEqual(self.send(path, "reload").returncode, 0)
-            wait_for("the reload", lambda: "figures:" in read(self.log))
+            broker.wait_for("the reload", lambda: "figures:" in read(self.log))
             done = self.send(path, "quit")
             self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
             self.assertEqual(server.process.wait(broker.WAIT_SECONDS), 0)
@@ -241,7 +230,7 @@ class Signals(Test):
                 body = b"PUB a 100000\r\n" + b"x" * 100000 + b"\r\n"
                 broker.talk(server.port, HELLO + body * 300 + b"PING\r\n")
                 server.process.send_signal(signal.SIGINT)
-                wait_for("the stop", lambda: "Initiating Shutdown" in server.output())
+                broker.wait_for("the stop", lambda: "Initiating Shutdown" in server.output())
                 self.assertEqual(server.stop(signal.SIGINT), 1)
                 self.assertIn("tern: interrupted again; ending without waiting for clients\n", server.output())
 
@@ -315,7 +304,7 @@ class User(Test):
         nobody = pwd.getpwnam("nobody")
         pid_file = os.path.join(self.dir, "pid")
         with self.start("--run_as_user", "nobody", "-l", self.log, "-P", pid_file) as server:
-            wait_for("the change", lambda: "Running as user" in read(self.log))
+            broker.wait_for("the change", lambda: "Running as user" in read(self.log))
             self.assertIn(b"PONG", broker.talk(server.port, HELLO + b"PING\r\n"))
             for task in glob.glob(f"/proc/{server.process.pid}/task/*/status"):
                 status = dict(line.split(":\t", 1) for line in read(task).splitlines() if ":\t" in line)
@@ -328,13 +317,13 @@ class User(Test):
             self.assertEqual(os.stat(pid_file).st_uid, 0)
             os.rename(self.log, self.log + ".1")
             server.process.send_signal(signal.SIGUSR1)
-            wait_for("a new log", lambda: "File log re-opened" in read(self.log))
+            broker.wait_for("a new log", lambda: "File log re-opened" in read(self.log))
             self.assertEqual(server.stop(signal.SIGINT), 0)
 
     def test_configured(self):
         config = self.config('tern { user: "nobody", group: "12345" }\n')
         with self.start("-c", config) as server:
-            wait_for("the change", lambda: "group 12345" in server.output())
+            broker.wait_for("the change", lambda: "group 12345" in server.output())
             self.assertEqual(server.stop(signal.SIGINT), 0)
 
     def test_unknown(self):

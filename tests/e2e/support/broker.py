@@ -115,6 +115,17 @@ def talk(port, data, until=b"PONG\r\n"):
         return got
 
 
+def wait_for(what, condition):
+    """Waits until the condition gives something true; returns it."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited in vain for {what}")
+
+
 def skip(reason):
     """Ends the program as skipped."""
     print(f"SKIP: {reason}")

@@ -108,16 +108,6 @@ class Client:
         self.socket.close()
 
 
-def wait_for(what, condition):
-    deadline = time.monotonic() + broker.WAIT_SECONDS
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"waited in vain for {what}")
-
-
 class Case(unittest.TestCase):
     def start(self, block, more="", flags=()):
         """A broker with this in its block tls, beside a certificate."""
@@ -146,7 +136,7 @@ class Case(unittest.TestCase):
     def reload(self, want="Reloaded server configuration"):
         before = self.server.output().count(want)
         self.server.process.send_signal(signal.SIGHUP)
-        wait_for(want, lambda: self.server.output().count(want) > before)
+        broker.wait_for(want, lambda: self.server.output().count(want) > before)
 
 
 class Upgrade(Case):
@@ -454,10 +444,10 @@ class Change(Case):
         self.start("")
         before = self.shown()
         self.use("rsa", key="server")
-        wait_for("a word about it", lambda: "the old ones stay in use" in self.server.output())
+        broker.wait_for("a word about it", lambda: "the old ones stay in use" in self.server.output())
         self.assertEqual(self.shown(), before)
         self.use("rsa")
-        wait_for("a word about it", lambda: "Changed certificates are in use" in self.server.output())
+        broker.wait_for("a word about it", lambda: "Changed certificates are in use" in self.server.output())
         self.assertNotEqual(self.shown(), before)
 
     def test_verify_can_be_asked_for_later(self):
@@ -479,7 +469,7 @@ class Change(Case):
         self.server.process.send_signal(signal.SIGHUP)
         if os.path.basename(BROKER) != "tern":
             return  # it may refuse
-        wait_for("the reload", lambda: "Reloaded server configuration" in self.server.output())
+        broker.wait_for("the reload", lambda: "Reloaded server configuration" in self.server.output())
         plain = self.client()
         self.assertNotIn("tls_required", plain.info())
         self.assertTrue(plain.works())
