@@ -50,6 +50,8 @@ static const struct spec {
     {"subject", "NAME", "(default bench)", VALUE_TEXT, false, AT(subject), 0, 0},
     {"subjects", "N", "wildcard: subjects; subscribe: subscriptions", VALUE_COUNT, false, AT(subjects), 1,
      1e8},
+    {"shared", NULL, "subscribe: all connections (--subs) to the same subjects", VALUE_FLAG, false,
+     AT(shared), 0, 0},
     {"in-flight", "N", "request: requests of each requester at a time", VALUE_COUNT, false, AT(in_flight), 1,
      65536},
     {"connections", "N", "idle: how many; storm: how many at a time", VALUE_COUNT, false, AT(connections), 1,
@@ -113,7 +115,8 @@ static bool set(struct options *options, const struct spec *spec, const char *va
 static void note(struct options *options, const struct spec *spec, const char *value) {
   size_t len = strlen(options->command), room = sizeof options->command - len;
   if (spec->local) return;
-  snprintf(options->command + len, room, " --%s %s", spec->name, value);
+  bool flag = spec->value == VALUE_FLAG;
+  snprintf(options->command + len, room, " --%s%s%s", spec->name, flag ? "" : " ", flag ? "" : value);
 }
 
 /* The server, and as whom. */

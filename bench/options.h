@@ -23,6 +23,7 @@ struct options {
   uint64_t window;   /* bytes sent to a subscriber and not received yet, at most; 0: no limit */
   double seconds;    /* 0: until the messages are sent */
   pid_t pid;         /* the broker's; 0: look for it */
+  bool shared;       /* subscribe: all connections to the same subjects */
   bool json, quiet, help;
   char command[512]; /* to repeat it, without where and how it is shown */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * subscribe: how fast a server takes many subscriptions (--subjects, each to a subject of its own), what each costs in
- * memory, and what finding one of them costs per message.
+ * subscribe: how fast a server takes many subscriptions (--subjects, each to a subject of its own; with --shared all
+ * connections subscribe to the same ones), what each costs in memory, and what finding one of them costs per message.
  *
  *     PHASE_PREPARE: --subs connections make the subscriptions      -> SUB/s, bytes each
  *     PHASE_RUN:     publishers send to up to 65,536 of them        -> CPU per matched message
@@ -19,15 +19,24 @@
 
 #define STEP 7919 /* a prime, so that taking every 7919th visits all */
 
+/* Subjects that are subscribed to. With --shared each has a subscription of every connection. */
+static unsigned subjects(const struct options *options) {
+  return options->shared ? options->subjects / options->subscribers : options->subjects;
+}
+
+static unsigned subscriptions(const struct options *options) {
+  return options->shared ? subjects(options) * options->subscribers : options->subjects;
+}
+
 /* The messages: subject and subscription of each kind. */
 static int make_shape(struct flow *flow) {
   const struct options *options = flow->bench->options;
-  unsigned kinds = options->subjects < KINDS_MAX ? options->subjects : KINDS_MAX;
+  unsigned all = subjects(options), kinds = all < KINDS_MAX ? all : KINDS_MAX;
   int error = shape_init(&flow->shape, options->target.dialect, kinds, options->size);
   for (unsigned i = 0; error == 0 && i < kinds; i++) {
     char subject[64], sid[24];
     uint64_t place = kinds % STEP == 0 ? i : (uint64_t)i * STEP % kinds;
-    unsigned n = (unsigned)(place * options->subjects / kinds);
+    unsigned n = (unsigned)(place * all / kinds);
     loader_subject(subject, sizeof subject, n);
     loader_sid(sid, sizeof sid, n);
     error =
@@ -40,12 +49,14 @@ static int make_shape(struct flow *flow) {
 static bool make_loaders(struct flow *flow, struct loader *loaders) {
   struct bench *bench = flow->bench;
   const struct options *options = bench->options;
-  flow->share = SHARE_SOME;
+  flow->share = options->shared ? SHARE_ALL : SHARE_SOME;
   int error = make_shape(flow);
   for (unsigned i = 0; error == 0 && i < options->subscribers; i++) {
     struct loader *loader = &loaders[i];
-    *loader = (struct loader){.from = i, .step = options->subscribers, .of = options->subjects};
-    error = checker_init(&loader->subscriber.checker, &flow->shape, options->publishers, SHARE_SOME);
+    *loader = (struct loader){.from = options->shared ? 0 : i,
+                              .step = options->shared ? 1 : options->subscribers,
+                              .of = subjects(options)};
+    error = checker_init(&loader->subscriber.checker, &flow->shape, options->publishers, flow->share);
     flow->subscribers[i] = &loader->subscriber;
     flow->subscriber_count = i + 1;
     if (error == 0 &&
@@ -67,7 +78,7 @@ static double load(struct bench *bench, struct loader *loaders) {
     last = loaded_ns > last ? loaded_ns : last;
   }
   struct process loaded = process_look(bench->before.pid);
-  double seconds = (double)(last - bench->begin_ns) / 1e9, n = options->subjects;
+  double seconds = (double)(last - bench->begin_ns) / 1e9, n = subscriptions(options);
   row_figure(row, "subscriptions", n);
   row_figure(row, "subscriptions_per_second", n / seconds);
   if (bench->before.pid != 0 && loaded.pid != 0) {
@@ -133,7 +144,8 @@ static const char *lacks(const struct dialect *dialect, const struct options *op
   if (!dialect->subscriptions) return "the forwarder has no subscriptions";
   if (options->size < PAYLOAD_UNIQUE_BYTES)
     return "needs --size 16 or more, to tell every message from the others";
-  return options->subscribers == 0 ? "needs a connection to subscribe with (--subs)" : NULL;
+  if (options->subscribers == 0) return "needs a connection to subscribe with (--subs)";
+  return subjects(options) == 0 ? "needs a subject for each connection (--subjects) with --shared" : NULL;
 }
 
 const struct scenario scenario_subscribe = {

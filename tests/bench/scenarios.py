@@ -61,6 +61,8 @@ OTHERS = {
     "subscribe --subjects 3k": lambda row: row["rate_unit"] == "sub/s" and row["figures"]["messages_per_second"] > 0 and
                                row["figures"]["cpu_ns_per_subscription"] >= 0,
     "subscribe --subjects 70k --subs 2 --msgs 70k": lambda row: row["received"] == 70000,
+    "subscribe --shared --subjects 3001 --subs 10 --msgs 500": lambda row: row["received"] == 10 * row["sent"] == 5000 and
+                                                                           row["figures"]["subscriptions"] == 3000,
     "idle --connections 150": lambda row: row["rate_unit"] == "B/conn" and row["connections"] == 150,
     "storm --connections 8": lambda row: row["latency"]["count"] == row["sent"] > 0,
 }
