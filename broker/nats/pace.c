@@ -66,8 +66,9 @@ bool nats_pace_enter(struct nats_client *client) {
   const struct tern_peer *peer = tern_transport_peer(client->transport);
   if (max == 0 || strcmp(peer->kind, "tcp") != 0) return true;
   struct nats_pace *pace = pace_of(client);
-  if (pace == NULL || tally_enter(client->worker->server->addresses, hash_of("address", peer->address), max,
-                                  &pace->address_place))
+  if (pace == NULL || pace->address_place != TALLY_NONE) return true; /* counted, and begins again with TLS */
+  if (tally_enter(client->worker->server->addresses, hash_of("address", peer->address), max,
+                  &pace->address_place))
     return true;
   return refuse(client, &client->worker->stats.refused_by_address, "address");
 }

@@ -113,6 +113,28 @@ static void a_user_is_one(void **state) {
   end(&sim, c, 4);
 }
 
+/* Where TLS may or may not begin, a connection begins twice. */
+static void an_address_counts_a_connection_once(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  struct nats_limits limits = sim_limits();
+  limits.max_connections_per_address = 1;
+  start(&sim, 1, &limits);
+  for (unsigned i = 0; i < 2; i++) {
+    join(&sim, &c[i], 0, QUIET);
+    struct nats_client *client = inside(&sim, 0);
+    ((struct tern_peer *)(uintptr_t)tern_transport_peer(client->transport))->kind = "tcp";
+    tern__sim_enter(tern_workers_at(sim.workers, 0));
+    assert_true(nats_pace_enter(client));
+    assert_true(nats_pace_enter(client));
+    if (i > 0) break;
+    sim_hang_up(&c[i]); /* and leaves room for the next one */
+    sim_settle(&sim);
+  }
+  end(&sim, c, 2);
+}
+
 /* What was read before the stop is carried out, rate or not. */
 static void a_stop_waits_for_nobody(void **state) {
   (void)state;
@@ -203,6 +225,7 @@ int main(void) {
       cmocka_unit_test(who_publishes_too_fast_is_slowed),
       cmocka_unit_test(bytes_count_too),
       cmocka_unit_test(a_user_is_one),
+      cmocka_unit_test(an_address_counts_a_connection_once),
       cmocka_unit_test(a_stop_waits_for_nobody),
       cmocka_unit_test(want_of_memory_is_shed),
       cmocka_unit_test(the_slowest_is_cut_off_first),
