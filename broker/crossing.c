@@ -104,7 +104,8 @@ static const char *find_info(const char *at, const char *end) {
   return NULL;
 }
 
-/* Copies headers without lines that say who asks, and without the empty line at the end. */
+/* Copies headers without lines that say who asks, and without the empty line at the end; the last line is a whole one, or
+ * what is written behind it would be a part of it. */
 static size_t copy_headers(char *to, struct tern_slice headers) {
   char *start = to;
   const char *at = headers.ptr, *end = headers.ptr + headers.len;
@@ -115,8 +116,9 @@ static size_t copy_headers(char *to, struct tern_slice headers) {
     const char *lf = memchr(found, '\n', (size_t)(end - found));
     at = lf != NULL ? lf + 1 : end;
   }
-  memcpy(to, at, (size_t)(end - at));
-  return (size_t)(to + (end - at) - start);
+  to = mempcpy(to, at, (size_t)(end - at));
+  if (to == start || to[-1] != '\n') to = mempcpy(to, "\r\n", 2);
+  return (size_t)(to - start);
 }
 
 /* The request with who asks in its headers. owner is to be given back. False without memory. */
@@ -129,7 +131,7 @@ static bool with_info(const struct crossing *crossing, const struct crossings_wo
   struct tern_slice headers = {m->body.ptr, m->header_len},
                     payload = {m->body.ptr + m->header_len, m->body.len - m->header_len};
   if (headers.len == 0) headers = (struct tern_slice){HEADER "\r\n", sizeof HEADER + 1};
-  size_t room = headers.len + sizeof INFO_HEADER + info_len + more_len + 5 + payload.len;
+  size_t room = headers.len + 2 + sizeof INFO_HEADER + info_len + more_len + 5 + payload.len;
   struct tern_buf *owner = tern_buf_new(tern_loop_pool(tern_worker_loop(part->routes[0]->worker)), room);
   if (owner == NULL) return false;
   char *start = tern_buf_data(owner), *at = start;

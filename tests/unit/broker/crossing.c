@@ -193,6 +193,8 @@ static void services(void **state) {
     sim_say(&c[0],
             "HPUB time 52 53\r\nNATS/1.0\r\nnats-request-info: {\"acc\":\"X\"}\r\nFoo: b\r\n\r\nq\r\n");
     expect(&c[1], "HMSG svc.time 2 52 53\r\nNATS/1.0\r\nFoo: b\r\n" INFO_B "q\r\n");
+    sim_say(&c[0], "HPUB time 16 17\r\nNATS/1.0\r\nFoo: bq\r\n"); /* headers that do not end */
+    expect(&c[1], "HMSG svc.time 2 52 53\r\nNATS/1.0\r\nFoo: b\r\n" INFO_B "q\r\n");
     end(&sim, c, 3);
   }
 }
