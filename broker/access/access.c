@@ -185,6 +185,7 @@ enum access_verdict access_rematch(const struct access *access, const struct acc
     refuse(result, "the user is no more, or in another account");
     return ACCESS_GONE;
   }
+  if (!access_may_come(now, ACCESS_STANDARD)) return refuse(result, "connection type not allowed");
   if (!unasked && !now->is_nkey && !password_equal(user->password, now->password))
     return refuse(result, "the password has changed");
   return grant(result, now, proof);

@@ -96,6 +96,7 @@ bool nats_auth_start(struct nats_client *client) {
   if (!nats_auth_is_asked(client) || client->refused) return true;
   const struct access *access = access_of(client);
   const struct access_user *unasked = access_unasked(access, uid_of(client));
+  if (unasked != NULL && !access_may_come(unasked, ACCESS_STANDARD)) unasked = NULL;
   if (unasked != NULL && !become(client, unasked, access_proof_unasked(access, uid_of(client))))
     return end_too_many(client);
   if (unasked != NULL && !access->wants_nonce) return true;
@@ -303,9 +304,9 @@ static void match_anew(struct nats_client *client) {
     client->permissions = NULL;
     return;
   }
-  if (client->auth != NULL && client->auth->awaiting) return; /* the result is judged by it */
-  if (client->auth != NULL && client->auth->pending) {        /* CONNECT is */
-    if (!nats_auth_is_asked(client)) drop(client);
+  if (client->auth != NULL &&
+      client->auth->pending) { /* CONNECT is judged by it, or the result of comparing */
+    if (!client->auth->awaiting && !nats_auth_is_asked(client)) drop(client);
     return;
   }
   enum access_verdict verdict =

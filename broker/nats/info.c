@@ -39,8 +39,9 @@ int nats_settings_describe(struct settings *settings, const struct nats_identity
                 identity->server_name, "version", identity->nats_version, "tern", identity->tern_version,
                 "proto", 1, "go", "none (C11)", "host", identity->host, "headers", 1);
   const struct access *access = settings->access;
-  if (info != NULL && access != NULL && access->required && access->anybody == NULL &&
-      json_object_set_new(info, "auth_required", json_true()) != 0) {
+  const bool lets_in = access == NULL || !access->required ||
+                       (access->anybody != NULL && access_may_come(access->anybody, ACCESS_STANDARD));
+  if (info != NULL && !lets_in && json_object_set_new(info, "auth_required", json_true()) != 0) {
     json_decref(info);
     return -ENOMEM;
   }

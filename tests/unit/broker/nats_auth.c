@@ -223,6 +223,21 @@ static void anybody_may_begin_with_anything(void **state) {
   expect_end(client);
 }
 
+/* A user for other ways to connect is nobody here: not unasked, and not after a change. */
+static void anybody_comes_the_allowed_ways_only(void **state) {
+  (void)state;
+  configure("authorization { users: [{user: a, pass: x}, {user: b, clients: WEBSOCKET}] }, no_auth_user: b");
+  struct sim_client *client = arrive(0), *a = arrive_with(1, "\"user\":\"a\",\"pass\":\"x\"");
+  assert_true(info_has(client, "\"auth_required\":true"));
+  sim_say(client, "PING\r\n");
+  expect(client, VIOLATION);
+  expect_end(client);
+  expect(a, "PONG\r\n");
+  configure("authorization { users: [{user: a, pass: x, clients: WEBSOCKET}] }");
+  expect(a, VIOLATION);
+  expect_end(a);
+}
+
 static void accounts_are_apart(void **state) {
   (void)state;
   configure(
@@ -341,6 +356,32 @@ static void who_waits_can_be_let_in_by_a_change(void **state) {
   expect(client, "PONG\r\n");
 }
 
+/* Somebody who is in already, and waits for a verdict on more, is who it is by the new configuration meanwhile. */
+static void who_waits_is_matched_as_well(void **state) {
+  (void)state;
+  configure(HASHED ", no_auth_user: a");
+  struct sim_client *stays = arrive(0), *goes = arrive(1);
+  for (unsigned i = 0; i < 2; i++) {
+    say_and_sync(&c[i], "CONNECT {" QUIET "}\r\nSUB s 1\r\n");
+    sim_say(&c[i], "CONNECT {\"user\":\"h\",\"pass\":\"secret\"}\r\nPING\r\n");
+    expect_silence(&c[i]);
+  }
+  configure("authorization { users: [{user: h, pass: '" HASH
+            "'}, {user: a, pass: x, permissions: {subscribe: {deny: s}}}] }"
+            ", no_auth_user: a");
+  for (unsigned i = 0; i < 2; i++)
+    expect(&c[i], "-ERR 'Permissions Violation for Subscription to \"s\" (sid \"1\")'\r\n");
+  finish(1);
+  expect(stays, "PONG\r\n");
+  say_and_sync(stays, "SUB s 1\r\n");
+  configure(HASHED); /* nobody comes in unasked */
+  expect(goes, VIOLATION);
+  expect_end(goes);
+  finish(1);
+  sim_say(stays, "PUB s 1\r\nx\r\n");
+  expect(stays, "MSG s 1 1\r\nx\r\n");
+}
+
 /* ---- changes ---- */
 
 static void those_who_may_stay_stay(void **state) {
@@ -405,6 +446,7 @@ int main(void) {
       TEST(a_second_connect_is_judged_as_well),
       TEST(an_nkey_signs_the_nonce),
       TEST(anybody_may_begin_with_anything),
+      TEST(anybody_comes_the_allowed_ways_only),
       TEST(accounts_are_apart),
       TEST(who_is_compared_waits),
       TEST(a_wrong_password_comes_to_nothing),
@@ -413,6 +455,7 @@ int main(void) {
       TEST(who_is_gone_is_not_missed),
       TEST(a_result_counts_for_its_hash_only),
       TEST(who_waits_can_be_let_in_by_a_change),
+      TEST(who_waits_is_matched_as_well),
       TEST(those_who_may_stay_stay),
       TEST(who_was_waited_for_is_let_be),
       TEST(who_moves_to_another_account_goes),
