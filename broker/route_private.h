@@ -25,7 +25,7 @@ static inline uint64_t route_bit(uint32_t worker) { return (uint64_t)1 << worker
 
 /* route_list.c */
 /** How many of these messages, at least one, go into a record of so many bytes, with the name of a group or none. len:
- * what they take; 0: one alone is too long. */
+ * what they take; one alone may take more. */
 uint32_t route_list_fit(const struct tern_message *list, uint32_t count, struct tern_slice group, size_t room,
                         size_t *len);
 /** Writes a record. */

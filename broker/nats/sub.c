@@ -232,8 +232,8 @@ static bool takes_run(struct tern_sink *sink, uint64_t run, bool whole) {
   bool first = client->run != run;
   client->run = run;
   if (!whole) return first;
-  bool may_refuse = client->flow == NATS_ENDED || !client->options.echo || client->overflow != NULL ||
-                    sub->max != 0 || sub->filtered;
+  bool may_refuse = client->flow == NATS_ENDED || tern_transport_is_closing(client->transport) ||
+                    !client->options.echo || client->overflow != NULL || sub->max != 0 || sub->filtered;
   return first && !may_refuse;
 }
 

@@ -3,6 +3,8 @@
  * Lists to queue groups: each message to exactly one member, drawn for each, however many go together; and who may
  * refuse a message keeps them from going together. How single messages are drawn is tested by route.c.
  */
+#include <errno.h>
+
 #include "fixture.h"
 #include "route_private.h"
 
@@ -159,6 +161,27 @@ static void who_has_left_is_replaced(void **state) {
   assert_int_equal(count_of(unread(&c[1]), "MSG g.") + count_of(unread(&c[2]), "MSG g."), 8);
 }
 
+/* O5: a member whose connection has broken in this tick, and does not know yet, is no member. */
+static void a_broken_connection_gets_nothing(void **state) {
+  (void)state;
+  char text[1024];
+  size_t len = 0;
+  enter(0, QUIET, "SUB g.* group 1\r\n");
+  enter(0, QUIET, "SUB g.* group 1\r\n");
+  for (unsigned i = 0; i < 20; i++)
+    len += (size_t)snprintf(text + len, sizeof text - len, "PUB g.%u 1\r\nx\r\n", i % 10);
+  say_and_sync(&c[0], text);
+  sim_pull(&c[1]);
+  unsigned before = count_of(c[1].in, "MSG g.");
+  assert_in_range(before, 1, 19);
+  tern__sim_enter(tern_workers_at(sim.workers, 0));
+  tern_transport_abort(sim.core.nats.workers[0]->clients->transport, -EPIPE); /* the one that came last */
+  say_and_sync(&c[0], text);
+  sim_pull(&c[1]);
+  assert_int_equal(count_of(c[1].in, "MSG g.") - before, 20);
+  c[1].read_to = c[1].in_len;
+}
+
 int main(void) {
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -166,6 +189,7 @@ int main(void) {
       SCENE(a_connection_with_two_members_gets_all_in_order),
       SCENE(what_is_refused_goes_to_another_one),
       SCENE(plain_subscriptions_keep_the_order),
+      SCENE(a_broken_connection_gets_nothing),
       SCENE(who_has_left_is_replaced),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
