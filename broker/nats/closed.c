@@ -47,6 +47,7 @@ static const struct {
     {"Stale Connection", NATS_STALE_CONNECTION},
     {"Pending Bytes", NATS_SLOW_PENDING},
     {"Write Deadline", NATS_SLOW_DEADLINE},
+    {"max_memory", NATS_SLOW_PENDING},
     {"Authentication Timeout", NATS_AUTH_TIMEOUT},
     {"Authorization Violation", NATS_AUTH_FAILURE},
     {"User Authentication Expired", NATS_AUTH_EXPIRED},

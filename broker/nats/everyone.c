@@ -4,6 +4,7 @@
  * end of the server. Called in the worker's inbox step, so between two operations of any client. What takes long for
  * many clients is done in slices: the control thread calls again.
  */
+#include <tern/error.h>
 #include <tern/log.h>
 
 #include "account.h"
@@ -84,13 +85,16 @@ void nats_worker_cut_slowest(struct nats_worker *worker) {
   size_t most = 0;
   for (struct nats_client *client = worker->clients; client != NULL; client = client->next) {
     size_t pending = client->transport != NULL ? nats_client_pending(client) : 0;
-    if (pending <= most || client->flow == NATS_ENDED) continue;
+    if (pending <= most) continue;
     slowest = client;
     most = pending;
   }
   if (slowest == NULL) return;
   tern_counter_add(&worker->stats.cut_by_memory, 1);
-  nats_client_slow(slowest, "max_memory");
+  if (slowest->flow == NATS_ENDED) /* its last output waits, as long as the write deadline allows */
+    tern_transport_abort(slowest->transport, TERN_ESLOW);
+  else
+    nats_client_slow(slowest, "max_memory");
 }
 
 void nats_worker_stop_reading(struct nats_worker *worker, bool stop) {

@@ -4,8 +4,9 @@
  * without a user has a place for itself. A connection counts by what the limits were when it came or its user was known;
  * those that were there before a limit was set are not counted.
  *
- * A pause is a timer. Rates are in whole messages and bytes a second, and a second's worth may come at once, so pauses
- * are short: the one message that exceeds the rate has been taken already.
+ * A pause is a timer. Rates are in whole messages and bytes a second, and a second's worth may come at once. The one
+ * message that exceeds the rate has been taken already, so a pause is as long as the rate takes for one message of each
+ * who shares it, at most.
  */
 #include "pace.h"
 
@@ -16,9 +17,6 @@
 
 #include "container.h"
 #include "tally.h"
-
-/** A pause is not longer; then the account is looked at again. */
-#define PAUSE_MAX_MS 10000
 
 struct nats_pace {
   struct tern_timer timer; /* of a pause */
@@ -125,7 +123,7 @@ void nats_pace_charge(struct nats_client *client, size_t bytes) {
   uint64_t wait_ms = wait / 1000000u + 1;
   client->flow = NATS_PAUSED;
   tern_counter_add(&worker->stats.paced, 1);
-  tern_timer_start(worker->loop, &client->pace->timer, wait_ms < PAUSE_MAX_MS ? wait_ms : PAUSE_MAX_MS);
+  tern_timer_start(worker->loop, &client->pace->timer, wait_ms);
 }
 
 void nats_pace_release(struct nats_client *client) { set_paced(client, false); }

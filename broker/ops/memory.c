@@ -40,7 +40,7 @@ bool memory_decide(struct memory *memory, uint64_t used, uint64_t max, uint64_t 
   now->refuse_connections = above(used, max, 85, before.refuse_connections);
   now->refuse_subscriptions = above(used, max, 90, before.refuse_subscriptions);
   now->stop_reading = can_leave && above(used, max, 95, before.stop_reading);
-  if (!above(used, max, 95, false))
+  if (!now->stop_reading && !above(used, max, 95, false))
     memory->high_since_ms = 0;
   else if (memory->high_since_ms == 0)
     memory->high_since_ms = now_ms;

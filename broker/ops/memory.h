@@ -6,7 +6,7 @@
  *     85 %   new connections are refused
  *     90 %   so are new subscriptions
  *     95 %   clients are not read, while output waits that could leave
- *     100 %, or 95 % for a second   the connection with most output waiting is cut off, then the next
+ *     100 %, or after a second of 95 % or of not reading   the connection with most output waiting is cut off, then the next
  *
  * What was stopped goes on when use is 5 % below the mark. Thread: control.
  */
@@ -27,7 +27,7 @@ struct memory_steps {
 
 struct memory {
   struct memory_steps steps; /* now */
-  uint64_t high_since_ms;    /* above 95 % since then; 0: it is not */
+  uint64_t high_since_ms;    /* above 95 %, or clients are not read, since then; 0: neither */
   uint64_t used;             /* bytes, when last looked */
 };
 

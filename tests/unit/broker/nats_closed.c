@@ -69,6 +69,7 @@ static void every_reason_has_a_text(void **unused) {
   for (int i = NATS_REASON_NONE + 1; i < NATS_REASONS; i++)
     assert_true(nats_reason_text((enum nats_reason)i)[0] != '\0');
   assert_int_equal(nats_reason_of("Stale Connection"), NATS_STALE_CONNECTION);
+  assert_int_equal(nats_reason_of("max_memory"), NATS_SLOW_PENDING);
   assert_int_equal(nats_reason_of("anything else"), NATS_PROTOCOL_VIOLATION);
 }
 

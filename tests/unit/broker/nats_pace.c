@@ -80,6 +80,31 @@ static void bytes_count_too(void **state) {
   end(&sim, c, 2);
 }
 
+/* A message of many seconds' worth is paid for whole. */
+static void large_messages_do_not_beat_the_rate(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  struct nats_limits limits = sim_limits();
+  limits.publish_bytes = 10;
+  start(&sim, 2, &limits);
+  for (unsigned i = 0; i < 2; i++)
+    join(&sim, &c[i], i, QUIET);
+  say_and_sync(&c[1], "SUB a 1\r\n");
+  char text[400];
+  snprintf(text, sizeof text, "PUB a 300\r\n%0300d\r\n", 0);
+  sim_say(&c[0], text);
+  sim_say(&c[0], text);
+  assert_int_equal(received(&c[1]), 1);
+  for (unsigned second = 0; second < 28; second++)
+    later(&sim, 1000);
+  assert_int_equal(received(&c[1]), 1);
+  later(&sim, 1000);
+  later(&sim, 1000);
+  assert_int_equal(received(&c[1]), 2);
+  end(&sim, c, 2);
+}
+
 /* Connections of one user share their rate and their number, on whatever worker. */
 static void a_user_is_one(void **state) {
   (void)state;
@@ -183,16 +208,15 @@ static void want_of_memory_is_shed(void **state) {
   end(&sim, c, 3);
 }
 
-static void the_slowest_is_cut_off_first(void **state) {
-  (void)state;
-  struct sim sim;
-  struct sim_client c[3];
-  start(&sim, 2, NULL);
+static char body[1 << 20];
+
+/* The second client has four bodies waiting, the third, on the first one's worker, two. */
+static void fill(struct sim *sim, struct sim_client c[3]) {
+  start(sim, 2, NULL);
   for (unsigned i = 0; i < 3; i++)
-    join(&sim, &c[i], i % 2, QUIET);
+    join(sim, &c[i], i % 2, QUIET);
   say_and_sync(&c[1], "SUB big 1\r\nSUB small 2\r\n");
   say_and_sync(&c[2], "SUB small 1\r\n");
-  static char body[1 << 20];
   memset(body, 'x', sizeof body);
   for (unsigned i = 0; i < 4; i++) {
     char line[64];
@@ -200,12 +224,19 @@ static void the_slowest_is_cut_off_first(void **state) {
     sim_say(&c[0], line);
     for (size_t at = 0; at < sizeof body; at += 65536) {
       sim_send(&c[0], body + at, 65536);
-      ticks(&sim, 2);
+      ticks(sim, 2);
     }
     sim_say(&c[0], "\r\n");
-    ticks(&sim, 5);
+    ticks(sim, 5);
   }
-  assert_true(core_waiting(sim.workers) > 5 * sizeof body);
+  assert_true(core_waiting(sim->workers) > 5 * sizeof body);
+}
+
+static void the_slowest_is_cut_off_first(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[3];
+  fill(&sim, c);
   core_cut_slowest(sim.workers);
   assert_int_equal(SUM(&sim, cut_by_memory), 1);
   ticks(&sim, 5);
@@ -220,15 +251,34 @@ static void the_slowest_is_cut_off_first(void **state) {
   end(&sim, c, 3);
 }
 
+/* A connection that ends when its output has left must not make others pay for that. */
+static void one_that_is_ending_is_cut_off_too(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[3];
+  fill(&sim, c);
+  sim_say(&c[1], "-ERR x\r\n");
+  ticks(&sim, 5);
+  assert_true(core_waiting(sim.workers) > 5 * sizeof body);
+  core_cut_slowest(sim.workers);
+  ticks(&sim, 5);
+  assert_in_range(core_waiting(sim.workers), 1 * sizeof body, 2 * sizeof body);
+  assert_int_equal(SUM(&sim, connections), 2);
+  assert_int_equal(SUM(&sim, cut_by_memory), 1);
+  end(&sim, c, 3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_publishes_too_fast_is_slowed),
       cmocka_unit_test(bytes_count_too),
+      cmocka_unit_test(large_messages_do_not_beat_the_rate),
       cmocka_unit_test(a_user_is_one),
       cmocka_unit_test(an_address_counts_a_connection_once),
       cmocka_unit_test(a_stop_waits_for_nobody),
       cmocka_unit_test(want_of_memory_is_shed),
       cmocka_unit_test(the_slowest_is_cut_off_first),
+      cmocka_unit_test(one_that_is_ending_is_cut_off_too),
   };
   return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
 }

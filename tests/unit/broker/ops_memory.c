@@ -55,8 +55,18 @@ static void patience_ends(void **state) {
   look(960000, 500000, 100, "csr");
   look(960000, 500000, 1099, "csr");
   look(960000, 500000, 1100, "csrx");
-  look(940000, 500000, 1200, "csr");
+  look(890000, 500000, 1200, "cs");
   look(960000, 500000, 1300, "csr"); /* it begins anew */
+}
+
+/* Below the mark, too: who takes nothing must not keep the others from being read. */
+static void not_reading_ends(void **state) {
+  (void)state;
+  memory = (struct memory){0};
+  look(950000, 500000, 100, "csr");
+  look(910000, 500000, 1099, "csr");
+  look(910000, 500000, 1100, "csrx");
+  look(910000, 19999, 1200, "cs");
 }
 
 static void changes_are_told(void **state) {
@@ -85,6 +95,7 @@ int main(void) {
       cmocka_unit_test(steps_come_in_order_and_go_in_order),
       cmocka_unit_test(where_nothing_waits_reading_goes_on),
       cmocka_unit_test(patience_ends),
+      cmocka_unit_test(not_reading_ends),
       cmocka_unit_test(changes_are_told),
       cmocka_unit_test(the_figure_is_this_process),
   };
