@@ -9,7 +9,7 @@
 
 #include "monitor.h"
 
-#define MONITOR_PAGES 12
+#define MONITOR_PAGES 13
 
 /** The processor's share, measured between two questions that are a second apart or more. */
 struct monitor_cpu {

@@ -23,6 +23,7 @@ static const struct {
     {"/gatewayz", gatewayz_page}, {"/jsz", jsz_page},
     {"/healthz", healthz_page},   {"/metrics", metrics_page},
     {"/accountz", accountz_page}, {"/accstatz", accstatz_page},
+    {"/", console_page},
 };
 
 const char *monitor_path(unsigned page) { return pages[page].path; }

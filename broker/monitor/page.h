@@ -70,5 +70,6 @@ void leafz_page(struct page *page);
 void gatewayz_page(struct page *page);
 void jsz_page(struct page *page);
 void healthz_page(struct page *page);
+void console_page(struct page *page);
 
 #endif

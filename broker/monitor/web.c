@@ -20,6 +20,7 @@
 #include <tern/log.h>
 #include <tern/module_path.h>
 
+#include "console.h"
 #include "http/http.h"
 
 #define CALLBACK_MAX 100
@@ -34,6 +35,8 @@ struct web {
 /* ---- requests ---- */
 
 static const char *const any_origin[] = {"Access-Control-Allow-Origin", "*", NULL};
+static const char *const of_console[] = {"Content-Security-Policy", console_policy, "Cache-Control",
+                                         "no-cache", NULL};
 
 static const char *parameter(const void *arg, const char *name) {
   const struct http_request *request = arg;
@@ -87,9 +90,11 @@ static void answer(void *arg, const struct http_request *request, struct http_re
   const struct monitor_query query = {parameter, request};
   struct monitor_text page;
   monitor_make(web->monitor, number, &query, &page);
-  const char *callback = parameter(request, "callback");
+  const bool console = strcmp(path, "/") == 0;
+  const char *callback = console ? NULL : parameter(request, "callback");
   if (page.status == 200 && callback != NULL && is_callback(callback)) wrap(callback, &page);
-  *reply = (struct http_reply){page.status, page.type, any_origin, page.text, page.len};
+  *reply =
+      (struct http_reply){page.status, page.type, console ? of_console : any_origin, page.text, page.len};
 }
 
 /* ---- the module ---- */

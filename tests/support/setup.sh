@@ -45,7 +45,7 @@ some   | libnats         | tests with the NATS C client      | pc:libnats       
 rival  | nats-server     | tests side by side with it        | cmd:nats-server         | nats-server      | /usr/bin/nats-server      | nats-server        | nats-server    | nats-server
 some   | Node.js         | tests with the NATS npm client    | cmd:node                | nodejs           | nodejs                    | nodejs             | nodejs         | nodejs-default
 some   | npm             | fetches the NATS npm client       | cmd:npm                 | npm              | npm                       | npm                | npm            | npm-default
-some   | Chromium        | test of the load tests' report    | fn:has_chromium         | chromium         | chromium                  | chromium           | chromium       | chromium
+some   | Chromium        | tests of pages in a browser       | fn:has_chromium         | chromium         | chromium                  | chromium           | chromium       | chromium
 rival  | redis           | load tests side by side with it   | cmd:redis-server        | redis-server     | redis                     | redis              | redis          | redis
 some   | mandoc          | checks the manual pages           | cmd:mandoc              | mandoc           | mandoc                    | mandoc             | mandoc         | mandoc
 some   | systemd-analyze | checks the unit of the service    | cmd:systemd-analyze     | systemd          | systemd                   | -                  | systemd        | systemd
