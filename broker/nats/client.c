@@ -70,7 +70,7 @@ static void deadline_passed(struct tern_timer *timer) {
     tern_timer_start(client->worker->loop, timer, deadline - stalled);
   else if (client->flow == NATS_ENDED)
     tern_transport_abort(client->transport, TERN_ESLOW);
-  else
+  else if (!nats_overflow_is_patient(client)) /* its policy may be newer than the timer */
     nats_client_slow(client, "Write Deadline");
 }
 

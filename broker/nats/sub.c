@@ -176,6 +176,23 @@ static bool deliver_behind(struct nats_sub *sub, const struct tern_message *m, b
   return taken;
 }
 
+static bool deliver(struct tern_sink *sink, struct tern_message *m);
+
+/* The first `count` messages one by one: a client with a policy may fall behind in between. */
+static bool deliver_singly(struct nats_sub *sub, const struct tern_message *m, uint64_t count) {
+  bool taken = false;
+  for (uint64_t i = 0; i < count; i++) {
+    struct tern_message one = m->stride > 0 ? *m : m[i];
+    one.body.ptr += i * m->stride;
+    one.more = 0;
+    bool last = sub->max != 0 && sub->delivered + 1 >= sub->max; /* then the subscription will be gone */
+    bool took = deliver(&sub->sink, &one);
+    taken |= took;
+    if (last && took) break;
+  }
+  return taken;
+}
+
 static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
   struct nats_client *client = sub->client;
@@ -185,8 +202,10 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   if (client->worker->trace) trace(sub, m, headers);
   uint64_t count = 1 + (uint64_t)m->more;
   if (sub->max != 0 && count > sub->max - sub->delivered) count = sub->max - sub->delivered;
-  if (client->overflow != NULL && nats_overflow_is_behind(client))
-    return deliver_behind(sub, m, headers, count);
+  if (client->overflow != NULL) {
+    if (nats_overflow_is_behind(client)) return deliver_behind(sub, m, headers, count);
+    if (count > 1) return deliver_singly(sub, m, count);
+  }
   bool list = count > 1 && m->stride == 0;
   if ((list ? write_list : write_messages)(sub, m, headers, count) != 0) return false;
   nats_count_out(client, count, body_bytes(m, headers, count));

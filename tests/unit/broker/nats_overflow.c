@@ -334,6 +334,60 @@ static void rules_can_change(void **state) {
   end(&sim, c, 2);
 }
 
+/* A policy that comes while the client takes nothing makes it patient. */
+static void patience_may_come_late(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  start(&sim, 2, NULL);
+  join(&sim, &c[0], 0, QUIET);
+  join(&sim, &c[1], 1, QUIET);
+  say_and_sync(&c[1], "SUB s.> 1\r\n");
+  publish(&c[0], 0, MANY, 1);
+  assert_true(inside(&sim, 1)->write_paused);
+  struct overflow_rules *rules = overflow_rules_new();
+  rules->by_default = OVERFLOW_DROP_OLD;
+  set_rules(&sim, rules, 50000);
+  later(&sim, sim_limits().write_deadline_ms + 1000);
+  assert_int_equal(SUM(&sim, slow_consumers), 0);
+  assert_int_equal(read_all(&c[1]).last, MANY - 1);
+  end(&sim, c, 2);
+}
+
+/* What comes at once, far more than max_pending, falls under the policy as well. */
+static void a_run_is_no_way_around_the_policy(void **state) {
+  (void)state;
+  enum { AT_ONCE = 500, LINE = 24, ROUNDS = 8 };
+  struct sim sim;
+  struct sim_client c[2];
+  struct nats_limits limits = sim_limits();
+  start(&sim, 1, &limits);
+  limits.max_pending = 300000;
+  struct settings *settings = sim_settings(&limits);
+  settings->overflow = overflow_rules_new();
+  settings->overflow->by_default = OVERFLOW_DROP_OLD;
+  assert_int_equal(core_set_settings(&sim.core, sim.workers, settings), 0);
+  settings_unref(settings);
+  join(&sim, &c[0], 0, QUIET);
+  join(&sim, &c[1], 0, QUIET);
+  char sid[1001];
+  memset(sid, 'x', sizeof sid - 1);
+  sid[sizeof sid - 1] = '\0';
+  char text[AT_ONCE * LINE + 1100];
+  snprintf(text, sizeof text, "SUB s.> %s\r\n", sid);
+  say_and_sync(&c[1], text);
+  size_t len = 0;
+  for (unsigned i = 0; i < AT_ONCE; i++)
+    len += (size_t)snprintf(text + len, sizeof text - len, "PUB s.0 4\r\nbody\r\n");
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    sim_send(&c[0], text, len);
+    ticks(&sim, 5);
+  }
+  assert_int_equal(SUM(&sim, slow_consumers), 0);
+  assert_true(SUM(&sim, overflow_dropped) > 0);
+  end(&sim, c, 2);
+}
+
 /* The policy of a user; the configuration goes before what is for everybody. */
 static void users_have_a_policy(void **state) {
   (void)state;
@@ -402,6 +456,8 @@ int main(void) {
       cmocka_unit_test(closing_sends_what_waits),
       cmocka_unit_test(clients_may_be_refused_their_choice),
       cmocka_unit_test(rules_can_change),
+      cmocka_unit_test(patience_may_come_late),
+      cmocka_unit_test(a_run_is_no_way_around_the_policy),
       cmocka_unit_test(users_have_a_policy),
       cmocka_unit_test(without_memory_it_loses_messages_only),
   };
