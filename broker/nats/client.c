@@ -158,7 +158,7 @@ void nats_client_set_reading(struct nats_client *client) {
   client->reading_paused = paused;
   if (paused)
     tern_transport_pause_reading(client->transport);
-  else
+  else if (!nats_secure_waits(client))
     tern_transport_resume_reading(client->transport);
 }
 

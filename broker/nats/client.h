@@ -213,6 +213,8 @@ extern const struct tern_protocol_ops nats_client_ops;
 void nats_secure_init(struct nats_worker *worker);
 /** Begins a new connection when TLS is to be had. False: there is none for this client. */
 bool nats_secure_open(struct nats_client *client);
+/** Does its handshake wait for its turn? Reading is paused for that, and goes on with it. */
+bool nats_secure_waits(const struct nats_client *client);
 /** INFO's fields about TLS for this client, with a comma in front; or "". */
 const char *nats_secure_fields(const struct nats_client *client);
 

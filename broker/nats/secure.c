@@ -238,6 +238,10 @@ static bool is_for(const struct nats_client *client, const struct tls_settings *
   return tls->context != NULL && strcmp(tern_transport_peer(client->transport)->kind, "unix") != 0;
 }
 
+bool nats_secure_waits(const struct nats_client *client) {
+  return client->opening != NULL && client->opening->prev != NULL;
+}
+
 const char *nats_secure_fields(const struct nats_client *client) {
   const struct tls_settings *tls = &client->worker->settings->tls;
   if (!is_for(client, tls)) return "";

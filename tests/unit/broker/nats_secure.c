@@ -353,6 +353,37 @@ static void a_crowd_is_taken_a_few_at_a_time(void **state) {
   end(&sim, c, CROWD);
 }
 
+/* Whoever waits for its turn is not read, whatever else stops and goes on. */
+static void who_waits_is_not_read(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[CROWD];
+  static struct secured s[CROWD];
+  start_with(&sim, 1, (struct tls_settings){.first = true});
+  for (unsigned i = 0; i < CROWD; i++) {
+    come(&sim, &c[i], 0);
+    session_begin(&s[i], &c[i]);
+  }
+  ticks(&sim, 2);
+  for (unsigned i = 0; i < CROWD; i++) {
+    sim_send(&c[i], s[i].out, 10);
+    memmove(s[i].out, s[i].out + 10, s[i].out_len -= 10);
+  }
+  for (unsigned n = 0; n < TICKS_MAX && sim.core.nats.workers[0]->openings == NULL; n++)
+    tick(&sim, 0);
+  assert_non_null(sim.core.nats.workers[0]->openings);
+  core_shed_memory(&sim.core, sim.workers, false, false, true);
+  core_shed_memory(&sim.core, sim.workers, false, false, false);
+  for (unsigned i = 0; i < CROWD; i++)
+    session_send(&s[i], ROOM);
+  for (unsigned i = 0; i < CROWD; i++) {
+    assert_true(shake_hands(&s[i]));
+    converse(&s[i], false);
+    session_end(&s[i]);
+  }
+  end(&sim, c, CROWD);
+}
+
 /* Ends with openings in every state: waiting for bytes, in the queue, in the middle. */
 static void a_server_may_stop_meanwhile(void **state) {
   (void)state;
@@ -388,6 +419,7 @@ int main(void) {
       cmocka_unit_test(an_opening_goes_by_the_settings_it_began_with),
       cmocka_unit_test(so_many_in_a_second),
       cmocka_unit_test(a_crowd_is_taken_a_few_at_a_time),
+      cmocka_unit_test(who_waits_is_not_read),
       cmocka_unit_test(a_server_may_stop_meanwhile),
   };
   char error[256];
