@@ -26,6 +26,7 @@
 #define SECRET_AT  29
 _Static_assert(SECRET_AT + 16 == REPLIES_SUBJECT_LEN, "the last part");
 #define NO_PLACE UINT32_MAX
+#define SECRETS  32 /* 256 bytes: as much as getrandom gives in one piece */
 
 struct entry {
   struct tern_timer timer;
@@ -58,7 +59,8 @@ struct replies {
   size_t *waiting;           /* bytes of the entries of each account's requests */
   struct place *places;
   uint32_t place_count, first_free, count;
-  uint64_t made, seed;
+  uint64_t secrets[SECRETS]; /* random, the first of them not used yet */
+  uint32_t secret_count;
   char prefix[PREFIX_LEN];
 };
 
@@ -83,17 +85,13 @@ static bool read_hex(const char *from, int digits, uint64_t *out) {
 struct replies *replies_new(struct tern_worker *worker) {
   struct replies *replies = calloc(1, sizeof *replies);
   if (replies == NULL) return NULL;
-  uint64_t random[2];
-  if (getrandom(random, sizeof random, GRND_NONBLOCK) != sizeof random) {
-    random[0] = (uintptr_t)replies;
-    random[1] = tern_subject_hash((struct tern_slice){(const char *)random, 8});
-  }
+  uint64_t random;
+  if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random) random = (uintptr_t)replies;
   replies->worker = worker;
   replies->loop = tern_worker_loop(worker);
   replies->first_free = NO_PLACE;
-  replies->seed = random[1];
   memcpy(replies->prefix, "_R_.", 4);
-  put_hex(replies->prefix + 4, random[0], 16);
+  put_hex(replies->prefix + 4, random, 16);
   return replies;
 }
 
@@ -249,12 +247,25 @@ static struct tern_slice keep(char **to, struct tern_slice text) {
   return kept;
 }
 
+/* A system without random bits passes no requests: answers could be forged. */
+static int draw_secret(struct replies *replies, uint64_t *secret) {
+  if (replies->secret_count == 0) {
+    if (getrandom(replies->secrets, sizeof replies->secrets, GRND_NONBLOCK) != sizeof replies->secrets)
+      return -EAGAIN;
+    replies->secret_count = SECRETS;
+  }
+  *secret = replies->secrets[--replies->secret_count];
+  return 0;
+}
+
 int replies_expect(struct replies *replies, const struct replies_request *request,
                    char subject[REPLIES_SUBJECT_LEN]) {
   size_t size = sizeof(struct entry) + request->subject.len + request->reply.len;
   if (replies->waiting[request->from] + size > REPLIES_MAX_BYTES) return TERN_ELIMIT;
+  uint64_t secret;
   int error = catch (replies, request->to);
   if (error == 0) error = place_ready(replies);
+  if (error == 0) error = draw_secret(replies, &secret);
   if (error != 0) return error;
   struct entry *entry = tern_pool_alloc(tern_loop_pool(replies->loop), size);
   if (entry == NULL) return -ENOMEM;
@@ -265,8 +276,7 @@ int replies_expect(struct replies *replies, const struct replies_request *reques
   entry->request.subject = keep(&texts, request->subject);
   entry->request.reply = keep(&texts, request->reply);
   entry->size = size;
-  uint64_t parts[2] = {++replies->made, replies->seed};
-  entry->secret = tern_subject_hash((struct tern_slice){(const char *)parts, sizeof parts});
+  entry->secret = secret;
   entry->place = replies->first_free;
   replies->first_free = replies->places[entry->place].next_free;
   replies->places[entry->place].entry = entry;

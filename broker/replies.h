@@ -37,7 +37,8 @@ void replies_free(struct replies *replies);
 /** Says where the routes are now, by number of account, and how many. Returns 0, or -ENOMEM: then it knows no more of
  * them than before. */
 int replies_set_routes(struct replies *replies, struct route **routes, uint32_t count);
-/** Expects the answer to a request. Writes the reply subject to go with it. Returns 0, TERN_ELIMIT or -ENOMEM. */
+/** Expects the answer to a request. Writes the reply subject to go with it. Returns 0, TERN_ELIMIT, -ENOMEM,
+ * or -EAGAIN when the system has no random bits. */
 int replies_expect(struct replies *replies, const struct replies_request *request,
                    char subject[REPLIES_SUBJECT_LEN]);
 /** Nobody has the request: no answer is expected any more. */

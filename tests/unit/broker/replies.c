@@ -2,7 +2,21 @@
 /* Answers that are expected: their subjects, the time they have, the bound of one account, and what is forgotten. */
 #include "accounts.h"
 
+#include <errno.h>
+#include <sys/random.h>
+
 #include <tern/error.h>
+
+static bool predictable; /* the system has no random bits */
+
+ssize_t __real_getrandom(void *to, size_t len, unsigned flags);
+ssize_t __wrap_getrandom(void *to, size_t len, unsigned flags);
+
+ssize_t __wrap_getrandom(void *to, size_t len, unsigned flags) {
+  if (!predictable) return __real_getrandom(to, len, flags);
+  errno = EAGAIN;
+  return -1;
+}
 
 static struct replies *replies_of(struct tern_worker *worker) {
   struct route *route = tern_loop_data(tern_worker_loop(worker));
@@ -106,8 +120,36 @@ static void an_account_has_a_bound(void **state) {
   end(&sim, NULL, 0);
 }
 
+/* Subjects that others could guess are not made. */
+static void call_no_random_bits(struct tern_worker *worker, void *arg) {
+  struct replies *replies = replies_of(worker);
+  struct replies_request r = request(0, 1000);
+  char subject[REPLIES_SUBJECT_LEN];
+  uint32_t made = 0;
+  int error = 0;
+  (void)arg;
+  predictable = true;
+  for (; error == 0 && made < 1000; made += error == 0)
+    error = replies_expect(replies, &r, subject);
+  predictable = false;
+  assert_int_equal(error, -EAGAIN);
+  assert_int_equal(replies_count(replies), made);
+  assert_int_equal(replies_expect(replies, &r, subject), 0);
+}
+
+static void nothing_is_expected_that_can_be_guessed(void **state) {
+  (void)state;
+  struct sim sim;
+  uint32_t number;
+  start(&sim, 1, NULL);
+  assert_int_equal(core_account(&sim.core, sim.workers, true, "A", &number), 0);
+  tern_workers_call(sim.workers, 0, call_no_random_bits, NULL);
+  end(&sim, NULL, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(expected_is_found_until_it_is_late),
-                                     cmocka_unit_test(an_account_has_a_bound)};
+                                     cmocka_unit_test(an_account_has_a_bound),
+                                     cmocka_unit_test(nothing_is_expected_that_can_be_guessed)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
