@@ -120,6 +120,7 @@ static enum access_verdict check_nkey(const struct access *access, const struct 
   const struct access_user *user = access_user(access, said->nkey, true);
   if (user == NULL) return refuse(result, "unknown nkey");
   if (!access_may_come(user, said->way)) return refuse(result, "connection type not allowed");
+  if (said->nonce[0] == '\0') return refuse(result, "no nonce was sent when it connected");
   if (said->signature[0] == '\0') return refuse(result, "no signature");
   if (!nkey_read_signature(said->signature, signature)) return refuse(result, "no valid signature");
   if (verify(user->key, said->nonce, strlen(said->nonce), signature) != 0)

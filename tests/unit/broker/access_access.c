@@ -16,11 +16,11 @@
 #define HASH  "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
 #define SIG   "lqYVkxjhG7zOW28AuWrwpvBwaVc6pcwasC7URpLCmRvoQKKUclpBvzYe9wOnlt3zkMm-W5XTo6xzE-RJiDazBw"
 
-/* Stands for the cryptography: right is what is said for the nonce "right". */
+/* Stands for the cryptography: right is what is said for the nonce "right", or for none. */
 static int verify(const uint8_t key[32], const void *message, size_t len, const uint8_t signature[64]) {
   assert_int_equal(key[0], 0x83);
   assert_int_equal(signature[0], 0x96);
-  return len == 5 && memcmp(message, "right", 5) == 0 ? 0 : -EBADMSG;
+  return len == 0 || (len == 5 && memcmp(message, "right", 5) == 0) ? 0 : -EBADMSG;
 }
 
 static struct access *make(const char *text) {
@@ -143,6 +143,8 @@ static void a_signature_must_be_of_this_nonce(void **state) {
                                            .nonce = "wrong",
                                            .way = ACCESS_STANDARD,
                                            .uid = (uid_t)-1};
+  assert_int_equal(access_check(access, &credentials, verify, &result), ACCESS_REFUSED);
+  credentials.nonce = ""; /* what is signed then may be used again */
   assert_int_equal(access_check(access, &credentials, verify, &result), ACCESS_REFUSED);
   credentials.nonce = "right";
   assert_int_equal(access_check(access, &credentials, verify, &result), ACCESS_GRANTED);
