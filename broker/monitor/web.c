@@ -27,7 +27,8 @@
 
 struct web {
   struct monitor *monitor;
-  char *base_path; /* without slashes around it; "": none */
+  char *base_path;      /* with slashes around it; "/": none */
+  const char *moved[3]; /* headers: what was asked for is at the base path */
   const struct http_module *module;
   struct http_server *server;
 };
@@ -46,19 +47,29 @@ static const char *parameter(const void *arg, const char *name) {
 /* The path below the base path, or NULL when it is not below it. */
 static const char *below_base(const struct web *web, const char *path) {
   const size_t len = strlen(web->base_path);
-  if (len == 0) return path;
-  const bool below = path[0] == '/' && strncmp(path + 1, web->base_path, len) == 0 && path[1 + len] == '/';
-  return below ? path + 1 + len : NULL;
+  return strncmp(path, web->base_path, len) == 0 ? path + len - 1 : NULL;
 }
 
-/* The base path without slashes around it; NULL without memory. */
-static char *trimmed(const char *path) {
-  if (path == NULL) return strdup("");
+/* The base path without its last slash: a browser has to ask with it, or the console's links would lead elsewhere. */
+static bool lacks_slash(const struct web *web, const char *path) {
+  const size_t len = strlen(path);
+  return strncmp(path, web->base_path, len) == 0 && strcmp(web->base_path + len, "/") == 0;
+}
+
+/* The base path with slashes around it; NULL without memory. */
+static char *with_slashes(const char *path) {
+  if (path == NULL) path = "";
   path += strspn(path, "/");
   size_t len = strlen(path);
   while (len > 0 && path[len - 1] == '/')
     len--;
-  return strndup(path, len);
+  char *base = malloc(len + 3);
+  if (base != NULL) snprintf(base, len + 3, "/%.*s%s", (int)len, path, len > 0 ? "/" : "");
+  return base;
+}
+
+static void say(struct http_reply *reply, unsigned status, const char *const *headers, const char *text) {
+  *reply = (struct http_reply){status, "text/plain; charset=utf-8", headers, strdup(text), strlen(text)};
 }
 
 /* A name that a script can have, and nothing else: it becomes part of a script. */
@@ -82,8 +93,10 @@ static void answer(void *arg, const struct http_request *request, struct http_re
   const char *path = below_base(web, request->path);
   const int number = path != NULL ? monitor_find(path) : -1;
   if (number < 0) {
-    *reply = (struct http_reply){404, "text/plain; charset=utf-8", NULL, strdup("404 page not found\n"), 0};
-    if (reply->body != NULL) reply->len = strlen(reply->body);
+    if (lacks_slash(web, request->path))
+      say(reply, 301, web->moved, "it is here, with a slash at the end\n");
+    else
+      say(reply, 404, NULL, "404 page not found\n");
     return;
   }
   monitor_count(web->monitor, number);
@@ -153,7 +166,9 @@ static void complain(const struct web_options *options, int error) {
 int web_start(struct monitor *monitor, const struct web_options *options, struct web **out) {
   struct web *web = calloc(1, sizeof *web);
   if (web == NULL) return -ENOMEM;
-  *web = (struct web){.monitor = monitor, .base_path = trimmed(options->base_path), .module = load()};
+  *web = (struct web){.monitor = monitor, .base_path = with_slashes(options->base_path), .module = load()};
+  web->moved[0] = "Location";
+  web->moved[1] = web->base_path;
   int error = web->module == NULL ? TERN_EMODULE : web->base_path == NULL ? -ENOMEM : 0;
   if (error == 0) {
     const struct http_options http = {.host = options->host,

@@ -357,7 +357,7 @@ class Settings(unittest.TestCase):
         for base in ("/mon", "mon/", "/mon/"):
             with broker.Broker(TERN, flags=("-m", "-1", "-c", self.config(f'http_base_path: "{base}"\n'))) as server:
                 self.assertEqual(get(server.monitoring, "/mon/healthz")[0], 200)
-                for path in ("/healthz", "/monhealthz", "/mon", "/mon/mon/healthz"):
+                for path in ("/healthz", "/monhealthz", "/mo", "/mon/mon/healthz", "/", "/mon//"):
                     self.assertEqual(get(server.monitoring, path)[0], 404, path)
 
     def config(self, text):
