@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <tern/export.h>
 #include <tern/transport.h>
@@ -144,6 +145,63 @@ TERN_API bool tern_tls_info(const struct tern_transport *transport, struct tern_
 TERN_API int tern_tls_certificate(const struct tern_transport *transport, struct tern_tls_certificate **out);
 /** Frees what tern_tls_certificate gave. Thread: any. NULL is fine. */
 TERN_API void tern_tls_certificate_free(struct tern_tls_certificate *certificate);
+
+/** Where a session's ciphertext comes from and goes to. */
+struct tern_tls_io {
+  const char *in; /**< what has come and is not eaten yet */
+  size_t in_len;  /**< its bytes */
+  /** Takes what is to be sent. Returns 0 or -ENOMEM. */
+  int (*out)(struct tern_tls_io *io, const void *data, size_t len);
+};
+
+/** One side of a connection without a transport, for programs that have sockets and loops of their own: it eats
+ * ciphertext and makes ciphertext. Belongs to one thread. */
+struct tern_tls_session;
+
+/**
+ * Makes a session.
+ * @param tls what to secure it with; a reference is kept until the session is freed
+ * @param server_name as in struct tern_tls_start
+ * @param io outlives the session
+ * @param[out] out the session
+ * @return 0, -ENOMEM or -EINVAL (a name that is none)
+ *
+ * Ownership: caller, tern_tls_session_free.
+ */
+TERN_API int tern_tls_session_new(struct tern_tls *tls, const char *server_name, struct tern_tls_io *io,
+                                  struct tern_tls_session **out);
+/** Frees it. NULL is fine. */
+TERN_API void tern_tls_session_free(struct tern_tls_session *session);
+/**
+ * A step of the handshake; a client's first one says hello.
+ * @param session it
+ * @param[out] reason text for people, when it fails
+ * @param size room there
+ * @return 1 when it is complete; 0 when more input is needed; TERN_ETLS or -ENOMEM (perhaps with an alert to be
+ * sent)
+ */
+TERN_API int tern_tls_session_handshake(struct tern_tls_session *session, char *reason, size_t size);
+/**
+ * Decrypts, once the handshake is complete.
+ * @param session it
+ * @param[out] to plain bytes
+ * @param len room there
+ * @param[out] reason text for people, when it fails
+ * @param size room there
+ * @return how many; 0 when more input is needed; TERN_ECLOSED when the peer will send no more; TERN_ETLS or -ENOMEM
+ */
+TERN_API ssize_t tern_tls_session_read(struct tern_tls_session *session, void *to, size_t len, char *reason,
+                                       size_t size);
+/**
+ * Encrypts, once the handshake is complete.
+ * @param session it
+ * @param data plain bytes
+ * @param len how many
+ * @return 0 when it was all of them; -ENOMEM or TERN_ETLS
+ */
+TERN_API int tern_tls_session_write(struct tern_tls_session *session, const void *data, size_t len);
+/** Tells the peer that no more will be sent. */
+TERN_API void tern_tls_session_finish(struct tern_tls_session *session);
 
 /**
  * Checks an Ed25519 signature.

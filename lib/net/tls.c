@@ -49,7 +49,7 @@ struct tls {
   struct tern_transport upper;
   struct tern_tls *context;
   struct tern__tls_session *session;
-  struct tern__tls_io io;    /* what is left of the input */
+  struct tern_tls_io io;     /* what is left of the input */
   struct tern__chain sealed; /* on its way to the lower transport */
   struct tern_buf *held;     /* what io.in lies in, while it waits */
   struct tern_watch turn;    /* no descriptor: its turns on the ready list are all it is for */
@@ -69,7 +69,7 @@ static struct tern_pool *pool_of(struct tls *tls) { return tern_loop_pool(tls->u
 
 static void have_turn(struct tls *tls) { tern__loop_ready(tls->upper.loop, &tls->turn); }
 
-static int put_sealed(struct tern__tls_io *io, const void *data, size_t len) {
+static int put_sealed(struct tern_tls_io *io, const void *data, size_t len) {
   return tern__chain_append(&tern_container(io, struct tls, io)->sealed, data, len);
 }
 

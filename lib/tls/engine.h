@@ -25,14 +25,6 @@
 struct tern__tls_context;
 struct tern__tls_session;
 
-/** Where a session's ciphertext comes from and goes to. */
-struct tern__tls_io {
-  const char *in; /* not yet eaten */
-  size_t in_len;
-  /* Takes what is to be sent. Returns 0 or -ENOMEM. */
-  int (*out)(struct tern__tls_io *io, const void *data, size_t len);
-};
-
 struct tern__tls_engine {
   unsigned abi;
   /* As tern_tls_new. */
@@ -41,7 +33,7 @@ struct tern__tls_engine {
   void (*context_free)(struct tern__tls_context *context);
   /* The context and io outlive the session. server_name: of the client's side, or NULL. Returns 0, -ENOMEM or
    * -EINVAL (a name that is none). */
-  int (*session_new)(struct tern__tls_context *context, const char *server_name, struct tern__tls_io *io,
+  int (*session_new)(struct tern__tls_context *context, const char *server_name, struct tern_tls_io *io,
                      struct tern__tls_session **out);
   void (*session_free)(struct tern__tls_session *session);
   /* A step of the handshake: 1 it is complete, 0 more input is needed, TERN_ETLS or -ENOMEM (perhaps with an

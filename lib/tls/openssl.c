@@ -46,7 +46,7 @@ int tern__tls_reason(char *reason, size_t size) {
 /* ---- the BIO ---- */
 
 static int bio_read(BIO *bio, char *to, size_t len, size_t *done) {
-  struct tern__tls_io *io = BIO_get_data(bio);
+  struct tern_tls_io *io = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
   if (io->in_len == 0) {
     BIO_set_retry_read(bio);
@@ -61,7 +61,7 @@ static int bio_read(BIO *bio, char *to, size_t len, size_t *done) {
 }
 
 static int bio_write(BIO *bio, const char *data, size_t len, size_t *done) {
-  struct tern__tls_io *io = BIO_get_data(bio);
+  struct tern_tls_io *io = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
   if (io->out(io, data, len) != 0) {
     ERR_raise(ERR_LIB_USER, ERR_R_MALLOC_FAILURE);
@@ -103,7 +103,7 @@ static bool expect_name(SSL *ssl, const char *name) {
   return SSL_set1_host(ssl, name) && SSL_set_tlsext_host_name(ssl, name);
 }
 
-static int session_new(struct tern__tls_context *context, const char *server_name, struct tern__tls_io *io,
+static int session_new(struct tern__tls_context *context, const char *server_name, struct tern_tls_io *io,
                        struct tern__tls_session **out) {
   SSL *ssl = SSL_new(context->ssl);
   BIO *bio = ssl != NULL ? BIO_new(bio_method) : NULL;

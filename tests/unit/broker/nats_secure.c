@@ -15,7 +15,7 @@ static const struct tern_mem_faults none = {0}; /* in memory: a socket pair coun
 
 /* The client's side of TLS over a simulated client. */
 struct secured {
-  struct tern__tls_io io; /* first: out is told by it */
+  struct tern_tls_io io; /* first: out is told by it */
   struct tern__tls_session *session;
   struct sim_client *client;
   char out[ROOM];
@@ -23,7 +23,7 @@ struct secured {
   bool complete;
 };
 
-static int put_out(struct tern__tls_io *io, const void *data, size_t len) {
+static int put_out(struct tern_tls_io *io, const void *data, size_t len) {
   struct secured *s = (struct secured *)io;
   assert_true(s->out_len + len <= ROOM);
   memcpy(s->out + s->out_len, data, len);
