@@ -19,10 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tern/tls.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "report.h"
+#include "secure.h"
 
 #define STALL_NS        UINT64_C(10000000000)
 #define QUIET_NS        UINT64_C(2000000000)
@@ -298,6 +300,12 @@ int bench_run(const struct scenario *scenario, int argc, char **argv) {
     fprintf(stderr, "tern-bench: %s\n", error);
     return EXIT_INCOMPLETE;
   }
+  if (!secure_prepare(&options, error, sizeof error)) {
+    fprintf(stderr, "tern-bench: %s\n", error);
+    return EXIT_INCOMPLETE;
+  }
   bench_catch_signals();
-  return measure(scenario, &options);
+  int code = measure(scenario, &options);
+  tern_tls_unref(options.target.tls);
+  return code;
 }

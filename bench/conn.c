@@ -4,7 +4,7 @@
  *
  *     IDLE --conn_dial--> DIALLING --writable--> GREETING --PONG--> READY --conn_close--> IDLE
  *
- *     nats:  <- INFO   -> CONNECT [SUB] PING   <- PONG
+ *     nats:  <- INFO   [TLS handshake: secure.c]   -> CONNECT [SUB] PING   <- PONG
  *     redis:           -> INFO [SUBSCRIBE] PING   <- PONG
  *     raw:             -> P, S or E and LF     <- +
  *
@@ -30,6 +30,7 @@
 
 #include "cpu.h"
 #include "engine.h"
+#include "secure.h"
 
 #define REST_SMALL_BYTES  (64 * 1024)
 #define GREETING_NS       UINT64_C(5000000000)
@@ -100,7 +101,8 @@ static void cannot_connect(struct conn *conn, int error) {
 
 /* Watches for what the connection waits for. */
 static void watch(struct conn *conn) {
-  bool output = conn->state == CONN_DIALLING || conn->control_len > 0 || conn->wants_output;
+  bool output = conn->state == CONN_DIALLING || conn->control_len > 0 || conn->wants_output ||
+                (conn->secure != NULL && secure_waits(conn->secure));
   uint32_t wanted = (conn->deaf ? 0 : (uint32_t)EPOLLIN) | (output ? (uint32_t)EPOLLOUT : 0);
   if (conn->fd < 0 || wanted == conn->interest) return;
   struct epoll_event event = {.events = wanted, .data.ptr = conn};
@@ -140,6 +142,8 @@ void conn_dial_some(struct thread *thread) {
 
 void conn_close(struct conn *conn) {
   if (conn->state == CONN_DIALLING || conn->state == CONN_GREETING) conn->thread->dialling--;
+  secure_end(conn->secure);
+  conn->secure = NULL;
   if (conn->fd >= 0) close(conn->fd);
   conn->fd = -1;
   conn->state = CONN_IDLE;
@@ -150,6 +154,7 @@ void conn_close(struct conn *conn) {
 }
 
 void conn_free(struct conn *conn) {
+  secure_end(conn->secure);
   if (conn->fd >= 0) close(conn->fd);
   free(conn->rest);
   free(conn->control);
@@ -160,6 +165,7 @@ void conn_free(struct conn *conn) {
 
 size_t conn_send(struct conn *conn, const char *data, size_t len) {
   if (conn->fd < 0 || conn->broken != 0) return 0;
+  if (conn->secure != NULL) return secure_send(conn->secure, data, len, &conn->broken);
   ssize_t n = send(conn->fd, data, len, MSG_NOSIGNAL);
   if (n < 0 && errno != EAGAIN && errno != EINTR) conn->broken = errno;
   return n > 0 ? (size_t)n : 0;
@@ -179,6 +185,7 @@ void conn_say(struct conn *conn, const char *text, size_t len) {
     text += sent;
     len -= sent;
     wanted = len;
+    if (conn->secure != NULL) watch(conn); /* taken is not sent */
   }
   if (len == 0 || conn->fd < 0) return;
   if (wanted > conn->control_size) {
@@ -197,6 +204,7 @@ void conn_say(struct conn *conn, const char *text, size_t len) {
 }
 
 void conn_turn(struct conn *conn) {
+  if (conn->secure != NULL && conn->broken == 0) conn->broken = secure_flush(conn->secure);
   flush_control(conn);
   if (conn->state == CONN_READY && conn->role->output != NULL &&
       (conn->control_len == 0 || conn->streaming)) {
@@ -227,16 +235,39 @@ static void say_hello(struct conn *conn) {
   free(text);
 }
 
+/* From here on everything is under TLS; the hello follows when the handshake is complete. */
+static void begin_tls(struct conn *conn) {
+  char reason[SECURE_REASON_BYTES];
+  conn->secure = secure_begin(conn->thread->engine->target, conn->fd, reason);
+  if (conn->secure == NULL)
+    conn_fail(conn, "TLS: %s", reason);
+  else
+    watch(conn);
+}
+
+/* The server has said who it is, and what it wants. */
+static void server_said_hello(struct conn *conn, struct tern_slice info) {
+  const struct target *target = conn->thread->engine->target;
+  enum security security = target->dialect->security(info);
+  if (conn->number == 0)
+    target->dialect->identify(info, conn->thread->engine->server, conn->thread->engine->version);
+  if (conn->said_hello || conn->secure != NULL) return;
+  if (target->secure && security == SECURITY_NONE)
+    conn_fail(conn, "the server has no TLS; use nats:// in place of tls://");
+  else if (!target->secure && security == SECURITY_REQUIRED)
+    conn_fail(conn, "the server wants TLS; use tls:// in place of nats://");
+  else if (target->secure)
+    begin_tls(conn);
+  else
+    say_hello(conn);
+}
+
 /* Bytes that come before everything else. */
 static int64_t greet(struct conn *conn, const char *data, size_t len) {
   struct event event;
-  struct engine *engine = conn->thread->engine;
   int64_t used = conn_take(conn, data, len, &event);
   if (used <= 0 || conn->fd < 0) return used;
-  if (event.kind == EVENT_HELLO) {
-    if (conn->number == 0) dialect_of(conn)->identify(event.text, engine->server, engine->version);
-    if (!conn->said_hello) say_hello(conn);
-  }
+  if (event.kind == EVENT_HELLO) server_said_hello(conn, event.text);
   if (event.kind != EVENT_PONG || !conn->said_hello) return used;
   conn->state = CONN_READY;
   conn->thread->dialling--;
@@ -315,6 +346,13 @@ static char *room(struct conn *conn) {
   return conn->rest;
 }
 
+/* What follows INFO in clear is not the server's, when TLS begins there. */
+static bool in_clear_where_it_may(struct conn *conn, size_t rest) {
+  if (conn->secure == NULL || secure_established(conn->secure) || rest == 0) return true;
+  conn_fail(conn, "the server went on in clear where TLS begins");
+  return false;
+}
+
 /* Gives bytes to whoever they are for; what is left is kept. */
 static void give(struct conn *conn, const char *data, size_t len) {
   size_t at = 0;
@@ -323,6 +361,7 @@ static void give(struct conn *conn, const char *data, size_t len) {
     int64_t used = conn->state == CONN_READY ? conn->role->input(conn, data + at, len - at)
                                              : greet(conn, data + at, len - at);
     if (conn->fd != fd || conn->state == CONN_IDLE) return; /* closed meanwhile */
+    if (used > 0 && !in_clear_where_it_may(conn, len - at - (size_t)used)) return;
     if (used < 0) {
       conn_fail(conn,
                 conn->state == CONN_READY ? "the server sent something that is not the %s protocol"
@@ -339,6 +378,17 @@ static void give(struct conn *conn, const char *data, size_t len) {
     conn->rest_len = 0;
 }
 
+/* Like recv. After the TLS handshake it is the client's turn. */
+static ssize_t receive_bytes(struct conn *conn, char *to, char *reason) {
+  if (conn->secure == NULL) return recv(conn->fd, to, RECEIVE_BYTES, 0);
+  bool established = secure_established(conn->secure);
+  ssize_t n = secure_receive(conn->secure, to, RECEIVE_BYTES, reason);
+  int error = errno;
+  if (!established && secure_established(conn->secure)) say_hello(conn);
+  errno = error;
+  return n;
+}
+
 /* Reads once. Returns false when there is nothing to read (any more). */
 static bool receive(struct conn *conn) {
   size_t have = conn->rest_len;
@@ -347,7 +397,8 @@ static bool receive(struct conn *conn) {
     conn_fail(conn, "out of memory");
     return false;
   }
-  ssize_t n = recv(conn->fd, buffer + have, RECEIVE_BYTES, 0);
+  char reason[SECURE_REASON_BYTES] = "";
+  ssize_t n = receive_bytes(conn, buffer + have, reason);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (n <= 0) {
     int error = errno;
@@ -357,7 +408,8 @@ static bool receive(struct conn *conn) {
     else if (n == 0)
       conn_fail(conn, "the server closed the connection");
     else
-      conn_fail(conn, "receiving: %s", strerror(error));
+      conn_fail(conn, "%s: %s", *reason != '\0' ? "TLS" : "receiving",
+                *reason != '\0' ? reason : strerror(error));
     return false;
   }
   conn->thread->now_ns = now_ns();

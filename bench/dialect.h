@@ -41,6 +41,9 @@ struct frame {
   bool headers;       /* a block of them */
 };
 
+/** Whether a server has TLS. */
+enum security { SECURITY_NONE, SECURITY_OFFERED, SECURITY_REQUIRED };
+
 /** What a connection is for, as far as it matters when it is opened. */
 enum purpose { PURPOSE_PUBLISH, PURPOSE_RECEIVE, PURPOSE_REQUEST, PURPOSES };
 
@@ -67,6 +70,8 @@ struct dialect {
   int64_t (*next)(const char *data, size_t len, struct event *event);
   /** Reads name and version (NAME_MAX_BYTES each) from the text of an EVENT_HELLO. */
   void (*identify)(struct tern_slice text, char *name, char *version);
+  /** What the text of an EVENT_HELLO says of TLS. */
+  enum security (*security)(struct tern_slice text);
 };
 
 extern const struct dialect dialect_nats, dialect_raw, dialect_redis;

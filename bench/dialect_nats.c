@@ -110,6 +110,15 @@ static void identify(struct tern_slice text, char *name, char *version) {
   json_decref(info);
 }
 
+static bool says(struct tern_slice text, const char *what) {
+  return memmem(text.ptr, text.len, what, strlen(what)) != NULL;
+}
+
+static enum security security(struct tern_slice text) {
+  if (says(text, "\"tls_required\":true")) return SECURITY_REQUIRED;
+  return says(text, "\"tls_available\":true") ? SECURITY_OFFERED : SECURITY_NONE;
+}
+
 const struct dialect dialect_nats = {.protocol = "NATS",
                                      .server = "nats-server",
                                      .greets = true,
@@ -127,4 +136,5 @@ const struct dialect dialect_nats = {.protocol = "NATS",
                                      .put_unsubscribe = put_unsubscribe,
                                      .hello = hello,
                                      .next = next,
-                                     .identify = identify};
+                                     .identify = identify,
+                                     .security = security};

@@ -30,6 +30,7 @@ enum phase {
 };
 
 struct conn;
+struct secure;
 struct thread;
 
 #define OUTPUT_WHEN_POSSIBLE UINT64_C(0) /* there is more to send */
@@ -71,9 +72,10 @@ struct conn {
   uint64_t due_ns;     /* when output wants to be called */
   enum { CONN_IDLE, CONN_DIALLING, CONN_GREETING, CONN_READY } state;
   bool said_hello, deaf, streaming, wants_output;
-  int broken;        /* errno of a send that failed */
-  uint32_t interest; /* what epoll watches */
-  char *rest;        /* input not used yet */
+  struct secure *secure; /* TLS; NULL: none (yet) */
+  int broken;            /* errno of a send that failed */
+  uint32_t interest;     /* what epoll watches */
+  char *rest;            /* input not used yet */
   size_t rest_len, rest_size;
   char *control; /* text waiting to be sent */
   size_t control_len, control_size;

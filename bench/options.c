@@ -33,12 +33,17 @@ static const struct spec {
 } specs[] = {
 #define AT(field) offsetof(struct options, field)
     {"server", "URL",
-     "nats://[USER:PASSWORD@]HOST:PORT, unix:///PATH, redis://HOST:PORT, or\n"
+     "nats://[USER:PASSWORD@]HOST:PORT, tls://..., unix:///PATH, redis://HOST:PORT, or\n"
      "raw://HOST:PORT for tern-bench forward (default nats://127.0.0.1:4222)",
      VALUE_TEXT, true, AT(url), 0, 0},
     {"user", "NAME", "as whom; also in the URL", VALUE_TEXT, true, AT(user), 0, 0},
     {"password", "TEXT", "of that user", VALUE_TEXT, true, AT(password), 0, 0},
     {"token", "TEXT", "in place of user and password", VALUE_TEXT, true, AT(token), 0, 0},
+    {"tlscert", "FILE", "with tls://: this client's certificate", VALUE_TEXT, true, AT(tls_cert), 0, 0},
+    {"tlskey", "FILE", "its key", VALUE_TEXT, true, AT(tls_key), 0, 0},
+    {"tlsca", "FILE", "who vouches for the server (default: those the system trusts)", VALUE_TEXT, true,
+     AT(tls_ca), 0, 0},
+    {"tls-insecure", NULL, "take any certificate", VALUE_FLAG, true, AT(tls_insecure), 0, 0},
     {"size", "BYTES", "payload, from 8", VALUE_COUNT, false, AT(size), PAYLOAD_MIN_BYTES, PAYLOAD_MAX_BYTES},
     {"msgs", "N", "messages (requests) of each publisher; k and m allowed", VALUE_BIG, false, AT(messages), 1,
      1e15},
@@ -119,6 +124,19 @@ static void note(struct options *options, const struct spec *spec, const char *v
   snprintf(options->command + len, room, " --%s%s%s", spec->name, flag ? "" : " ", flag ? "" : value);
 }
 
+/* They say something only where there is TLS. */
+static bool tls_options_fit(const struct options *options, char *error, size_t size) {
+  bool any = options->tls_cert != NULL || options->tls_key != NULL || options->tls_ca != NULL ||
+             options->tls_insecure;
+  const char *wrong = NULL;
+  if (any && !options->target.secure)
+    wrong = "--tlscert, --tlskey, --tlsca and --tls-insecure need a tls:// URL";
+  if ((options->tls_cert != NULL) != (options->tls_key != NULL))
+    wrong = "--tlscert and --tlskey belong together";
+  if (wrong != NULL) snprintf(error, size, "%s", wrong);
+  return wrong == NULL;
+}
+
 /* The server, and as whom. */
 static bool find_target(struct options *options, char *error, size_t size) {
   struct target *target = &options->target;
@@ -136,7 +154,7 @@ static bool find_target(struct options *options, char *error, size_t size) {
   bool fits = (size_t)user < sizeof target->user && (size_t)password < sizeof target->password &&
               (size_t)token < sizeof target->token;
   if (!fits) snprintf(error, size, "the user, password or token is too long");
-  return fits;
+  return fits && tls_options_fit(options, error, size);
 }
 
 bool options_parse(struct options *options, int argc, char **argv, char *error, size_t size) {

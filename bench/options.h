@@ -14,7 +14,8 @@ struct options {
   struct target target;
   const char *url, *label, *subject;
   const char *user, *password, *token;
-  const char *json_file, *csv, *html; /* NULL: none */
+  const char *tls_cert, *tls_key, *tls_ca; /* files; NULL: none, those the system trusts */
+  const char *json_file, *csv, *html;      /* NULL: none */
   unsigned size, publishers, subscribers, subjects, in_flight, connections;
   unsigned threads; /* 0: as many as there are processors, and no more than connections */
   double rate;      /* messages per second of all publishers; 0: as fast as possible */
@@ -24,6 +25,7 @@ struct options {
   double seconds;    /* 0: until the messages are sent */
   pid_t pid;         /* the broker's; 0: look for it */
   bool shared;       /* subscribe: all connections to the same subjects */
+  bool tls_insecure;
   bool json, quiet, help;
   char command[512]; /* to repeat it, without where and how it is shown */
 };

@@ -3,6 +3,7 @@
  * URLs, addresses and sockets.
  *
  *     nats://[USER:PASSWORD@ | TOKEN@]HOST[:PORT]     [nats+]unix:///PATH     NATS over TCP and over a Unix socket
+ *     tls://...                                       the same under TLS, which begins after the server's INFO
  *     raw://HOST:PORT                                 tern-bench forward
  *     redis://[[USER]:PASSWORD@]HOST[:PORT]           Redis
  *
@@ -62,16 +63,14 @@ static const struct scheme {
   const char *prefix;
   const struct dialect *dialect;
   const char *port; /* NULL: a path */
-} schemes[] = {{"nats://", &dialect_nats, "4222"},
-               {"unix://", &dialect_nats, NULL},
-               {"nats+unix://", &dialect_nats, NULL},
-               {"raw://", &dialect_raw, "4300"},
-               {"redis://", &dialect_redis, "6379"}};
+  bool secure;
+} schemes[] = {{"nats://", &dialect_nats, "4222", false}, {"tls://", &dialect_nats, "4222", true},
+               {"unix://", &dialect_nats, NULL, false},   {"nats+unix://", &dialect_nats, NULL, false},
+               {"raw://", &dialect_raw, "4300", false},   {"redis://", &dialect_redis, "6379", false}};
 
 const char *target_parse(struct target *target, const char *url) {
-  static const char refused[] = "a server is nats://, raw:// or redis://HOST:PORT, or unix:///PATH";
-  if (strncmp(url, "tls://", 6) == 0 || strncmp(url, "rediss://", 9) == 0)
-    return "TLS is not supported by this client; use a port without";
+  static const char refused[] = "a server is nats://, tls://, raw:// or redis://HOST:PORT, or unix:///PATH";
+  if (strncmp(url, "rediss://", 9) == 0) return "this client knows TLS with NATS only; use a port without";
   const struct scheme *scheme = strstr(url, "://") == NULL ? &schemes[0] : NULL;
   const char *at = url;
   for (size_t i = 0; scheme == NULL && i < sizeof schemes / sizeof schemes[0]; i++) {
@@ -81,7 +80,7 @@ const char *target_parse(struct target *target, const char *url) {
     at += len;
   }
   if (scheme == NULL) return refused;
-  *target = (struct target){.dialect = scheme->dialect};
+  *target = (struct target){.dialect = scheme->dialect, .secure = scheme->secure};
   if (scheme->port == NULL) {
     if (*at != '/' || !copy_text(target->path, sizeof target->path, at, strlen(at)))
       return "the path of a Unix socket begins with / and has up to 107 bytes";

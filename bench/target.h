@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 struct dialect;
+struct tern_tls;
 
 /** A server. */
 struct target {
@@ -18,7 +19,9 @@ struct target {
   char shown[400]; /* the URL without credentials */
   struct sockaddr_storage address;
   socklen_t address_len;
-  bool loopback; /* 127.0.0.0/8: connections may come from any address of it */
+  bool secure;          /* TLS */
+  struct tern_tls *tls; /* with what; NULL: in clear */
+  bool loopback;        /* 127.0.0.0/8: connections may come from any address of it */
 };
 
 /** Takes a URL apart. Returns NULL, or what is wrong with it. */

@@ -120,10 +120,10 @@ static void the_command_repeats_the_measurement_and_keeps_secrets(void **state) 
 static void what_is_not_possible_is_refused(void **state) {
   (void)state;
   static const char *const wrong[] = {
-      "--size 7",    "--size x",    "--size 1e99",  "--msgs 0",      "--msgs 1.5",     "--pubs 0",
-      "--pubs 5000", "--seconds 0", "--seconds -1", "--rate 0",      "--subject a*",   "--subject ",
-      "--nosuch",    "extra",       "--size",       "-s http://x",   "-s nats://[::1", "--pid 0",
-      "-s tls://x",  "--msgs 1kk",  "-s unix://x",  "-s nats://h:x", "-s nats://"};
+      "--size 7",      "--size x",    "--size 1e99",  "--msgs 0",      "--msgs 1.5",     "--pubs 0",
+      "--pubs 5000",   "--seconds 0", "--seconds -1", "--rate 0",      "--subject a*",   "--subject ",
+      "--nosuch",      "extra",       "--size",       "-s http://x",   "-s nats://[::1", "--pid 0",
+      "-s rediss://x", "--msgs 1kk",  "-s unix://x",  "-s nats://h:x", "-s nats://"};
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     struct options o;
     char line[128];

@@ -252,9 +252,9 @@ class Trouble(unittest.TestCase):
             self.assertEqual(json.loads(done.stdout)["received"], 40000)
 
     def test_what_cannot_be(self):
-        done = bench("tls://127.0.0.1:4222", "pubsub")
+        done = bench("rediss://127.0.0.1:6379", "pubsub")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
-        self.assertIn("TLS is not supported", done.stderr)
+        self.assertIn("TLS with NATS only", done.stderr)
         done = bench("raw://127.0.0.1:1", "wildcard --subjects 60k --size 100k")
         self.assertEqual(done.returncode, 2)
         self.assertIn("Cannot allocate memory", done.stderr)
