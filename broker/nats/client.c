@@ -244,6 +244,7 @@ static void on_pause_writing(struct tern_protocol *protocol) {
 static void on_resume_writing(struct tern_protocol *protocol) {
   struct nats_client *client = container_of(protocol, struct nats_client, protocol);
   client->write_paused = false;
+  if (client->flow == NATS_ENDED) return; /* the deadline is for all that is left */
   tern_timer_stop(client->worker->loop, &client->write_deadline);
   nats_overflow_resume(client);
 }

@@ -121,6 +121,24 @@ static void the_first_end_counts(void **state) {
   end(&sim, &c, 1);
 }
 
+/* With TLS a transport may pause and resume while what was written before the end is on its way. */
+static void the_last_output_has_a_deadline(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c;
+  start(&sim, 1, NULL);
+  join(&sim, &c, 0, QUIET);
+  struct nats_client *client = worker_of(&sim, 0)->clients;
+  tern__sim_enter(tern_workers_at(sim.workers, 0));
+  nats_client_end(client);
+  client->protocol.ops->pause_writing(&client->protocol);
+  client->protocol.ops->resume_writing(&client->protocol);
+  assert_true(tern_timer_is_started(&client->write_deadline));
+  tern__sim_enter(NULL);
+  expect_end(&c);
+  end(&sim, &c, 1);
+}
+
 static void who_is_slow_is_counted_once(void **state) {
   (void)state;
   struct sim sim;
@@ -246,6 +264,7 @@ int main(void) {
       cmocka_unit_test(input_that_cannot_be_kept_ends_the_connection),
       cmocka_unit_test(a_long_error_is_sent_whole),
       cmocka_unit_test(the_first_end_counts),
+      cmocka_unit_test(the_last_output_has_a_deadline),
       cmocka_unit_test(who_is_slow_is_counted_once),
       cmocka_unit_test(what_was_said_before_the_end_is_done),
       cmocka_unit_test(lines_of_the_log_tell_address_and_number),
