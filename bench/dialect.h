@@ -45,7 +45,7 @@ struct frame {
 enum security { SECURITY_NONE, SECURITY_OFFERED, SECURITY_REQUIRED };
 
 /** What a connection is for, as far as it matters when it is opened. */
-enum purpose { PURPOSE_PUBLISH, PURPOSE_RECEIVE, PURPOSE_REQUEST, PURPOSES };
+enum purpose { PURPOSE_PUBLISH, PURPOSE_PUBLISH_BESIDE, PURPOSE_RECEIVE, PURPOSE_REQUEST, PURPOSES };
 
 /** A protocol. */
 struct dialect {
@@ -57,7 +57,8 @@ struct dialect {
   bool groups;       /* has queue groups */
   bool headers;      /* has headers */
   bool many_publishers;
-  bool subscriptions; /* they can be many, and come and go */
+  bool wants_frame_size; /* from publishers that are not alone */
+  bool subscriptions;    /* they can be many, and come and go */
   const char *ping, *pong;
   int (*put_publish)(char *to, size_t room, const struct frame *frame);
   int (*put_delivery)(char *to, size_t room, const struct frame *frame);

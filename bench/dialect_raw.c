@@ -3,7 +3,8 @@
  * The byte forwarder (forward.c). It looks at nothing, so publishers send at once what subscribers are to get: MSG
  * lines. A connection says with its first two bytes what it is for and gets a + back:
  *
- *     P\n  sends      E\n  sends and gets back what the subscribers send      S\n  receives
+ *     P\n  sends      M\n and 8 digits  sends beside others, frames of that many bytes
+ *     E\n  sends and gets back what the subscribers send      S\n  receives
  *
  * Pure; thread: any.
  */
@@ -28,7 +29,11 @@ static int put_unsubscribe(char *to, size_t room, const char *filter, const char
 
 static char *hello(const struct target *target, enum purpose purpose) {
   (void)target;
-  return strdup(purpose == PURPOSE_RECEIVE ? "S\n" : purpose == PURPOSE_REQUEST ? "E\n" : "P\n");
+  static const char *const roles[PURPOSES] = {[PURPOSE_PUBLISH] = "P\n",
+                                              [PURPOSE_PUBLISH_BESIDE] = "M\n",
+                                              [PURPOSE_RECEIVE] = "S\n",
+                                              [PURPOSE_REQUEST] = "E\n"};
+  return strdup(roles[purpose]);
 }
 
 static int64_t next(const char *data, size_t len, struct event *event) {
@@ -50,6 +55,7 @@ const struct dialect dialect_raw = {.protocol = "forwarder's",
                                     .server = "forwarder",
                                     .replies = true,
                                     .headers = true,
+                                    .wants_frame_size = true,
                                     .ping = "",
                                     .pong = "",
                                     .put_publish = put_frame,

@@ -99,6 +99,7 @@ static uint64_t window(const struct flow *flow) {
 bool flow_add_publishers(struct flow *flow) {
   struct bench *bench = flow->bench;
   const struct options *options = bench->options;
+  const struct role *role = options->publishers > 1 ? &role_publisher_beside : &role_publisher;
   for (unsigned i = 0; i < options->publishers; i++) {
     struct publisher *publisher = &flow->publishers[i];
     *publisher = (struct publisher){.shape = &flow->shape,
@@ -110,8 +111,7 @@ bool flow_add_publishers(struct flow *flow) {
                                     .copies = flow->share == SHARE_ALL ? options->subscribers : 1};
     flow->publisher_count = i + 1;
     int error = publisher_init(publisher);
-    if (error == 0 &&
-        engine_add(&bench->engine, bench_thread(bench, false, i), &role_publisher, publisher, i) == NULL)
+    if (error == 0 && engine_add(&bench->engine, bench_thread(bench, false, i), role, publisher, i) == NULL)
       error = -ENOMEM;
     if (error != 0) return bench_cannot(bench, error);
   }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tern-bench forward: the limit a broker is compared with. It copies the bytes of one publisher to the
+ * tern-bench forward: the limit a broker is compared with. It copies the bytes of publishers to the
  * subscribers with recv and send, and looks at none of them.
  *
  *     subscribers:  connect, say "S\n", get "+"   ...   then the bytes
  *     publisher:    connect, say "P\n", get "+"   ...   bytes, until it ends its stream
+ *     publishers:   the same with "M\n" and the size of a frame: only whole ones are copied, so that those of
+ *                   several publishers do not get mixed
  *     requester:    the same with "E\n": gets the bytes of the first subscriber as well
  *
- * When the publisher has ended, the subscribers' streams are ended too and everything begins anew. One
+ * When the last publisher has ended, the subscribers' streams are ended too and everything begins anew. One
  * thread, blocking calls, one group at a time: the least a process in the middle can do. A connection that
  * goes wrong ends its group. SIGINT and SIGTERM end the program.
  */
@@ -30,6 +32,14 @@
 
 #define COPY_BYTES      (256 * 1024)
 #define SUBSCRIBERS_MAX 4096
+#define SOURCES_MAX     4096
+#define FRAME_DIGITS    8
+
+/* One of several publishers. */
+struct source {
+  char *bytes; /* the beginning of a frame, and room for what comes */
+  size_t len, frame;
+};
 
 static volatile sig_atomic_t stopping;
 
@@ -72,16 +82,87 @@ static void copy_both_ways(int requester, int responder) {
   }
 }
 
-/* Reads a connection's first two bytes. Returns 'S', 'P', 'E' or 0. */
-static char role_of(int fd) {
-  char hello[2];
+/* Copies whole frames. Returns false when the publisher has ended or something fails. */
+static bool copy_frames(int fd, struct source *source, const int *subscribers, unsigned count) {
+  ssize_t n = recv(fd, source->bytes + source->len, COPY_BYTES, 0);
+  if (n <= 0) return false;
+  source->len += (size_t)n;
+  size_t rest = source->len % source->frame, whole = source->len - rest;
+  for (unsigned i = 0; i < count && whole > 0; i++) {
+    if (!send_all(subscribers[i], source->bytes, whole)) return false;
+  }
+  memmove(source->bytes, source->bytes + whole, rest);
+  source->len = rest;
+  return true;
+}
+
+/* Reads a connection's first bytes. Returns 'S', 'P', 'M', 'E' or 0; of M the size of its frames, too. */
+static char role_of(int fd, size_t *frame) {
+  char hello[2], digits[FRAME_DIGITS + 1] = "";
   struct timeval bound = {.tv_sec = 2};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
   if (recv(fd, hello, sizeof hello, MSG_WAITALL) != sizeof hello || hello[1] != '\n') return 0;
-  if (hello[0] != 'S' && hello[0] != 'P' && hello[0] != 'E') return 0;
+  if (memchr("SPME", hello[0], 4) == NULL) return 0;
+  if (hello[0] == 'M') {
+    if (recv(fd, digits, FRAME_DIGITS, MSG_WAITALL) != FRAME_DIGITS) return 0;
+    *frame = strtoul(digits, NULL, 10);
+    if (*frame == 0) return 0;
+  }
   bound.tv_sec = 0;
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
   return send_all(fd, "+", 1) ? hello[0] : 0;
+}
+
+/* Accepts a connection and learns what it is for. Returns it or -1. */
+static int accept_one(int listener, char *role, size_t *frame) {
+  int on = 1, fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  if (fd < 0) return -1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  *role = role_of(fd, frame);
+  return fd;
+}
+
+/* Those that send, behind the listener. */
+static struct pollfd polled[1 + SOURCES_MAX];
+static struct source sources[1 + SOURCES_MAX];
+static unsigned source_count;
+
+static void add_source(int fd, size_t frame) {
+  char *bytes = source_count < SOURCES_MAX ? malloc(COPY_BYTES + frame) : NULL;
+  if (bytes == NULL) {
+    close(fd);
+    return;
+  }
+  source_count++;
+  polled[source_count] = (struct pollfd){.fd = fd, .events = POLLIN};
+  sources[source_count] = (struct source){.bytes = bytes, .frame = frame};
+}
+
+static void remove_source(unsigned i) {
+  close(polled[i].fd);
+  free(sources[i].bytes);
+  polled[i] = polled[source_count];
+  sources[i] = sources[source_count--];
+}
+
+/* Copies from several publishers, of which the first has come, until all have ended. */
+static void copy_many(int listener, int first, size_t frame, const int *subscribers, unsigned count) {
+  polled[0] = (struct pollfd){.fd = listener, .events = POLLIN};
+  add_source(first, frame);
+  while (source_count > 0 && poll(polled, 1 + source_count, -1) > 0) {
+    char role = 0;
+    int fd = polled[0].revents != 0 ? accept_one(listener, &role, &frame) : -1;
+    for (unsigned i = source_count; i > 0; i--) {
+      if (polled[i].revents != 0 && !copy_frames(polled[i].fd, &sources[i], subscribers, count))
+        remove_source(i);
+    }
+    if (role == 'M')
+      add_source(fd, frame);
+    else if (fd >= 0)
+      close(fd);
+  }
+  while (source_count > 0)
+    remove_source(source_count);
 }
 
 /* Collects subscribers until a publisher comes, then copies. */
@@ -89,19 +170,21 @@ static void serve_group(int listener) {
   static int subscribers[SUBSCRIBERS_MAX];
   unsigned count = 0;
   for (bool copied = false; !copied && !stopping;) {
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    char role = 0;
+    size_t frame = 0;
+    int fd = accept_one(listener, &role, &frame);
     if (fd < 0) continue;
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    char role = role_of(fd);
     if (role == 'S' && count < SUBSCRIBERS_MAX) {
       subscribers[count++] = fd;
       continue;
     }
     if (role == 'P') copy(fd, subscribers, count);
     if (role == 'E' && count > 0) copy_both_ways(fd, subscribers[0]);
-    copied = role == 'P' || role == 'E';
-    close(fd);
+    copied = role == 'P' || role == 'E' || role == 'M';
+    if (role == 'M')
+      copy_many(listener, fd, frame, subscribers, count); /* closes it */
+    else
+      close(fd);
   }
   while (count > 0)
     close(subscribers[--count]);

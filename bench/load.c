@@ -19,6 +19,7 @@
  */
 #include "load.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -126,8 +127,19 @@ static bool publisher_eof(struct conn *conn) {
   return publisher->asked && !dialect_of(conn)->acknowledges;
 }
 
+/* All frames of a flow of one kind have the same size. */
+static int tell_frame_size(struct conn *conn, char *to, size_t room) {
+  const struct publisher *publisher = conn->owner;
+  return dialect_of(conn)->wants_frame_size ? snprintf(to, room, "%08u", publisher->batch.end[0]) : 0;
+}
+
 const struct role role_publisher = {
     .purpose = PURPOSE_PUBLISH, .input = publisher_input, .output = publish, .eof = publisher_eof};
+const struct role role_publisher_beside = {.purpose = PURPOSE_PUBLISH_BESIDE,
+                                           .greet = tell_frame_size,
+                                           .input = publisher_input,
+                                           .output = publish,
+                                           .eof = publisher_eof};
 
 /* ---- Subscribers ---- */
 

@@ -34,7 +34,7 @@ struct subscriber {
 };
 
 /** owner: the struct. */
-extern const struct role role_publisher, role_subscriber;
+extern const struct role role_publisher, role_publisher_beside, role_subscriber;
 
 /** Encodes the batch. Returns 0 or -ENOMEM. */
 int publisher_init(struct publisher *publisher);

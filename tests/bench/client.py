@@ -121,6 +121,14 @@ class Forwarder(unittest.TestCase):
             self.assertRegex(done.errors, r"(?m)^ +\d+\.\d s  sent \d+  received \d+  \d+ msg/s  \d+ s left$")
             self.assertNotIn("\r", done.errors)
 
+    def test_several_publishers(self):
+        """Frames that are no part of what is read at once are put together."""
+        with forwarder() as url:
+            for size in ("16", "100", "70001"):
+                done = pubsub(url, "--msgs", "2k", "--pubs", "4", "--subs", "2", "--size", size, "--json", "--quiet")
+                self.assertEqual((done.returncode, done.errors), (0, ""))
+                self.assertEqual(json.loads(done.output)["received"], 16000)
+
     def test_interrupted_is_partial(self):
         with forwarder() as url:
             process = pubsub(url, "--seconds", "600", "--json", wait=False)
@@ -322,7 +330,7 @@ class Failures(unittest.TestCase):
             done = run("pubsub", *wrong)
             self.assertEqual((done.returncode, done.stdout), (2, b""), wrong)
             self.assertIn(b"usage: tern-bench pubsub", done.stderr)
-        self.assertEqual(pubsub("raw://127.0.0.1:1", "--pubs", "2").returncode, 3)
+        self.assertEqual(run("mixed", "-s", "raw://127.0.0.1:1", "--pubs", "2").returncode, 3)
         self.assertEqual(run().returncode, 2)
         self.assertEqual(run("pubsub", "--help").returncode, 0)
 

@@ -48,6 +48,7 @@ MESSAGES = {
     "queue --msgs 5k --size 100": lambda row: row["received"] == 20000,
     "wildcard --subjects 300": lambda row: row["received"] == row["sent"] > 0,
     "mixed": lambda row: row["size"] > 1000,
+    "mixed --pubs 2": lambda row: row["publishers"] == 2,
     "headers": lambda row: row["received"] == row["sent"],
     "request --msgs 300": lambda row: row["latency"]["count"] == 300 and row["hiccup"] and row["in_flight"] == 1,
     "request --in-flight 50 --msgs 1k --pubs 2 --subs 2": lambda row: row["latency"]["count"] == 2000,
@@ -68,9 +69,9 @@ OTHERS = {
 }
 LACKS = {
     "redis": {"queue": "no queue groups", "headers": "no headers", "request": "no request and reply"},
-    "forwarder": {"fanin": "one publisher", "queue": "no queue groups", "churn": "no subscriptions",
+    "forwarder": {"queue": "no queue groups", "churn": "no subscriptions",
                   "stuck": "no subscriptions", "subscribe": "no subscriptions", "idle": "one group",
-                  "storm": "one group", "pubsub --size 100 --pubs 3": "one publisher", "open": "one publisher",
+                  "storm": "one group", "mixed --pubs 2": "one publisher",
                   "request --in-flight 50": "one requester"},
 }
 
@@ -144,8 +145,7 @@ class Scenarios(unittest.TestCase):
         scheme, command = COMMANDS[self.case]
         with server(*command()) as (port, process):
             for line, wanted in {**MESSAGES, **OTHERS}.items():
-                lacks = [text for start, text in LACKS.get(self.case, {}).items() if line.startswith(start)
-                         and (start != "open" or "--pubs" in line)]
+                lacks = [text for start, text in LACKS.get(self.case, {}).items() if line.startswith(start)]
                 seconds = () if "--seconds" in line or "--msgs" in line else SHORT
                 done = bench(f"{scheme}://127.0.0.1:{port}", line, *seconds, "--json", "--quiet")
                 if lacks:
@@ -313,7 +313,7 @@ class Trouble(unittest.TestCase):
         with server(BENCH, "forward", "{port}") as (port, _):
             done = bench(f"raw://127.0.0.1:{port}", "suite --seconds 0.1 --quiet --json")
             self.assertEqual(done.returncode, 3)
-            self.assertEqual(len(done.stdout.splitlines()), 8)
+            self.assertEqual(len(done.stdout.splitlines()), 9)
 
 
 CASES = {"tern": Scenarios, "nats_server": Scenarios, "redis": Scenarios, "forwarder": Scenarios, "trouble": Trouble}
