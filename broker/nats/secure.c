@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include <tern/error.h>
+#include <tern/limits.h>
 #include <tern/log.h>
 #include <tern/tls.h>
 
@@ -104,8 +105,9 @@ static void next_handshakes(struct tern_deferred *deferred) {
   if (worker->handshakes > 0) tern_loop_defer(worker->loop, deferred);
 }
 
+/* A hello is short; many of them shall not hold a read buffer each (B1). */
 static struct tern_buf *own(struct nats_client *client, const struct tern_chunk *chunk) {
-  if (chunk->owner != NULL) {
+  if (chunk->owner != NULL && chunk->len > TERN_COPY_MAX_BYTES) {
     tern_buf_ref(chunk->owner);
     return chunk->owner;
   }
@@ -122,7 +124,7 @@ static void wait_for_turn(struct nats_opening *opening, const struct tern_chunk 
     return;
   }
   opening->first = (struct tern_chunk){
-      .data = chunk->owner != NULL ? chunk->data : tern_buf_data(buf), .len = chunk->len, .owner = buf};
+      .data = buf == chunk->owner ? chunk->data : tern_buf_data(buf), .len = chunk->len, .owner = buf};
   tern_transport_pause_reading(client->transport);
   opening->prev = client->worker->openings_end;
   *opening->prev = opening;

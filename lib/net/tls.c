@@ -250,15 +250,17 @@ static bool has_rest(const struct tls *tls) {
 
 /* Keeps the rest of a chunk until there is a turn for it. Returns 0 or -ENOMEM. */
 static int hold(struct tls *tls, struct tern_buf *owner) {
-  if (owner != NULL) {
-    tern_buf_ref(owner);
-  } else if (tls->io.in_len > 0) {
-    owner = tern_buf_new(pool_of(tls), tls->io.in_len);
-    if (owner == NULL) return -ENOMEM;
-    memcpy(tern_buf_data(owner), tls->io.in, tls->io.in_len);
-    tls->io.in = tern_buf_data(owner);
+  struct tern_buf *held = NULL;
+  if (owner != NULL && tls->io.in_len > TERN_COPY_MAX_BYTES) {
+    held = owner;
+    tern_buf_ref(held);
+  } else if (tls->io.in_len > 0) { /* a little shall not hold a whole read buffer (B1) */
+    held = tern_buf_new(pool_of(tls), tls->io.in_len);
+    if (held == NULL) return -ENOMEM;
+    memcpy(tern_buf_data(held), tls->io.in, tls->io.in_len);
+    tls->io.in = tern_buf_data(held);
   }
-  tls->held = owner;
+  tls->held = held;
   return 0;
 }
 

@@ -321,6 +321,41 @@ static void so_many_in_a_second(void **state) {
 }
 
 /* All say hello in the same tick; some wait, everybody is served, one leaves while it waits. */
+/* B1: neither who has begun nor who waits to begin keeps the buffer its hello was read into. */
+static void a_hello_holds_no_read_buffer(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[CROWD];
+  static struct secured s[CROWD];
+  start_with(&sim, 1, (struct tls_settings){.first = true});
+  for (unsigned i = 0; i < CROWD; i++) {
+    come(&sim, &c[i], 0);
+    session_begin(&s[i], &c[i]);
+  }
+  ticks(&sim, 2);
+  struct nats_worker *worker = sim.core.nats.workers[0];
+  tern__sim_enter(tern_workers_at(sim.workers, 0));
+  struct nats_client *client = worker->clients; /* the one that came last */
+  for (unsigned i = CROWD; i-- > 0; client = client->next) {
+    struct tern_buf *buf = tern_buf_new(tern_loop_pool(worker->loop), TERN_READ_BYTES);
+    assert_non_null(buf);
+    memcpy(tern_buf_data(buf), s[i].out, s[i].out_len);
+    client->protocol.ops->data_received(
+        &client->protocol,
+        &(struct tern_chunk){.data = tern_buf_data(buf), .len = s[i].out_len, .owner = buf});
+    s[i].out_len = 0;
+    assert_false(tern_buf_is_shared(buf));
+    tern_buf_unref(buf);
+  }
+  assert_non_null(worker->openings);
+  tern__sim_enter(NULL);
+  for (unsigned i = 0; i < CROWD; i++) {
+    assert_true(shake_hands(&s[i]));
+    session_end(&s[i]);
+  }
+  end(&sim, c, CROWD);
+}
+
 static void a_crowd_is_taken_a_few_at_a_time(void **state) {
   (void)state;
   struct sim sim;
@@ -418,6 +453,7 @@ int main(void) {
       cmocka_unit_test(both_where_both_are_allowed),
       cmocka_unit_test(an_opening_goes_by_the_settings_it_began_with),
       cmocka_unit_test(so_many_in_a_second),
+      cmocka_unit_test(a_hello_holds_no_read_buffer),
       cmocka_unit_test(a_crowd_is_taken_a_few_at_a_time),
       cmocka_unit_test(who_waits_is_not_read),
       cmocka_unit_test(a_server_may_stop_meanwhile),
