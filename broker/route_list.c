@@ -14,6 +14,7 @@
  */
 #include "route_private.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct head {
@@ -118,6 +119,7 @@ static uint32_t take(const char *record, struct tern_message *list, struct tern_
         .source = head.source,
     };
   }
+  assert(head.count > 0); /* no record is sent for nothing */
   const struct tern_message *last = &list[head.count - 1];
   *group = (struct tern_slice){last->body.ptr + last->body.len, head.group_len};
   return head.count;

@@ -29,7 +29,7 @@ static struct nats_account_figures *read_figures(struct page *page, uint32_t *ro
   *room = 0;
   for (uint32_t i = 0; next_account(source, &i, &account);)
     if (account.number >= *room) *room = account.number + 1;
-  struct nats_account_figures *figures = calloc(*room, sizeof *figures);
+  struct nats_account_figures *figures = calloc(*room > 0 ? *room : 1, sizeof *figures);
   if (!page_check(page, figures != NULL ? nats_conns_accounts(source->nats, source->pool, figures, *room)
                                         : -ENOMEM)) {
     free(figures);

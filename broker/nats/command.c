@@ -198,7 +198,7 @@ static inline __attribute__((always_inline)) uint32_t take_list(struct nats_clie
     struct tern_message *m = &list[count], *before = count > 0 ? m - 1 : NULL;
     int taken = tern_nats_take_pub(parser, no_runs ? before : NULL, m);
     if (taken == 0) break;
-    m->hash = taken == 2 ? before->hash : tern_subject_hash(m->subject);
+    m->hash = taken == 2 && before != NULL ? before->hash : tern_subject_hash(m->subject);
     m->source = client->id;
     bool again = !no_runs && before != NULL && m->hash == before->hash && m->body.len == before->body.len;
     bool asks = must_judge(client, m->subject) && !is_free(client, m->subject);

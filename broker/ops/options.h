@@ -24,21 +24,21 @@ struct options_handler {
 
 struct options {
   char *config_file;           /* -c FILE; NULL: none */
-  bool check_only;             /* -t */
   char *diff;                  /* --diff FILE, with -t; NULL: not asked for */
   char *host;                  /* -a, --addr, --net; default "0.0.0.0" */
+  uint32_t max_closed_clients; /* connections remembered after their end, for monitoring */
   int port;                    /* -p; default 4222, -1: any free one */
   char *server_name;           /* -n; NULL: the server id */
   char *http_host;             /* where monitoring listens; NULL: as host */
   int http_port;               /* -m; 0: none, -1: any free one */
   int https_port;              /* -ms; likewise; not both */
   char *http_base_path;        /* in front of the pages' paths; NULL: nothing */
-  uint32_t max_closed_clients; /* connections remembered after their end, for monitoring */
   char *client_advertise;      /* --client_advertise host[:port]; NULL: none */
   char *pid_file;              /* -P */
   char *ports_file_dir;        /* --ports_file_dir */
   char *user, *pass, *auth;    /* --user, --pass, --auth; NULL: not given */
   char *log_file;              /* -l */
+  bool check_only;             /* -t */
   bool logtime;                /* -T; default true */
   bool logtime_utc;
   bool debug;                       /* -D */
@@ -53,8 +53,8 @@ struct options {
   uint32_t max_subscriptions;       /* per connection, 0: unlimited */
   uint32_t max_subscription_tokens; /* 0: unlimited */
   uint64_t ping_interval_ms;
-  uint32_t ping_max;
   uint64_t write_deadline_ms;
+  uint32_t ping_max;
   uint32_t max_connections_per_address, max_connections_per_user; /* 0: unlimited */
   uint32_t connections_per_second;                                /* 0: unlimited */
   uint64_t publish_messages, publish_bytes;                       /* a second, of one user; 0: unlimited */
@@ -70,7 +70,6 @@ struct options {
   struct conf *conf;                 /* the file's tree, for those who read blocks; NULL: no file */
   struct options_handler *handlers;
   size_t handler_count;
-  int argc; /* the command line, for reading everything again */
   char **argv;
 
   char *signal;                /* --signal COMMAND[=WHOM] */
@@ -79,6 +78,7 @@ struct options {
   char *remote_syslog;         /* -r udp://host:port */
   char *log_format;            /* "text" or "json"; NULL: text */
   uint64_t log_size_limit;     /* bytes, 0: no rotation */
+  int argc;                    /* the command line, for reading everything again */
   uint32_t log_max_num;        /* files, 0: all */
   uint32_t max_traced_msg_len; /* bytes of a message, 0: none */
 };

@@ -33,13 +33,13 @@ struct option {
   const char
       *keys; /* spellings in the configuration file; those of tern's own block begin with OPTION_OWN_BLOCK */
   enum option_kind kind;
+  bool live;           /* a reload may change it; else that takes a restart */
   size_t offset, size; /* of the member in struct options */
   int64_t min, max;    /* OPTION_INT, OPTION_SIZE, OPTION_DURATION: inclusive */
   const char *value;
   const char *help;
   const char *(*check)(const char *text); /* OPTION_STRING: what is wrong with it; NULL: anything goes */
   const char *port;                       /* OPTION_LISTEN: key of the port */
-  bool live;                              /* a reload may change it; else that takes a restart */
 };
 
 /** Keys that nats-server does not have are in one block, `tern { ... }`. */

@@ -46,7 +46,7 @@ struct pids {
 /* The name behind the last slash, without what the kernel adds to a file that is gone. False when it is not to be seen. */
 static bool executable_of(const char *pid, char *name, size_t room) {
   static const char gone[] = " (deleted)";
-  char link[64], path[PATH_MAX];
+  char link[NAME_MAX + 16], path[PATH_MAX];
   snprintf(link, sizeof link, "/proc/%s/exe", pid);
   ssize_t len = readlink(link, path, sizeof path - 1);
   if (len < 0) return false;
@@ -54,12 +54,12 @@ static bool executable_of(const char *pid, char *name, size_t room) {
   size_t end = (size_t)len, gone_len = sizeof gone - 1;
   if (end > gone_len && strcmp(path + end - gone_len, gone) == 0) path[end - gone_len] = '\0';
   const char *slash = strrchr(path, '/');
-  snprintf(name, room, "%s", slash != NULL ? slash + 1 : path);
+  snprintf(name, room, "%.*s", (int)room - 1, slash != NULL ? slash + 1 : path);
   return true;
 }
 
 static bool name_of(const char *pid, char *name, size_t room) {
-  char path[64];
+  char path[NAME_MAX + 16];
   snprintf(path, sizeof path, "/proc/%s/comm", pid);
   FILE *file = fopen(path, "re");
   bool read = file != NULL && fgets(name, (int)room, file) != NULL;
