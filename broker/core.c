@@ -455,6 +455,25 @@ int core_subjects(struct tern_workers *workers, uint32_t account, struct core_su
   return error;
 }
 
+struct publish_call {
+  uint32_t account;
+  struct tern_slice subject, payload;
+  int error;
+};
+
+static void call_publish(struct tern_worker *worker, void *arg) {
+  struct publish_call *call = arg;
+  call->error = route_publish_inside(parts_of(worker)->routes[call->account], call->subject,
+                                     (struct tern_slice){0}, call->payload);
+}
+
+int core_publish(struct tern_workers *workers, unsigned worker, uint32_t account, struct tern_slice subject,
+                 struct tern_slice payload) {
+  struct publish_call call = {account, subject, payload, 0};
+  int error = tern_workers_call(workers, worker, call_publish, &call);
+  return error != 0 ? error : call.error;
+}
+
 void core_fini(struct core *core) {
   crossings_free(core->crossings, core->registries);
   core->crossings = NULL;

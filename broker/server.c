@@ -6,7 +6,7 @@
  *     workers       threads, each with its part of the core (core.c)
  *     handlers      in-process modules, attached before anyone can publish
  *     listeners     from here on clients come
- *     monitoring    figures over HTTP
+ *     monitoring    figures over HTTP, and by message for the system account
  *     files         pid and ports file: others may look now
  *
  * Runs on the control thread.
@@ -43,6 +43,7 @@
 #include "notify.h"
 #include "overflow_rules.h"
 #include "reload.h"
+#include "sys.h"
 #include "tls_block.h"
 #include "version.h"
 #include "web.h"
@@ -67,6 +68,7 @@ struct server {
   struct tern_listener *tcp, *unix_socket; /* NULL: closed */
   struct monitor *monitor;
   struct web *web;
+  struct sys *sys;
   uint16_t port;
   bool ports_written;
   struct watchdog watchdog;
@@ -182,10 +184,17 @@ static int make_core(struct server *server) {
   return error;
 }
 
+/* The system account, if anybody can be in it. */
+static const struct access_account *system_account(const struct server *server) {
+  const struct access *access = server->core.nats.settings->access;
+  return access != NULL && access->system != NULL && !access->system->unused ? access->system : NULL;
+}
+
 /* Each worker remembers its share of the connections that ended, if there is anybody to ask for them. */
 static void set_closed_max(struct server *server) {
   const unsigned workers = tern_workers_count(server->workers);
-  const bool asked = server->options.http_port != 0 || server->options.https_port != 0;
+  const bool asked =
+      server->options.http_port != 0 || server->options.https_port != 0 || system_account(server) != NULL;
   server->core.nats.closed_max = asked ? (server->options.max_closed_clients + workers - 1) / workers : 0;
 }
 
@@ -301,6 +310,25 @@ static int start_https(struct server *server, struct web_options *web) {
   return error;
 }
 
+static int publish(void *arg, unsigned worker, uint32_t account, struct tern_slice subject,
+                   struct tern_slice payload) {
+  const struct server *server = arg;
+  return core_publish(server->workers, worker, account, subject, payload);
+}
+
+/* Answers requests in the account that is the system account now. */
+static int serve_system(struct server *server) {
+  const struct access_account *account = system_account(server);
+  const uint32_t number = account != NULL ? account->number : 0;
+  return sys_serve(server->sys, account != NULL ? server->core.registries[number] : NULL, number);
+}
+
+static int start_sys(struct server *server) {
+  const struct sys_options options = {server->monitor, server->workers, server->id, publish, server};
+  int error = sys_new(&options, &server->sys);
+  return error == 0 ? serve_system(server) : error;
+}
+
 static int start_monitoring(struct server *server) {
   const struct options *o = &server->options;
   const struct monitor_source source = {
@@ -317,6 +345,7 @@ static int start_monitoring(struct server *server) {
       .arg = server,
   };
   int error = monitor_new(&source, &server->monitor);
+  if (error == 0) error = start_sys(server);
   const int port = o->http_port != 0 ? o->http_port : o->https_port;
   if (error != 0 || port == 0) return error;
   struct web_options web = {.host = o->http_host != NULL ? o->http_host : o->host,
@@ -369,6 +398,7 @@ static void stop_listening(struct server *server) {
 static int stop(struct server *server) {
   if (server->ports_written) files_remove_ports(server->options.ports_file_dir, server->program);
   web_stop(server->web);
+  sys_free(server->sys);
   monitor_free(server->monitor);
   stop_listening(server);
   handlers_free(server->handlers);
@@ -477,6 +507,8 @@ static int apply(void *arg, const struct options *next) {
                    "Failed to reload server configuration: %s", tern_strerror(error));
     return error;
   }
+  if ((error = serve_system(server)) != 0)
+    tern_log(TERN_LOG_ERROR, "Requests on $SYS.REQ are not answered: %s", tern_strerror(error));
   handlers_set_max_payload(server->handlers, next->max_payload);
   if (server->tcp != NULL) tern_listener_set_rate(server->tcp, next->connections_per_second);
   if (server->unix_socket != NULL) tern_listener_set_rate(server->unix_socket, next->connections_per_second);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /accountz: which accounts there are, and one of them. /accstatz: what the connections of each have done. On the thread
- * that asks.
+ * /accountz: which accounts there are, and one of them. /accstatz: what the connections of each, or of one, have
+ * done. On the thread that asks.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +22,7 @@ static bool find_account(const struct monitor_source *source, const char *name,
   return false;
 }
 
-/* Figures of all accounts by number, to be freed. NULL: the page has failed. */
-static struct nats_account_figures *read_figures(struct page *page, uint32_t *room) {
+struct nats_account_figures *page_accounts(struct page *page, uint32_t *room) {
   const struct monitor_source *source = &page->monitor->source;
   struct monitor_account account;
   *room = 0;
@@ -44,10 +43,10 @@ static void put_system(struct json_writer *json, const struct monitor_source *so
     if (account.is_system) json_put_string(json, "system_account", account.name);
 }
 
-static void put_detail(struct page *page, const struct monitor_account *account,
+static void put_detail(struct page *page, const char *key, const struct monitor_account *account,
                        const struct nats_account_figures *figures, const struct core_subjects *subjects) {
   struct json_writer *json = &page->json;
-  json_put_open(json, "account_detail", '{');
+  json_put_open(json, key, '{');
   json_put_string(json, "account_name", account->name);
   json_put_time(json, "update_time", page->monitor->start_ns);
   if (account->is_system) json_put_bool(json, "is_system", true);
@@ -63,7 +62,7 @@ static void put_detail(struct page *page, const struct monitor_account *account,
   json_put_close(json, '}');
 }
 
-static void put_one(struct page *page, const char *name) {
+static void put_one(struct page *page, const char *key, const char *name) {
   const struct monitor_source *source = &page->monitor->source;
   struct monitor_account account;
   struct core_subjects subjects;
@@ -72,9 +71,9 @@ static void put_one(struct page *page, const char *name) {
     page_fail(page, 400, "Account %.200s does not exist", name);
     return;
   }
-  struct nats_account_figures *figures = read_figures(page, &room);
+  struct nats_account_figures *figures = page_accounts(page, &room);
   if (figures != NULL && page_check(page, source->subjects(source->arg, name, &subjects)))
-    put_detail(page, &account, &figures[account.number], &subjects);
+    put_detail(page, key, &account, &figures[account.number], &subjects);
   free(figures);
 }
 
@@ -87,7 +86,7 @@ void accountz_page(struct page *page) {
   page_begin(page);
   put_system(json, source);
   if (wanted != NULL) {
-    put_one(page, wanted);
+    put_one(page, "account_detail", wanted);
   } else {
     json_put_open(json, "accounts", '[');
     for (uint32_t i = 0; next_account(source, &i, &account);)
@@ -95,6 +94,11 @@ void accountz_page(struct page *page) {
     json_put_close(json, ']');
   }
   json_put_close(json, '}');
+}
+
+void accinfo_page(struct page *page) {
+  const char *wanted = page_text(page, "acc");
+  put_one(page, NULL, wanted != NULL ? wanted : "");
 }
 
 static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes) {
@@ -120,18 +124,21 @@ static void put_figures(struct json_writer *json, const char *name, const struct
 
 void accstatz_page(struct page *page) {
   bool unused = false;
+  const char *only = page_text(page, "acc");
   uint32_t room;
   if (!page_bool(page, "unused", &unused)) return;
-  struct nats_account_figures *figures = read_figures(page, &room);
+  struct nats_account_figures *figures = page_accounts(page, &room);
   if (figures == NULL) return;
   struct json_writer *json = &page->json;
   struct monitor_account account;
   json_put_open(json, NULL, '{');
   page_begin(page);
   json_put_open(json, "account_statz", '[');
-  for (uint32_t i = 0; next_account(&page->monitor->source, &i, &account);)
+  for (uint32_t i = 0; next_account(&page->monitor->source, &i, &account);) {
+    if (only != NULL && strcmp(only, account.name) != 0) continue;
     if (unused || figures[account.number].connections > 0)
       put_figures(json, account.name, &figures[account.number]);
+  }
   json_put_close(json, ']');
   json_put_close(json, '}');
   free(figures);

@@ -132,6 +132,11 @@ void json_put_close(struct json_writer *to, char bracket) {
   to->filled = true;
 }
 
+void json_put_value(struct json_writer *to, const char *key, const char *text, size_t len) {
+  begin(to, key);
+  json_put_raw(to, text, len);
+}
+
 void json_put_slice(struct json_writer *to, const char *key, struct tern_slice text) {
   begin(to, key);
   put_text(to, text);

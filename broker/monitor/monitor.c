@@ -38,11 +38,11 @@ void monitor_pause(struct monitor *monitor) { pthread_rwlock_wrlock(&monitor->lo
 
 void monitor_resume(struct monitor *monitor) { pthread_rwlock_unlock(&monitor->lock); }
 
-void monitor_make(struct monitor *monitor, int number, const struct monitor_query *query,
-                  struct monitor_text *out) {
+void page_make(struct monitor *monitor, void (*make)(struct page *page), const struct monitor_query *query,
+               struct monitor_text *out) {
   struct page page = {.monitor = monitor, .query = query, .status = 200, .type = "application/json"};
   pthread_rwlock_rdlock(&monitor->lock);
-  pages[number].make(&page);
+  make(&page);
   pthread_rwlock_unlock(&monitor->lock);
   if (page.status != 200) {
     free(page.json.text);
@@ -55,6 +55,11 @@ void monitor_make(struct monitor *monitor, int number, const struct monitor_quer
     page.json.text = NULL;
   }
   *out = (struct monitor_text){page.status, page.type, page.json.text, page.json.len};
+}
+
+void monitor_make(struct monitor *monitor, int page, const struct monitor_query *query,
+                  struct monitor_text *out) {
+  page_make(monitor, pages[page].make, query, out);
 }
 
 void monitor_count(struct monitor *monitor, int page) {

@@ -27,6 +27,9 @@ struct page {
   char error[PAGE_ERROR_BYTES];
 };
 
+/** Makes a page by its function, as monitor_make does by its number. */
+void page_make(struct monitor *monitor, void (*make)(struct page *page), const struct monitor_query *query,
+               struct monitor_text *out);
 /** Ends the page with an error; only the first one counts. */
 void page_fail(struct page *page, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -48,6 +51,10 @@ void page_range(int64_t *offset, int64_t *limit);
 bool page_check(struct page *page, int error);
 /** Resident memory of the process, in bytes; 0 when the system does not tell. */
 uint64_t page_memory(void);
+/** Processor time, in percent of one processor, of late. */
+double page_cpu(struct monitor *monitor);
+/** Figures of all accounts by number, to be freed, and how many there are. NULL: the page has failed. */
+struct nats_account_figures *page_accounts(struct page *page, uint32_t *count);
 /** Nanoseconds since 1970. */
 uint64_t page_now_ns(void);
 /** "server_id" and "now", which most pages begin with. */
@@ -71,5 +78,7 @@ void gatewayz_page(struct page *page);
 void jsz_page(struct page *page);
 void healthz_page(struct page *page);
 void console_page(struct page *page);
+/* By message only. */
+void accinfo_page(struct page *page);
 
 #endif

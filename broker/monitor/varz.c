@@ -35,8 +35,7 @@ uint64_t page_memory(void) {
   return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* In percent of one processor. */
-static double cpu(struct monitor *monitor) {
+double page_cpu(struct monitor *monitor) {
   struct monitor_cpu *cpu = &monitor->cpu;
   pthread_mutex_lock(&cpu->lock);
   const uint64_t at = clock_ns(CLOCK_MONOTONIC);
@@ -152,7 +151,7 @@ void varz_page(struct page *page) {
   json_put_uint(json, "mem", page_memory());
   json_put_int(json, "cores", sysconf(_SC_NPROCESSORS_ONLN));
   json_put_uint(json, "gomaxprocs", tern_workers_count(source->pool));
-  json_put_number(json, "cpu", cpu(monitor));
+  json_put_number(json, "cpu", page_cpu(monitor));
   put_traffic(json, &figures);
   put_requests(json, monitor);
   json_put_time(json, "config_load_time", monitor->start_ns);
