@@ -21,7 +21,8 @@
 
 /* Subjects that are subscribed to. With --shared each has a subscription of every connection. */
 static unsigned subjects(const struct options *options) {
-  return options->shared ? options->subjects / options->subscribers : options->subjects;
+  bool each = options->shared && options->subscribers > 0;
+  return each ? options->subjects / options->subscribers : options->subjects;
 }
 
 static unsigned subscriptions(const struct options *options) {
