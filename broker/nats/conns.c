@@ -78,6 +78,22 @@ static const char *put_text(char **at, const char *text) {
 
 static size_t room_for(const char *text) { return (text != NULL ? strlen(text) : 0) + 1; }
 
+/* What is counted of a client; the rest is empty. */
+static struct nats_conn figures_of(const struct nats_client *client) {
+  return (struct nats_conn){
+      .cid = client->id,
+      .start_ms = client->start_ms,
+      .active_ms = client->active_ms,
+      .rtt_ns = client->rtt_ns,
+      .pending_bytes = nats_client_pending(client),
+      .in_msgs = client->in_msgs,
+      .in_bytes = client->in_bytes,
+      .out_msgs = client->out_msgs,
+      .out_bytes = client->out_bytes,
+      .subscriptions = client->sids.count,
+  };
+}
+
 struct nats_conn *nats_conn_of(const struct nats_client *client) {
   const struct tern_peer *peer = tern_transport_peer(client->transport);
   const struct nats_connect *options = &client->options;
@@ -89,27 +105,16 @@ struct nats_conn *nats_conn_of(const struct nats_client *client) {
   struct nats_conn *conn = malloc(size);
   if (conn == NULL) return NULL;
   char *at = (char *)(conn + 1);
-  *conn = (struct nats_conn){
-      .cid = client->id,
-      .size = size,
-      .start_ms = client->start_ms,
-      .active_ms = client->active_ms,
-      .rtt_ns = client->rtt_ns,
-      .pending_bytes = nats_client_pending(client),
-      .in_msgs = client->in_msgs,
-      .in_bytes = client->in_bytes,
-      .out_msgs = client->out_msgs,
-      .out_bytes = client->out_bytes,
-      .subscriptions = client->sids.count,
-      .port = peer->port,
-      .reason = client->reason,
-      .ip = put_text(&at, ip),
-      .name = put_text(&at, options->name),
-      .lang = put_text(&at, options->lang),
-      .version = put_text(&at, options->version),
-      .account = put_text(&at, account),
-      .user = put_text(&at, user_of(client)),
-  };
+  *conn = figures_of(client);
+  conn->size = size;
+  conn->port = peer->port;
+  conn->reason = client->reason;
+  conn->ip = put_text(&at, ip);
+  conn->name = put_text(&at, options->name);
+  conn->lang = put_text(&at, options->lang);
+  conn->version = put_text(&at, options->version);
+  conn->account = put_text(&at, account);
+  conn->user = put_text(&at, user_of(client));
   struct tern_tls_info tls;
   if (tern_tls_info(client->transport, &tls)) {
     conn->tls_version = tls.version;
@@ -251,16 +256,7 @@ static void call_find_open(struct tern_worker *worker, void *arg) {
     const struct nats_client *client = next_client(nats, &f->walk, &budget);
     if (client == NULL) return;
     if (client->transport == NULL || !is_wanted(account_of(client), user_of(client), f->query)) continue;
-    const struct nats_conn brief = {.cid = client->id,
-                                    .start_ms = client->start_ms,
-                                    .active_ms = client->active_ms,
-                                    .rtt_ns = client->rtt_ns,
-                                    .pending_bytes = nats_client_pending(client),
-                                    .in_msgs = client->in_msgs,
-                                    .in_bytes = client->in_bytes,
-                                    .out_msgs = client->out_msgs,
-                                    .out_bytes = client->out_bytes,
-                                    .subscriptions = client->sids.count};
+    const struct nats_conn brief = figures_of(client);
     add_key(f, &brief, index, false);
   }
 }

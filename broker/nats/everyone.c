@@ -63,7 +63,6 @@ bool nats_worker_tell_lame_duck(struct nats_worker *worker, uint32_t *at, uint32
     for (struct nats_client *client = worker->by_id[*at]; client != NULL; client = client->next_by_id) {
       if (!client->ponged || client->options.protocol < 1 || client->flow == NATS_ENDED) continue;
       nats_info_send(client, false);
-      nats_client_queued(client);
     }
   }
   return *at < worker->by_id_size;

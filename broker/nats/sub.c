@@ -97,12 +97,17 @@ static int write_large(struct tern_transport *transport, const struct tern_messa
   return error != 0 ? error : tern_transport_write(transport, "\r\n", 2);
 }
 
+/* Bytes that a message may take in the output. */
+static size_t room_for(const struct tern_message *m, struct tern_slice sid) {
+  return tern_nats_line_max(m, sid.len) + m->body.len + 2;
+}
+
 /* Writes the first `count` messages of a run with one line, or the one there is. */
 static int write_messages(struct nats_sub *sub, const struct tern_message *m, bool takes_headers,
                           uint64_t count) {
   struct tern_transport *transport = sub->client->transport;
   struct tern_slice sid = sid_of(sub);
-  size_t room = tern_nats_line_max(m, sid.len) + m->body.len + 2;
+  size_t room = room_for(m, sid);
   bool large = room > TERN_RESERVE_MAX_BYTES || m->body.len > TERN_COPY_MAX_BYTES;
   for (uint64_t done = 0, part = 1; done < count; done += part) {
     if (large) {
@@ -119,11 +124,6 @@ static int write_messages(struct nats_sub *sub, const struct tern_message *m, bo
         sub->client); /* B1: not after the run, its lines may be far longer than the publisher's */
   }
   return 0;
-}
-
-/* Bytes that a message of a list may take in the output. */
-static size_t room_for(const struct tern_message *m, struct tern_slice sid) {
-  return tern_nats_line_max(m, sid.len) + m->body.len + 2;
 }
 
 /* Writes the first `count` messages of a list, as many at a time as fit into a reservation. */

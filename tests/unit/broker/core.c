@@ -9,22 +9,9 @@
 
 #include "pool.h"
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
+#define REFUSE_REALLOC
+#include "refuse_memory.h"
 
-static int allocations_left = -1; /* negative: no bound */
-
-static bool refused(void) {
-  return allocations_left == 0 || (allocations_left > 0 && allocations_left-- == 0);
-}
-
-void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
-void *__wrap_realloc(void *block, size_t size) { return refused() ? NULL : __real_realloc(block, size); }
 static int pool_fault(size_t size) {
   (void)size;
   return refused();

@@ -8,19 +8,7 @@
 #include <errno.h>
 #include <jansson.h>
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static int allocations_left = -1; /* negative: no bound */
-
-static bool refused(void) {
-  return allocations_left == 0 || (allocations_left > 0 && allocations_left-- == 0);
-}
-
-void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
+#include "refuse_memory.h"
 
 static const struct nats_identity identity = {.server_id = "NID",
                                               .server_name = "a <b> & \"c\" \\ \xc3\xa4",
