@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 import urllib.error
 import urllib.request
@@ -26,6 +25,7 @@ import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
+import shapes  # noqa: E402
 
 TERN = ""
 METRICS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "broker", "monitor", "METRICS.md")
@@ -73,38 +73,14 @@ def get_json(url, path):
     return json.loads(body)
 
 
-def kind(value):
-    if isinstance(value, bool):
-        return "bool"
-    return "number" if isinstance(value, (int, float)) else type(value).__name__
-
-
-def shape(value, name=""):
-    """{key: type} of everything in a JSON value; elements of lists are one entry, `[]`."""
-    found = {name: kind(value)} if name else {}
-    if isinstance(value, dict) and name.rsplit(".", 1)[-1] not in OPEN_MAPS:
-        for key, inner in value.items():
-            found.update(shape(inner, f"{name}.{key}" if name else key))
-    if isinstance(value, list):
-        for inner in value:
-            found.update(shape(inner, name + "[]"))
-    if value is None and name in NULL_LISTS:
-        found[name] = "list"
-    return found
+def shape(value):
+    return shapes.shape(value, OPEN_MAPS, NULL_LISTS)
 
 
 def without(found, keys):
     """A shape without these keys and what is inside of them."""
     return {key: type_ for key, type_ in found.items()
             if not any(key == each or key.startswith(each + ".") for each in keys)}
-
-
-def wait(condition):
-    deadline = time.monotonic() + broker.WAIT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not come to pass")
-        time.sleep(0.02)
 
 
 class Side(unittest.TestCase):
@@ -152,7 +128,7 @@ class Pages(Side):
         for server in filter(None, (self.tern, self.reference)):
             peers.append(self.client(server, script))
             self.client(server, b"").close()
-            wait(lambda url=server.monitoring: get_json(url, "/connz?state=closed")["total"] == 1)
+            broker.wait_for("it in the figures", lambda url=server.monitoring: get_json(url, "/connz?state=closed")["total"] == 1)
         for path in ("/connz", "/connz?subs=1", "/connz?subs=detail&auth=1", "/connz?state=closed", "/connz?state=all",
                      "/connz?cid=999", "/connz?sort=idle&limit=1", "/connz?acc=$G", "/connz?state=closed&sort=reason"):
             with self.subTest(path):
@@ -180,7 +156,7 @@ class Pages(Side):
             found = {}
             for said in ENDINGS:
                 broker.talk(server.port, said, b"never said")
-                wait(lambda: get_json(server.monitoring, "/connz?state=closed")["total"] == len(found) + 1)
+                broker.wait_for("it in the figures", lambda: get_json(server.monitoring, "/connz?state=closed")["total"] == len(found) + 1)
                 last = get_json(server.monitoring, "/connz?state=closed&sort=stop&limit=1")["connections"][0]
                 found[said] = last["reason"]
             return found
@@ -417,7 +393,7 @@ class Settings(unittest.TestCase):
                     while b"PONG\r\n" not in got:
                         got += peers[-1].recv(65536)
             peers[0].sendall(b"PUB x 3\r\nabc\r\nPING\r\n")
-            wait(lambda: get_json(server.monitoring, "/varz")["out_msgs"] == 2)
+            broker.wait_for("it in the figures", lambda: get_json(server.monitoring, "/varz")["out_msgs"] == 2)
 
             def listed(query):
                 found = get_json(server.monitoring, "/connz?auth=1&" + query)["connections"]

@@ -18,6 +18,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
+import shapes  # noqa: E402
 
 TERN = ""
 CONFIG = """
@@ -58,23 +59,8 @@ NULL_LISTS = {"data.leafs"}
 NEWER = {"IDZ"}
 
 
-def kind(value):
-    if isinstance(value, bool):
-        return "bool"
-    return "number" if isinstance(value, (int, float)) else type(value).__name__
-
-
-def shape(value, name=""):
-    """{key: type} of everything in a JSON value; elements of lists are one entry, `[]`."""
-    found = {name: kind(value)} if name else {}
-    if isinstance(value, dict) and name.rsplit(".", 1)[-1] not in OPEN_MAPS:
-        for key, inner in value.items():
-            found.update(shape(inner, f"{name}.{key}" if name else key))
-    if isinstance(value, list):
-        for inner in value:
-            found.update(shape(inner, name + "[]"))
-    if value is None and name in NULL_LISTS:
-        found[name] = "list"
+def shape(value):
+    found = shapes.shape(value, OPEN_MAPS, NULL_LISTS)
     return {key: type_ for key, type_ in found.items() if (key, type_) != ("data", "NoneType")}
 
 
