@@ -5,6 +5,7 @@
 #include "broker_sim.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -90,8 +91,14 @@ static void on_made(struct tern_protocol *protocol, struct tern_transport *trans
   ((struct sim_client *)protocol)->transport = transport;
 }
 
+/* What no test should cause. */
+static void give_up(const char *why) {
+  fprintf(stderr, "broker_sim: %s\n", why);
+  abort();
+}
+
 static void collect(struct sim_client *client, const char *data, size_t len) {
-  if (client->in_len + len + 1 > SIM_INPUT_MAX_BYTES) abort(); /* more than any test should cause */
+  if (client->in_len + len + 1 > SIM_INPUT_MAX_BYTES) give_up("a client received more than there is room for");
   memcpy(client->in + client->in_len, data, len);
   client->in_len += len;
   client->in[client->in_len] = '\0';
@@ -181,7 +188,7 @@ void sim_send(struct sim_client *client, const char *text, size_t len) {
   if (client->fd >= 0) {
     ssize_t n = send(client->fd, text, len, MSG_NOSIGNAL);
     bool full = n < 0 ? errno == EAGAIN : (size_t)n != len;
-    if (full) abort(); /* more than a socket buffer unread: not meant by any test */
+    if (full) give_up("the broker leaves more unread than a socket buffer has room for");
   } else if (client->transport != NULL) {
     tern__sim_enter(tern_workers_at(client->sim->workers, client->worker));
     tern_transport_write(client->transport, text, len);

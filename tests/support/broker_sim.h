@@ -18,7 +18,7 @@
 
 #define SIM_WORKERS_MAX 4
 /** What one client may receive in its life. */
-#define SIM_INPUT_MAX_BYTES (4 * 1024 * 1024)
+#define SIM_INPUT_MAX_BYTES (16 * 1024 * 1024)
 
 struct sim_client;
 
