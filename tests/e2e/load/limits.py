@@ -102,7 +102,8 @@ class Limits(unittest.TestCase):
     @unittest.skipIf(broker.SCALE > 1, "sanitizers need more memory")
     def test_memory(self):
         ceiling = 96 * MIB
-        with broker.Broker(PATH, {"max_memory": str(ceiling), "max_pending": "1GB"}, workers=2) as server:
+        options = {"max_memory": str(ceiling), "max_pending": "1GB", "write_deadline": "10m"}  # memory is what ends it
+        with broker.Broker(PATH, options, workers=2) as server:
             stuck, healthy, publisher = Client(server), Client(server), Client(server)
             stuck.sync(b"SUB > 1\r\n")
             healthy.sync(b"SUB big 1\r\n")
