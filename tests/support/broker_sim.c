@@ -98,7 +98,8 @@ static void give_up(const char *why) {
 }
 
 static void collect(struct sim_client *client, const char *data, size_t len) {
-  if (client->in_len + len + 1 > SIM_INPUT_MAX_BYTES) give_up("a client received more than there is room for");
+  if (client->in_len + len + 1 > SIM_INPUT_MAX_BYTES)
+    give_up("a client received more than there is room for");
   memcpy(client->in + client->in_len, data, len);
   client->in_len += len;
   client->in[client->in_len] = '\0';
