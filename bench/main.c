@@ -15,9 +15,6 @@
 
 #include "bench.h"
 #include "commands.h"
-#include "compare.h"
-#include "goals.h"
-#include "report.h"
 
 static void usage(FILE *to) {
   fputs(

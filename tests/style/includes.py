@@ -6,8 +6,8 @@
     lib <- broker              lib <- bench         tests see all
 
 The public headers belong to the layer that implements them; transport.h and protocol.h are the contract on which net and
-the codecs meet. The broker's rooms know its top folder's shared headers, themselves, and the rooms in ROOM_MAY_SEE; protocols never one
-another. liburcu stays inside loop and registry, OpenSSL inside tls.
+the codecs meet. The rooms of broker and bench know their top folder's shared headers, themselves, and the rooms in ROOM_MAY_SEE; protocols
+never one another. liburcu stays inside loop and registry, OpenSSL inside tls.
 bench/micro measures the inside of library and broker, so like the tests it may see that, and what supports them.
 """
 import os
@@ -33,16 +33,23 @@ MAY_SEE = {
     "registry": {"base", "registry"},
 }
 LAYER_OF = {name: layer for layer, names in PUBLIC.items() for name in names}
-# What the broker's rooms may know of its top folder.
-ROOMS_SHARE = {"broker/route.h", "broker/settings.h", "broker/container.h", "broker/utf8.h", "broker/figures.h"}
+# What rooms may know of their top folder.
+ROOMS_SHARE = {"broker/route.h", "broker/settings.h", "broker/container.h", "broker/utf8.h", "broker/figures.h",
+               "bench/commands.h"}
 ROOM_MAY_SEE = {
-    "conf": set(),
-    "access": {"conf"},
-    "nats": {"access"},
-    "ops": {"conf", "access"},
-    "handlers": {"conf", "ops"},
-    "packaging": {"ops"},
-    "monitor": {"conf", "access", "ops", "nats"},
+    "broker/conf": set(),
+    "broker/access": {"conf"},
+    "broker/nats": {"access"},
+    "broker/ops": {"conf", "access"},
+    "broker/handlers": {"conf", "ops"},
+    "broker/packaging": {"ops"},
+    "broker/monitor": {"conf", "access", "ops", "nats"},
+    "bench/figures": set(),
+    "bench/machine": {"figures"},
+    "bench/client": {"machine", "figures"},
+    "bench/report": {"figures"},
+    "bench/scenarios": {"client", "machine", "figures", "report"},
+    "bench/compare": {"machine", "figures", "report"},
 }
 MICRO_MAY_SEE = ("bench/", "lib/", "broker/", "tests/support/")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)
@@ -96,17 +103,17 @@ def check_library(path, target, layer):
     return None if theirs in MAY_SEE.get(layer, ()) else f"{layer} must not know {target}"
 
 
-def check_broker(path, target):
-    """A quoted include inside broker/."""
-    if not target.startswith("broker/"):
-        return f"the broker includes <tern/...> and its own files only, not {target}"
+def check_rooms(top, path, target):
+    """A quoted include inside broker/ or bench/."""
+    if not target.startswith(top + "/"):
+        return f"{top} includes <tern/...> and its own files only, not {target}"
     ours = path.split("/")[1] if path.count("/") > 1 else None
     theirs = target.split("/")[1] if target.count("/") > 1 else None
     if ours is None or ours == theirs:
         return None
     if theirs is None:
         return None if target in ROOMS_SHARE else f"{ours} must not know {target}"
-    return None if theirs in ROOM_MAY_SEE.get(ours, ()) else f"the room {ours} must not know {target}"
+    return None if theirs in ROOM_MAY_SEE.get(f"{top}/{ours}", ()) else f"the room {ours} must not know {target}"
 
 
 def check(root, path, headers):
@@ -130,10 +137,10 @@ def check(root, path, headers):
                 fault = "no such file in the project; the system's headers are included with <>"
             elif path.startswith("lib/"):
                 fault = check_library(path, target, layer)
-            elif path.startswith("broker/"):
-                fault = check_broker(path, target)
-            elif not target.startswith(MICRO_MAY_SEE if path.startswith("bench/micro/") else "bench/"):
-                fault = f"bench includes <tern/...> and its own files only, not {target}"
+            elif path.startswith("bench/micro/"):
+                fault = None if target.startswith(MICRO_MAY_SEE) else f"bench/micro must not know {target}"
+            else:
+                fault = check_rooms(path.split("/")[0], path, target)
         if fault:
             yield f"{path}:{source.line_of(text, match.start())}: {name}: {fault}"
 

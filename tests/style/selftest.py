@@ -65,7 +65,8 @@ class Includes(Check):
         files = {"lib/base/pool.h": HEAD, "lib/loop/watch.h": HEAD, "lib/net/tcp.h": HEAD, "broker/route.h": HEAD,
                  "broker/server.h": HEAD, "broker/nats/nats.h": HEAD, "broker/mqtt/mqtt.h": HEAD, "broker/ops/auth.h": HEAD,
                  "broker/access/access.h": HEAD,
-                 "bench/load.h": HEAD, "include/tern/loop.h": HEAD}
+                 "bench/commands.h": HEAD, "bench/client/load.h": HEAD, "bench/figures/rows.h": HEAD,
+                 "bench/scenarios/flow.h": HEAD, "include/tern/loop.h": HEAD}
         files.update(others)
         files[path] = HEAD + line + "\n"
         return files
@@ -75,7 +76,8 @@ class Includes(Check):
                            ("lib/net/a.c", "#include <tern/protocol.h>"), ("lib/loop/a.c", "#include <urcu-qsbr.h>"),
                            ("broker/nats/a.c", '#include "route.h"'), ("broker/nats/a.c", "#include <jansson.h>"),
                            ("broker/main.c", '#include "ops/auth.h"'), ("broker/nats/a.c", '#include "access.h"'),
-                           ("bench/a.c", '#include "load.h"'),
+                           ("bench/main.c", '#include "flow.h"'), ("bench/client/a.c", '#include "rows.h"'),
+                           ("bench/client/a.c", '#include "commands.h"'), ("bench/micro/a.c", '#include "watch.h"'),
                            ("lib/base/a.c", '/*\n#include "tcp.h"\n*/'), ("tests/unit/a.c", '#include "tcp.h"')]:
             with self.subTest(path=path, line=line):
                 self.clean("includes.py", self.include(path, line))
@@ -100,7 +102,10 @@ class Includes(Check):
                 ("broker/nats/a.c", '#include "server.h"', "nats must not know broker/server.h"),
                 ("broker/access/a.c", '#include "nats.h"', "the room access must not know broker/nats/nats.h"),
                 ("broker/ops/a.c", '#include "nats.h"', "the room ops must not know broker/nats/nats.h"),
-                ("bench/a.c", '#include "route.h"', "bench includes"),
+                ("bench/main.c", '#include "route.h"', "bench includes"),
+                ("bench/client/a.c", '#include "flow.h"', "the room client must not know bench/scenarios/flow.h"),
+                ("bench/figures/a.c", '#include "load.h"', "the room figures must not know bench/client/load.h"),
+                ("bench/report/a.c", '#include "load.h"', "the room report must not know bench/client/load.h"),
                 ("broker/main.c", '#include "stdio.h"', "no such file")]:
             with self.subTest(path=path, line=line):
                 self.fault("includes.py", self.include(path, line), expected)

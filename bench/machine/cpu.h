@@ -4,9 +4,8 @@
 #define BENCH_CPU_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
-
-#include "target.h"
 
 #define PROCESS_THREADS_MAX 64 /* more are not looked at */
 
@@ -29,7 +28,7 @@ struct process {
 struct process process_look(pid_t pid);
 /** CPU time of the thread that used most between two looks. */
 uint64_t process_busiest_ns(const struct process *before, const struct process *after);
-/** The process that listens there, or 0: not on this machine, or not visible. */
-pid_t process_listening(const struct target *target);
+/** The process that listens at an address (IP or Unix), or 0: not on this machine, or not visible. */
+pid_t process_listening(const struct sockaddr_storage *address);
 
 #endif

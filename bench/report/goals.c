@@ -12,15 +12,13 @@
  * there is none, "by" who measures the case when tern-bench does not. The median over the rounds decides; without rows a goal is not measured. --plan prints the cases, one
  * in a line, for tern-bench compare.
  */
-#include "goals.h"
-
 #include <getopt.h>
 #include <math.h>
 #include <string.h>
 
+#include "commands.h"
 #include "pretty.h"
 #include "report.h"
-#include "row.h"
 #include "rows.h"
 #include "table.h"
 

@@ -10,7 +10,6 @@
 #include "check.h"
 #include "commands.h"
 #include "cpu.h"
-#include "row.h"
 
 #define BATCH_TARGET_BYTES (256 * 1024)
 #define SIZE_MAX_BYTES     (1024 * 1024)

@@ -23,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "report.h"
-#include "secure.h"
 
 #define STALL_NS        UINT64_C(10000000000)
 #define QUIET_NS        UINT64_C(2000000000)
@@ -158,7 +158,8 @@ bool bench_connect(struct bench *bench) {
 }
 
 void bench_begin(struct bench *bench, enum phase phase) {
-  pid_t pid = bench->options->pid != 0 ? bench->options->pid : process_listening(&bench->options->target);
+  pid_t pid =
+      bench->options->pid != 0 ? bench->options->pid : process_listening(&bench->options->target.address);
   bench->before = process_look(pid);
   bench->begin_ns = bench->engine.start_ns = now_ns();
   engine_enter(&bench->engine, phase);
@@ -270,6 +271,18 @@ static int measure(const struct scenario *scenario, const struct options *option
   return code;
 }
 
+/* Makes what target.tls is, where the URL asks for TLS; false, with the reason, when that fails. */
+static bool prepare_tls(struct options *options, char *error, size_t size) {
+  struct target *target = &options->target;
+  if (!target->secure) return true;
+  struct tern_tls_pair pair = {.cert_file = options->tls_cert, .key_file = options->tls_key};
+  struct tern_tls_options wanted = {.pairs = &pair,
+                                    .pair_count = options->tls_cert != NULL ? 1 : 0,
+                                    .ca_file = options->tls_ca,
+                                    .insecure = options->tls_insecure};
+  return tern_tls_new(&wanted, &target->tls, error, size) == 0;
+}
+
 int bench_run(const struct scenario *scenario, int argc, char **argv) {
   struct options options = {.url = "nats://127.0.0.1:4222",
                             .subject = "bench",
@@ -300,7 +313,7 @@ int bench_run(const struct scenario *scenario, int argc, char **argv) {
     fprintf(stderr, "tern-bench: %s\n", error);
     return EXIT_INCOMPLETE;
   }
-  if (!secure_prepare(&options, error, sizeof error)) {
+  if (!prepare_tls(&options, error, sizeof error)) {
     fprintf(stderr, "tern-bench: %s\n", error);
     return EXIT_INCOMPLETE;
   }

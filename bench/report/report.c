@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "row.h"
+#include "commands.h"
 #include "rows.h"
 
 #define FORMATS_MAX 16

@@ -6,7 +6,7 @@
  *
  * More is sealed only when nothing waits, so that a connection knows that the socket is full as it does without TLS.
  *
- * Thread: the connection's; secure_prepare: main.
+ * Thread: the connection's.
  */
 #include "secure.h"
 
@@ -29,17 +29,6 @@ struct secure {
   char *waiting; /* ciphertext, from at on */
   size_t at, len, size;
 };
-
-bool secure_prepare(struct options *options, char *error, size_t size) {
-  struct target *target = &options->target;
-  if (!target->secure) return true;
-  struct tern_tls_pair pair = {.cert_file = options->tls_cert, .key_file = options->tls_key};
-  struct tern_tls_options wanted = {.pairs = &pair,
-                                    .pair_count = options->tls_cert != NULL ? 1 : 0,
-                                    .ca_file = options->tls_ca,
-                                    .insecure = options->tls_insecure};
-  return tern_tls_new(&wanted, &target->tls, error, size) == 0;
-}
 
 static int put_out(struct tern_tls_io *io, const void *data, size_t len) {
   struct secure *secure = (struct secure *)io;

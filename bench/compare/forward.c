@@ -28,7 +28,6 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "row.h"
 
 #define COPY_BYTES      (256 * 1024)
 #define SUBSCRIBERS_MAX 4096

@@ -11,8 +11,6 @@
  * in time, is tried once. Rows are written as they come, so that an end in mid-run loses nothing. The figures are
  * made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it after stopping what runs.
  */
-#include "compare.h"
-
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,11 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "cpu.h"
 #include "pretty.h"
 #include "report.h"
 #include "rival.h"
-#include "row.h"
 #include "rows.h"
 
 #define RIVALS_MAX 16

@@ -25,7 +25,4 @@ void report_table(FILE *out, json_t *rows);
 void report_csv(FILE *out, json_t *rows);
 void report_page(FILE *out, json_t *rows);
 
-/** The subcommand. */
-int report_main(int argc, char **argv);
-
 #endif

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "commands.h"
+
 static uint64_t faults(const struct findings *found) {
   return found->lost + found->doubled + found->reordered + found->altered;
 }

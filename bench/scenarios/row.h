@@ -11,14 +11,6 @@
 #include "check.h"
 #include "histogram.h"
 
-/** The program's exit codes. */
-enum {
-  EXIT_FINE = 0,       /* everything was delivered as sent */
-  EXIT_FAULTS = 1,     /* messages were lost, doubled, reordered or altered */
-  EXIT_INCOMPLETE = 2, /* the run could not be made or did not end; results are partial */
-  EXIT_CANNOT = 3,     /* the server has no such thing, or not with these options; nothing was measured */
-};
-
 #define FIGURES_MAX 16
 
 /** A measurement. Texts are borrowed and live as long as the row. */

@@ -31,7 +31,7 @@ static bool run_idle(struct bench *bench) {
   }
   if (ready) {
     struct process empty =
-        process_look(options->pid != 0 ? options->pid : process_listening(&options->target));
+        process_look(options->pid != 0 ? options->pid : process_listening(&options->target.address));
     uint64_t begin = now_ns();
     ready = bench_connect(bench);
     double opening = (double)(now_ns() - begin) / 1e9;

@@ -7,15 +7,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "options.h"
+#include "target.h"
 
 struct secure;
 
 /** Room for a reason. */
 #define SECURE_REASON_BYTES 256
 
-/** Makes what target.tls is, where the URL asks for TLS; false, with the reason, when that fails. Blocks. */
-bool secure_prepare(struct options *options, char *error, size_t size);
 /** Secures a connection from here on: says hello. NULL, with the reason, when that fails. */
 struct secure *secure_begin(const struct target *target, int fd, char *reason);
 /** True when the handshake is complete. */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -158,6 +159,10 @@ static unsigned long listening_unix_inode(const char *wanted) {
   return inode;
 }
 
+static socklen_t length_of(const struct sockaddr_storage *address) {
+  return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
 /* Reads address bytes and port of a socket address. */
 static unsigned address_of(const struct sockaddr_storage *from, char address[16]) {
   struct sockaddr_in6 in6 = {0};
@@ -174,27 +179,30 @@ static unsigned address_of(const struct sockaddr_storage *from, char address[16]
 }
 
 /* True when the address is one of this machine: then packets for it would come from it. Sends none. */
-static bool is_local(const struct target *target) {
+static bool is_local(const struct sockaddr_storage *theirs) {
   struct sockaddr_storage own = {0};
   socklen_t len = sizeof own;
   char own_address[16], address[16];
-  int fd = socket(target->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  int fd = socket(theirs->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
-  bool known = connect(fd, (const struct sockaddr *)&target->address, target->address_len) == 0 &&
+  bool known = connect(fd, (const struct sockaddr *)theirs, length_of(theirs)) == 0 &&
                getsockname(fd, (struct sockaddr *)&own, &len) == 0;
   close(fd);
-  address_of(&target->address, address);
+  address_of(theirs, address);
   address_of(&own, own_address);
-  return known && (target->loopback || memcmp(own_address, address, sizeof address) == 0);
+  bool loopback = theirs->ss_family == AF_INET && address[0] == 127;
+  return known && (loopback || memcmp(own_address, address, sizeof address) == 0);
 }
 
-pid_t process_listening(const struct target *target) {
+pid_t process_listening(const struct sockaddr_storage *address) {
   unsigned long inode = 0;
-  char address[16];
-  if (target->path[0] != '\0') {
-    inode = listening_unix_inode(target->path);
-  } else if (is_local(target)) {
-    unsigned port = address_of(&target->address, address);
+  char bytes[16];
+  if (address->ss_family == AF_UNIX) {
+    struct sockaddr_un un;
+    memcpy(&un, address, sizeof un);
+    inode = listening_unix_inode(un.sun_path);
+  } else if (is_local(address)) {
+    unsigned port = address_of(address, bytes);
     inode = listening_inode("/proc/net/tcp", port);
     if (inode == 0) inode = listening_inode("/proc/net/tcp6", port);
   }

@@ -73,8 +73,6 @@ unsigned bench_thread(const struct bench *bench, bool receives, unsigned index);
 int bench_run(const struct scenario *scenario, int argc, char **argv);
 /** All scenarios in order, until one without a name. */
 extern const struct scenario *const scenarios[];
-/** Runs them all, with short defaults. */
-int suite_main(int argc, char **argv);
 /** Lets SIGINT and SIGTERM end the measurement. */
 void bench_catch_signals(void);
 bool bench_interrupted(void);
