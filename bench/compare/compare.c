@@ -20,6 +20,7 @@
 
 #include "commands.h"
 #include "cpu.h"
+#include "noise.h"
 #include "pretty.h"
 #include "report.h"
 #include "rival.h"
@@ -381,6 +382,7 @@ int compare_main(int argc, char **argv) {
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   measure_all(&c);
+  noise_mark(c.rows);
   report_table(stdout, c.rows);
   if (stopping) {
     fputs("tern-bench: interrupted; what was measured until then is above\n", stderr);

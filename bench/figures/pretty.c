@@ -53,14 +53,23 @@ struct pretty pretty_rate(double value, const char *unit) {
   return out;
 }
 
-struct pretty pretty_ratio(const struct spread *ratio) {
+/* A ratio, and between what it lies. */
+static struct pretty between(const struct spread *ratio, double low, double high) {
   struct pretty out = {.text = "-"};
   if (ratio->count == 0) return out;
   struct pretty median, min, max;
   three_digits(&median, ratio->median, "");
-  three_digits(&min, ratio->min, "");
-  three_digits(&max, ratio->max, "");
+  three_digits(&min, low, "");
+  three_digits(&max, high, "");
   if (ratio->count == 1) return median;
   snprintf(out.text, sizeof out.text, "%.19s (%.19s-%.19s)", median.text, min.text, max.text);
   return out;
+}
+
+struct pretty pretty_ratio(const struct spread *ratio) {
+  return between(ratio, ratio->min, ratio->max);
+}
+
+struct pretty pretty_interval(const struct spread *ratio) {
+  return between(ratio, ratio->interval.low, ratio->interval.high);
 }

@@ -18,7 +18,9 @@ struct pretty pretty_ns(double ns);
 struct pretty pretty_bytes(double bytes);
 /** A rate with its unit: "9.12 M msg/s", "781 B/conn". */
 struct pretty pretty_rate(double value, const char *unit);
-/** "6.12 (5.80-6.40)"; of a single round: "6.12". */
+/** "6.12 (5.80-6.40)", the lowest and the highest; of a single round: "6.12". */
 struct pretty pretty_ratio(const struct spread *ratio);
+/** The same with the interval of the median. */
+struct pretty pretty_interval(const struct spread *ratio);
 
 #endif

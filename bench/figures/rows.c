@@ -7,7 +7,8 @@
  * Rows of one case (or, without one, of one command) are comparable. A comparison measures every server twice
  * in a round, in the order A B C C B A: the mean of the two counts, so that a machine that becomes slower
  * meanwhile does so for all alike. Ratios are taken within a round, and the median is that of the ratios;
- * medians are never divided by one another. Rows that are not sound (an error, a fault found) do not count.
+ * medians are never divided by one another. Rows that are not sound (an error, a fault found) do not count, nor do
+ * those of rounds that were left out (noise.c).
  *
  * Everything is a walk over a list of some hundred rows; nothing here is quick, and nothing needs to be.
  */
@@ -160,30 +161,30 @@ static const char *label_where(const json_t *rows, bool limit) {
 const char *rows_first_label(const json_t *rows) { return label_where(rows, false); }
 const char *rows_limit_label(const json_t *rows) { return label_where(rows, true); }
 
-/* The rounds start at 1; what has none is of round 0. */
-static unsigned round_of(const json_t *row) {
+static bool row_left_out(const json_t *row) { return json_is_true(json_object_get(row, "left_out")); }
+
+unsigned row_round(const json_t *row) {
   double round = row_number(row, "round");
   return round >= 0 && round < ROUNDS_MAX ? (unsigned)round : 0;
 }
 
-static unsigned rounds_end(const json_t *rows) {
+unsigned rows_rounds_end(const json_t *rows) {
   unsigned end = 0;
   size_t i;
   json_t *row;
   json_array_foreach(rows, i, row) {
-    if (round_of(row) >= end) end = round_of(row) + 1;
+    if (row_round(row) >= end) end = row_round(row) + 1;
   }
   return end;
 }
 
-/* The mean within a round; NAN when there is none. */
-static double mean_in(const json_t *rows, const struct figure_key *figure, unsigned round) {
+double rows_mean(const json_t *rows, const struct figure_key *figure, unsigned round) {
   double sum = 0;
   unsigned count = 0;
   size_t i;
   json_t *row;
   json_array_foreach(rows, i, row) {
-    if (round_of(row) != round || !row_sound(row)) continue;
+    if (row_round(row) != round || !row_sound(row) || row_left_out(row)) continue;
     bool same_case = figure->of_case == NULL || strcmp(row_case(row), figure->of_case) == 0;
     if (!same_case || strcmp(row_label(row), figure->label) != 0) continue;
     double value = row_number(row, figure->path);
@@ -199,18 +200,23 @@ static int compare_numbers(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-static struct spread spread_of(double *values, unsigned count) {
-  if (count == 0) return (struct spread){.median = NAN, .min = NAN, .max = NAN};
+struct spread spread_of(double *values, unsigned count) {
+  if (count == 0)
+    return (struct spread){.median = NAN, .min = NAN, .max = NAN, .interval = interval_of_median(values, 0)};
   qsort(values, count, sizeof *values, compare_numbers);
   double median = (values[(count - 1) / 2] + values[count / 2]) / 2;
-  return (struct spread){.median = median, .min = values[0], .max = values[count - 1], .count = count};
+  return (struct spread){.median = median,
+                         .min = values[0],
+                         .max = values[count - 1],
+                         .interval = interval_of_median(values, count),
+                         .count = count};
 }
 
 struct spread rows_spread(const json_t *rows, const struct figure_key *figure) {
   double values[ROUNDS_MAX];
-  unsigned count = 0, end = rounds_end(rows);
+  unsigned count = 0, end = rows_rounds_end(rows);
   for (unsigned round = 0; round < end; round++) {
-    double value = mean_in(rows, figure, round);
+    double value = rows_mean(rows, figure, round);
     if (!isnan(value)) values[count++] = value;
   }
   return spread_of(values, count);
@@ -218,9 +224,9 @@ struct spread rows_spread(const json_t *rows, const struct figure_key *figure) {
 
 struct spread rows_ratio(const json_t *rows, const struct figure_key *over, const struct figure_key *under) {
   double values[ROUNDS_MAX];
-  unsigned count = 0, end = rounds_end(rows);
+  unsigned count = 0, end = rows_rounds_end(rows);
   for (unsigned round = 0; round < end; round++) {
-    double ratio = mean_in(rows, over, round) / mean_in(rows, under, round);
+    double ratio = rows_mean(rows, over, round) / rows_mean(rows, under, round);
     if (isfinite(ratio)) values[count++] = ratio;
   }
   return spread_of(values, count);

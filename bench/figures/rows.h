@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "interval.h"
+
 /** Rounds above this are not looked at. */
 #define ROUNDS_MAX 1000
 
@@ -34,6 +36,9 @@ bool row_lower_is_better(const json_t *row);
 /** Lost, doubled, reordered and altered messages. */
 double row_faults(const json_t *row);
 
+/** Which round it is of, from 1; 0: of none. */
+unsigned row_round(const json_t *row);
+
 /** The cases, in the order they first appear: an array of texts. */
 json_t *rows_cases(const json_t *rows);
 /** Likewise the labels, of one case or (NULL) of all; without the limit's where there is none. */
@@ -53,11 +58,18 @@ struct figure_key {
 /** Over rounds. count 0: there is nothing. */
 struct spread {
   double median, min, max;
+  struct interval interval; /* of the median */
   unsigned count;
 };
 
+/** One more than the highest round there is. */
+unsigned rows_rounds_end(const json_t *rows);
+/** A figure's mean within a round; NAN when there is none that counts: sound, and not left out (noise.h). */
+double rows_mean(const json_t *rows, const struct figure_key *figure, unsigned round);
 /** A figure over the rounds; within a round the mean counts. */
 struct spread rows_spread(const json_t *rows, const struct figure_key *figure);
+/** The spread of some numbers, which it sorts. */
+struct spread spread_of(double *values, unsigned count);
 /** The ratio of two figures, taken within each round that has both. */
 struct spread rows_ratio(const json_t *rows, const struct figure_key *over, const struct figure_key *under);
 

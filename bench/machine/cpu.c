@@ -32,6 +32,29 @@ uint64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 uint64_t thread_cpu_ns(void) { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
+struct machine machine_read(const char *line) {
+  struct machine machine = {0, 0};
+  if (strncmp(line, "cpu ", 4) != 0) return machine;
+  char *at;
+  line += 4;
+  for (unsigned field = 1; field <= 8; field++, line = at) { /* those after are in user and nice already */
+    uint64_t ticks = strtoull(line, &at, 10);
+    if (at == line) return (struct machine){0, 0};
+    machine.ticks += ticks;
+    if (field == 8) machine.stolen = ticks;
+  }
+  return machine;
+}
+
+struct machine machine_look(void) {
+  char line[512] = "";
+  FILE *file = fopen("/proc/stat", "re");
+  if (file == NULL) return machine_read("");
+  if (fgets(line, sizeof line, file) == NULL) line[0] = '\0';
+  fclose(file);
+  return machine_read(line);
+}
+
 /* CPU time in a file of the form of /proc/PID/stat; false when there is none. */
 static bool read_stat(const char *path, uint64_t *cpu_ns) {
   char text[1024];

@@ -13,6 +13,15 @@
 uint64_t now_ns(void);
 /** CPU time of the calling thread, in nanoseconds. */
 uint64_t thread_cpu_ns(void);
+/** All processors' time since the machine started, in clock ticks, and what of it a hypervisor gave to others. 0: unknown. */
+struct machine {
+  uint64_t ticks, stolen;
+};
+/** Reads the first line of /proc/stat: "cpu user nice system idle iowait irq softirq steal ...". */
+struct machine machine_read(const char *line);
+/** Now. */
+struct machine machine_look(void);
+
 /** A process at one moment. CPU times are user and system time so far in nanoseconds, in steps of the clock tick. */
 struct process {
   pid_t pid; /* 0: there is none, or it cannot be seen */

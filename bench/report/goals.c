@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "noise.h"
 #include "pretty.h"
 #include "report.h"
 #include "rows.h"
@@ -85,9 +86,7 @@ static void missing(const json_t *rows, const json_t *goal, const char *server, 
 
 /* Whether the client was the limit when the figure was taken. */
 static bool client_limited(const json_t *rows, const json_t *goal, const char *server) {
-  char remarks[300] = "";
-  if (case_of(goal) != NULL) report_remarks(rows, case_of(goal), server, remarks, sizeof remarks);
-  return strcmp(remarks, "the client was the limit") == 0;
+  return case_of(goal) != NULL && report_client_limited(rows, case_of(goal), server);
 }
 
 static void cell_reached(json_t *table, const json_t *rows, const json_t *goal, const char *server,
@@ -138,6 +137,7 @@ static void write_table(const json_t *goals, const json_t *rows) {
   json_t *table = table_new(heads);
   json_array_foreach(json_object_get(goals, "goals"), i, each) add_goal(table, goals, each, rows);
   table_write(table, stdout);
+  report_noise(stdout, rows);
   json_decref(table);
 }
 
@@ -198,6 +198,7 @@ int goals_main(int argc, char **argv) {
   if (mistake != NULL) snprintf(error, sizeof error, "%s is no file of goals: %s", argv[at], mistake);
   for (int i = at + 1; i < argc && *error == '\0'; i++)
     rows_read(rows, argv[i], error, sizeof error);
+  noise_mark(rows);
   if (*error != '\0')
     fprintf(stderr, "tern-bench: %s\n", error);
   else if (plan)

@@ -12,42 +12,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "noise.h"
 #include "pretty.h"
 #include "report.h"
-
-void page_text(FILE *out, const char *text) {
-  for (; *text != '\0'; text++) {
-    switch (*text) {
-      case '<':
-        fputs("&lt;", out);
-        break;
-      case '>':
-        fputs("&gt;", out);
-        break;
-      case '&':
-        fputs("&amp;", out);
-        break;
-      case '"':
-        fputs("&quot;", out);
-        break;
-      default:
-        fputc(*text, out);
-    }
-  }
-}
-
-const char *page_series(const json_t *rows, const json_t *labels, const char *label) {
-  static const char *const names[PAGE_SERIES] = {"s0", "s1", "s2", "s3", "s4", "s5"};
-  const char *limit = rows_limit_label(rows);
-  if (limit != NULL && strcmp(label, limit) == 0) return "limit";
-  size_t i, place = 0;
-  json_t *other;
-  json_array_foreach(labels, i, other) {
-    if (strcmp(json_string_value(other), label) == 0) break;
-    place += limit == NULL || strcmp(json_string_value(other), limit) != 0;
-  }
-  return names[place % PAGE_SERIES];
-}
 
 static const char style[] =
     ":root{color-scheme:light dark;--page:#fbfbfa;--ink:#1c1c1a;--soft:#5c5b57;--line:#dddcd6;--card:#fff;"
@@ -91,7 +58,7 @@ static const json_t *versioned_row(const json_t *rows, const char *label) {
   return NULL;
 }
 
-/* Servers with their versions, and when. */
+/* Servers with their versions, and when; what was noisy. */
 static void write_head(FILE *out, const json_t *rows, const json_t *labels) {
   fprintf(out,
           "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Load test</title>\n"
@@ -117,6 +84,8 @@ static void write_head(FILE *out, const json_t *rows, const json_t *labels) {
   if (*time != '\0') fputs("; ", out);
   page_text(out, time);
   fputs("</p>\n", out);
+  char noise[NOISE_TEXT_MAX];
+  if (*noise_of_all(rows, noise, sizeof noise) != '\0') fprintf(out, "<p class=\"soft\">%s</p>\n", noise);
 }
 
 static void write_cell(FILE *out, const char *text) {
@@ -162,6 +131,11 @@ static void write_row(FILE *out, const json_t *row) {
   if (*row_text(row, "error") != '\0') {
     fputs(between, out);
     page_text(out, row_text(row, "error"));
+    between = "; ";
+  }
+  if (*row_text(row, "noise") != '\0') {
+    fprintf(out, "%snoisy: ", between);
+    page_text(out, row_text(row, "noise"));
   }
   fputs("</td></tr>\n", out);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The parts of the HTML report. See page.c. */
+/** The parts of the HTML report. See page.c; texts and colours: page_text.c. */
 #ifndef BENCH_PAGE_H
 #define BENCH_PAGE_H
 

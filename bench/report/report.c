@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "noise.h"
 #include "rows.h"
 
 #define FORMATS_MAX 16
@@ -142,6 +143,7 @@ static int make(const struct wish *wishes, unsigned count, char **files) {
     fprintf(stderr, "tern-bench: %s\n", error);
     code = EXIT_INCOMPLETE;
   }
+  noise_mark(rows);
   for (unsigned i = 0; i < count && code == EXIT_FINE; i++) {
     if (report_write(wishes[i].format, wishes[i].path, rows) != 0) code = EXIT_INCOMPLETE;
   }

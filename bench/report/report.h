@@ -4,6 +4,7 @@
 #define BENCH_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /**
@@ -16,9 +17,14 @@
  */
 int report_write(const char *format, const char *path, json_t *rows);
 
-/** What has to be known about a server's figures in a case: failures, and whether the client was the limit. "" when
+/** Whether the client was the limit in one of a server's measurements of a case. */
+bool report_client_limited(const json_t *rows, const char *of_case, const char *label);
+/** What has to be known about a server's figures in a case: failures, whether the client was the limit, and noise. "" when
  * there is nothing. */
 void report_remarks(const json_t *rows, const char *of_case, const char *label, char *text, size_t size);
+
+/** A paragraph about rounds that were noisy, where there are any. */
+void report_noise(FILE *out, const json_t *rows);
 
 /** The writers behind it. */
 void report_table(FILE *out, json_t *rows);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "noise.h"
 #include "pretty.h"
 #include "report.h"
 #include "table.h"
@@ -18,14 +19,30 @@ static const char *reason_of(const json_t *row) {
   return row_faults(row) > 0 ? "messages lost, doubled, reordered or altered" : "not complete";
 }
 
+bool report_client_limited(const json_t *rows, const char *of_case, const char *label) {
+  size_t i;
+  json_t *row;
+  json_array_foreach(rows, i, row) {
+    bool same = strcmp(row_case(row), of_case) == 0 && strcmp(row_label(row), label) == 0;
+    if (same && json_is_true(json_object_get(json_object_get(row, "client"), "bottleneck"))) return true;
+  }
+  return false;
+}
+
+/* Adds a remark to those there are. */
+static void add_remark(char *text, size_t size, const char *remark) {
+  size_t used = strlen(text);
+  if (*remark != '\0') snprintf(text + used, size - used, "%s%s", used > 0 ? "; " : "", remark);
+}
+
 void report_remarks(const json_t *rows, const char *of_case, const char *label, char *text, size_t size) {
-  size_t i, failed = 0, all = 0, bottleneck = 0;
+  size_t i, failed = 0, all = 0;
+  char noise[80];
   const json_t *unsound = NULL;
   json_t *row;
   json_array_foreach(rows, i, row) {
     if (strcmp(row_case(row), of_case) != 0 || strcmp(row_label(row), label) != 0) continue;
     all++;
-    if (json_is_true(json_object_get(json_object_get(row, "client"), "bottleneck"))) bottleneck++;
     if (row_sound(row)) continue;
     failed++;
     unsound = row;
@@ -35,8 +52,10 @@ void report_remarks(const json_t *rows, const char *of_case, const char *label, 
     snprintf(text, size, "%s", reason_of(unsound));
   else if (failed > 0)
     snprintf(text, size, "%zu of %zu FAILED: %s", failed, all, reason_of(unsound));
-  else if (bottleneck > 0)
+  else if (report_client_limited(rows, of_case, label))
     snprintf(text, size, "the client was the limit");
+  if (failed == 0 || !row_cannot(unsound))
+    add_remark(text, size, noise_of_case(rows, of_case, noise, sizeof noise));
 }
 
 static void cell_remarks(json_t *table, const json_t *rows, const char *of_case, const char *label) {
@@ -86,6 +105,11 @@ static json_t *new_table(const json_t *rows) {
   return table_new(heads);
 }
 
+void report_noise(FILE *out, const json_t *rows) {
+  char text[NOISE_TEXT_MAX];
+  if (*noise_of_all(rows, text, sizeof text) != '\0') fprintf(out, "\n%s\n", text);
+}
+
 void report_table(FILE *out, json_t *rows) {
   json_t *table = new_table(rows), *cases = rows_cases(rows), *of_case, *label;
   size_t i, k;
@@ -96,6 +120,7 @@ void report_table(FILE *out, json_t *rows) {
     json_decref(labels);
   }
   table_write(table, out);
+  report_noise(out, rows);
   json_decref(cases);
   json_decref(table);
 }

@@ -161,6 +161,7 @@ void bench_begin(struct bench *bench, enum phase phase) {
   pid_t pid =
       bench->options->pid != 0 ? bench->options->pid : process_listening(&bench->options->target.address);
   bench->before = process_look(pid);
+  bench->machine_before = machine_look();
   bench->begin_ns = bench->engine.start_ns = now_ns();
   engine_enter(&bench->engine, phase);
 }
@@ -189,6 +190,12 @@ void bench_end(struct bench *bench) {
   const struct options *options = bench->options;
   const struct engine *engine = &bench->engine;
   bench->after = process_look(bench->before.pid);
+  struct machine machine = machine_look();
+  if (machine.ticks > bench->machine_before.ticks && machine.stolen >= bench->machine_before.stolen) {
+    row->machine.ticks =
+        machine.ticks - bench->machine_before.ticks; /* some kernels' waiting time goes back */
+    row->machine.stolen = machine.stolen - bench->machine_before.stolen;
+  }
   uint64_t end = bench->end_ns != 0 ? bench->end_ns : now_ns();
   engine_join(&bench->engine);
   hiccup_stop(&bench->hiccup);

@@ -25,13 +25,14 @@ struct bench {
   struct row row;
   struct hiccup hiccup;
   struct process before, after; /* the broker, as measuring began and ended */
-  struct histogram *latency;    /* all threads' */
-  uint64_t begin_ns;            /* of measuring; 0: it has not begun */
-  uint64_t end_ns;              /* 0: when bench_end was called */
-  uint64_t total;               /* messages there will be, for progress; 0: unknown */
-  double seconds;               /* or how long it takes; 0: unknown */
-  uint64_t shown_ns, shown;     /* progress */
-  char error[400];              /* empty: none */
+  struct machine machine_before;
+  struct histogram *latency; /* all threads' */
+  uint64_t begin_ns;         /* of measuring; 0: it has not begun */
+  uint64_t end_ns;           /* 0: when bench_end was called */
+  uint64_t total;            /* messages there will be, for progress; 0: unknown */
+  double seconds;            /* or how long it takes; 0: unknown */
+  uint64_t shown_ns, shown;  /* progress */
+  char error[400];           /* empty: none */
 };
 
 /** A subcommand that measures. */

@@ -68,12 +68,13 @@ static json_t *outcome_json(const struct row *row) {
   json_t *hiccup = row->hiccup != NULL ? histogram_hiccup_row(row->hiccup) : json_null();
   return json_pack(
       "{s:I, s:I, s:I, s:f, s:f, s:s, s:f, s:o, s:o, s:{s:f, s:f, s:b}, s:o, s:o, "
-      "s:{s:I, s:I, s:I, s:I}, s:b, s:s?}",
+      "s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:b, s:s?}",
       "sent", (json_int_t)row->sent, "received", (json_int_t)row->received, "expected",
       (json_int_t)row->expected, "seconds", row->seconds, "rate", row->rate, "rate_unit", row->unit,
       "payload_mb_per_second", row->bytes_per_second / 1e6, "latency", latency, "hiccup", hiccup, "client",
       "cpu_seconds", row->client.cpu_seconds, "busiest_thread", row->client.busiest_thread, "bottleneck",
-      row->client.bottleneck, "broker", broker_json(row), "figures", figures_json(row), "found", "lost",
+      row->client.bottleneck, "broker", broker_json(row), "figures", figures_json(row), "machine", "ticks",
+      (json_int_t)row->machine.ticks, "stolen", (json_int_t)row->machine.stolen, "found", "lost",
       (json_int_t)found->lost, "doubled", (json_int_t)found->doubled, "reordered",
       (json_int_t)found->reordered, "altered", (json_int_t)found->altered, "partial", row->error != NULL,
       "error", row->error);
@@ -122,6 +123,9 @@ static void print_load(const struct row *row) {
          row->threads == 1 ? "" : "s", row->connections, row->connections == 1 ? "" : "s",
          row->client.busiest_thread * 100,
          row->client.bottleneck ? " (the client was the bottleneck, not the broker)" : "");
+  double stolen = row->machine.ticks > 0 ? (double)row->machine.stolen / (double)row->machine.ticks : 0;
+  if (stolen >= 0.01)
+    printf("  machine   %.1f %% of the processors' time went to others on the host\n", stolen * 100);
   if (row->broker.pid == 0) return;
   printf("  broker    %.0f %% of a core", row->broker.cpu_seconds * 100 / row->seconds);
   if (row->broker.cpu_ns_per_message > 0)

@@ -42,6 +42,9 @@ struct row {
     double cpu_ns_per_message; /* 0: no messages */
     uint64_t rss_before, rss_after, rss_peak;
   } broker;
+  struct {
+    uint64_t ticks, stolen; /* all processors' time meanwhile, and what the host gave to others; 0: unknown */
+  } machine;
   struct figure {
     const char *name;
     double value;

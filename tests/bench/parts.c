@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The load-test client's pacing, command line and URLs.
+ * The load-test client's pacing, command line and URLs, and what it reads in /proc/stat.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "cpu.h"
 #include "dialect.h"
 #include "options.h"
 #include "pace.h"
@@ -155,6 +156,18 @@ static void urls_are_taken_apart(void **state) {
   assert_ptr_equal(t.dialect, &dialect_raw);
 }
 
+static void processor_time_and_what_was_stolen_of_it(void **state) {
+  (void)state;
+  struct machine machine = machine_read("cpu  1 2 3 4 5 6 7 80 9 10\n"); /* guests' 9 and 10 are in 1 and 2 */
+  assert_int_equal(machine.ticks, 108);
+  assert_int_equal(machine.stolen, 80);
+  static const char *const wrong[] = {"", "cpu  1 2 3 4 5 6 7\n", "cpu0 1 2 3 4 5 6 7 8\n", "intr 1"};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    assert_int_equal(machine_read(wrong[i]).ticks, 0);
+  struct machine now = machine_look();
+  assert_true(now.ticks > 0 && now.ticks >= now.stolen);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_due_is_what_has_its_time),
@@ -166,6 +179,7 @@ int main(void) {
       cmocka_unit_test(the_command_repeats_the_measurement_and_keeps_secrets),
       cmocka_unit_test(what_is_not_possible_is_refused),
       cmocka_unit_test(urls_are_taken_apart),
+      cmocka_unit_test(processor_time_and_what_was_stolen_of_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
