@@ -19,6 +19,7 @@ int self_main(int argc, char **argv);    /* client/self.c */
 int forward_main(int argc, char **argv); /* compare/forward.c */
 int report_main(int argc, char **argv);  /* report/report.c */
 int goals_main(int argc, char **argv);   /* report/goals.c */
+int agree_main(int argc, char **argv);   /* report/agree.c */
 /** argv[0] is "compare", or a scenario's name: then the scenario is part of what is measured. */
 int compare_main(int argc, char **argv); /* compare/compare.c */
 /** Whether a scenario's arguments ask for a comparison. */

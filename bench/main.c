@@ -9,6 +9,7 @@
  *     report   makes tables and pages of rows (report.c)
  *     compare  one scenario or more against several servers, in turn (compare.c)
  *     goals    what was measured beside what was to be reached (goals.c)
+ *     agree    whether two runs found the same (agree.c)
  */
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,8 @@ static void usage(FILE *to) {
       "       tern-bench report ROWFILE...    tables, CSV and pages of what --json printed\n"
       "       tern-bench compare ...          the same against several servers (see tern-bench compare "
       "--help)\n"
-      "       tern-bench goals ROWFILE...     what was measured beside the goals\n",
+      "       tern-bench goals GOALS ROWFILE  what was measured beside the goals\n"
+      "       tern-bench agree ROWFILE...     whether two runs found the same\n",
       to);
 }
 
@@ -39,7 +41,8 @@ int main(int argc, char **argv) {
     const char *name;
     int (*run)(int argc, char **argv);
   } commands[] = {{"suite", suite_main},   {"forward", forward_main}, {"self", self_main},
-                  {"report", report_main}, {"compare", compare_main}, {"goals", goals_main}};
+                  {"report", report_main}, {"compare", compare_main}, {"goals", goals_main},
+                  {"agree", agree_main}};
   if (argc > 1 && compare_wanted(argc, argv)) return compare_main(argc - 1, argv + 1);
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);

@@ -3,6 +3,7 @@
 """tern-bench report on fixed rows: `report.py TERN_BENCH CASE`.
 
 goals    the table of goals likewise, and the file of the project's own goals
+agree    two runs side by side, of rows that are known to agree or not to
 files    tables and CSV, compared with what they are known to be (fixtures/); what goes wrong says so
 page     the HTML page as text: well-formed, complete, escaped, nothing that would be fetched
 browser  the page in a headless Chromium: it shows the same text, asks for nothing, complains about nothing (skipped
@@ -165,6 +166,96 @@ class Goals(unittest.TestCase):
             self.assertEqual(self.goals(*wrong).returncode, 2)
 
 
+class Agree(unittest.TestCase):
+    """Rows of a server, one that is `factor` times as fast, and the forwarder; the ratio is off by a few percent each round."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+
+    def rows(self, name, factors, stolen=None, **more):
+        path = os.path.join(self.directory, name)
+        with open(path, "w", encoding="utf-8") as file:
+            for number, factor in enumerate(factors, 1):
+                for label, rate in (("a", 100), ("b", 100 * factor), ("forwarder", 1000)):
+                    row = {"scenario": "pubsub", "label": label, "server": {"name": label}, "round": number, "rate": rate,
+                           "broker": {"cpu_ns_per_message": 1000 / rate}, **more,
+                           "machine": {"ticks": 1000, "stolen": (stolen or {}).get(number, 0)}}
+                    file.write(json.dumps(row) + "\n")
+        return path
+
+    def agree(self, *files):
+        done = subprocess.run([BENCH, "agree", *files], capture_output=True, text=True, timeout=WAIT_S, check=False)
+        lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
+        return done, {(line[1], line[2], line[3]): line for line in lines[2:]}
+
+    def test_two_files_that_agree(self):
+        done, lines = self.agree(self.rows("1", (2, 2.1, 2.2)), self.rows("2", (2.15, 2.25, 2.05)))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(set(lines), {("b", "rate", "a"), ("b", "CPU", "a"), ("b", "rate", "forwarder"),
+                                      ("a", "rate", "forwarder")})
+        self.assertEqual(lines["b", "rate", "a"][4:], ["2.10 (1.86-2.36)", "2.15 (1.91-2.41)", "3, 3", "2.4 %", "yes"])
+        self.assertIn("overlap for 4 of 4 ratios", done.stdout)
+        self.assertIn("by 2.4 % in the middle and 2.4 % at most", done.stdout)
+
+    def test_two_files_that_do_not(self):
+        done, lines = self.agree(self.rows("1", (2, 2.1, 2.2)), self.rows("2", (3.2, 3.25, 3.15)))
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual([lines[key][8] for key in (("b", "rate", "a"), ("b", "CPU", "a"), ("a", "rate", "forwarder"))],
+                         ["NO", "NO", "yes"])
+        self.assertIn("overlap for 1 of 4 ratios", done.stdout)
+
+    def test_odd_rounds_against_even_ones(self):
+        same = self.rows("1", [2 + 0.02 * (i % 5) for i in range(12)])
+        done, lines = self.agree(same)
+        self.assertEqual((done.returncode, lines["b", "rate", "a"][6]), (0, "6, 6"))
+        done, lines = self.agree(self.rows("2", [2 + 0.02 * (i % 5) + i % 2 for i in range(12)]))
+        self.assertEqual((done.returncode, lines["b", "rate", "a"][8]), (1, "NO"))
+        self.assertEqual(lines["b", "rate", "a"][4:6], ["2.03 (2.00-2.08)", "3.03 (3.00-3.08)"])
+
+    def test_open_loops_are_about_latency(self):
+        more = {"asked_rate": 100, "latency": {"p99.9": 5}}
+        done, lines = self.agree(self.rows("1", (2, 2.1), **more), self.rows("2", (2, 2.2), **more))
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn(("b", "p99.9", "a"), lines)
+        self.assertNotIn(("b", "rate", "a"), lines)
+
+    def test_noisy_rounds_do_not_count(self):
+        noisy = self.rows("1", (2, 2.1, 2.2, 9), stolen={4: 20})
+        done, lines = self.agree(noisy, self.rows("2", (2, 2.1, 2.2)))
+        self.assertEqual((done.returncode, lines["b", "rate", "a"][6]), (0, "3, 3"))
+        self.assertIn(f"{noisy}: Of 4 rounds of a case 1 do not count because the host gave", done.stdout)
+        table = report(noisy).stdout.decode()
+        self.assertRegex(table, r"\| b +\| +210 +\| +2.10 \(2.00-2.20\).* 1 of 4 rounds left out as noisy")
+        self.assertIn("Of 4 rounds of a case 1 do not count", table)
+        page = page_of(noisy)
+        self.assertIn("noisy: steal 2.0 %", page)
+        self.assertIn("Of 4 rounds of a case 1 do not count", page)
+        self.assertNotIn("noisy", report(self.rows("2", (2, 2.1))).stdout.decode() + page_of(self.rows("2", (2, 2.1))))
+
+    def test_too_few_rounds(self):
+        done, lines = self.agree(self.rows("1", (2,)), self.rows("2", (2, 2.1)))
+        self.assertEqual((done.returncode, lines["b", "rate", "a"][8]), (2, "too few rounds"))
+        self.assertIn("Nothing can be compared", done.stdout)
+        one_lacks = self.rows("3", (2, 2.1))
+        with open(one_lacks, encoding="utf-8") as file:
+            kept = [line for line in file if '"label": "b", ' not in line or '"round": 1,' not in line]
+        with open(one_lacks, "w", encoding="utf-8") as file:
+            file.writelines(kept)
+        done, lines = self.agree(one_lacks, self.rows("2", (2, 2.1)))
+        self.assertEqual((done.returncode, lines["a", "rate", "forwarder"][8]), (2, "yes"))
+        self.assertIn("Of 3 ratios one run has fewer than two rounds.", done.stdout)
+
+    def test_errors(self):
+        for wrong, message in (([], "usage: tern-bench agree"), (["1", "2", "3"], "usage: tern-bench agree"),
+                               (["/nonexistent"], "cannot read /nonexistent")):
+            done, _ = self.agree(*wrong)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(message, done.stderr)
+        self.assertEqual(self.agree("--help")[0].returncode, 0)
+
+
 VOID = {"meta", "link", "rect", "path"}
 
 
@@ -300,7 +391,7 @@ class Browser(unittest.TestCase):
         self.assertTrue(any("nothing is not defined" in line for line in console), console)
 
 
-CASES = {"goals": Goals, "files": Files, "page": Page, "browser": Browser}
+CASES = {"goals": Goals, "agree": Agree, "files": Files, "page": Page, "browser": Browser}
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[2] not in CASES:
