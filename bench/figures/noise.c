@@ -6,8 +6,9 @@
  *                                -> the forwarder's rate, more than 10 % off its median over rounds  / noisy
  *
  * The forwarder never changes: when it was faster or slower than it is otherwise, so was the machine. That takes three
- * rounds, of two nobody can tell which one is off. A round counts or does not count for all servers alike. When all
- * rounds of a case are noisy there is nothing better: then all of them count, and it is said.
+ * rounds, of two nobody can tell which one is off. A round counts or does not count for all servers alike. When half
+ * of a case's rounds or more are noisy, that is how the machine is: then all of them count, and it is said. Rows of no
+ * round are nobody's.
  *
  * Pure.
  */
@@ -64,7 +65,7 @@ static bool is_noisy(const json_t *rows, const char *of_case, unsigned round, ch
 /* Rounds of a case that there are, and how many of them have the mark. */
 static unsigned rounds_with(const json_t *rows, const char *of_case, const char *mark) {
   unsigned count = 0, end = rows_rounds_end(rows);
-  for (unsigned round = 0; round < end; round++) {
+  for (unsigned round = 1; round < end; round++) {
     bool any = false;
     size_t i;
     json_t *row;
@@ -89,10 +90,10 @@ static void mark_case(json_t *rows, const char *of_case) {
   char why[64];
   size_t i;
   json_t *row;
-  for (unsigned round = 0; round < end; round++) {
+  for (unsigned round = 1; round < end; round++) {
     if (is_noisy(rows, of_case, round, why, sizeof why)) mark_round(rows, of_case, round, why);
   }
-  if (rounds_with(rows, of_case, "noise") == rounds_with(rows, of_case, NULL)) return;
+  if (rounds_with(rows, of_case, "noise") * 2 >= rounds_with(rows, of_case, NULL)) return;
   json_array_foreach(rows, i, row) {
     if (strcmp(row_case(row), of_case) == 0 && json_object_get(row, "noise") != NULL)
       json_object_set_new(row, "left_out", json_true());
@@ -114,40 +115,49 @@ char *noise_of_case(const json_t *rows, const char *of_case, char *text, size_t 
   unsigned all = rounds_with(rows, of_case, NULL), noisy = rounds_with(rows, of_case, "noise");
   bool left_out = rounds_with(rows, of_case, "left_out") > 0;
   *text = '\0';
-  if (noisy > 0 && left_out) snprintf(text, size, "%u of %u rounds left out as noisy", noisy, all);
-  if (noisy > 0 && !left_out) snprintf(text, size, "noisy throughout");
+  if (noisy > 0)
+    snprintf(text, size, "%u of %u rounds %s", noisy, all, left_out ? "left out as noisy" : "noisy");
   return text;
 }
 
-char *noise_of_all(const json_t *rows, char *text, size_t size) {
-  unsigned all = 0, stolen = 0, off = 0, kept = 0, end = rows_rounds_end(rows);
-  json_t *cases = rows_cases(rows), *of_case, *row;
-  size_t i, k;
-  json_array_foreach(cases, i, of_case) {
-    const char *name = json_string_value(of_case);
-    all += rounds_with(rows, name, NULL);
-    if (rounds_with(rows, name, "left_out") == 0) {
-      kept += rounds_with(rows, name, "noise");
-      continue;
-    }
-    for (unsigned round = 0; round < end; round++) {
-      const char *why = "";
-      json_array_foreach(rows, k, row) {
-        if (is_of(row, name, round)) why = row_text(row, "noise");
-      }
-      stolen += *why == 's';
-      off += *why == 'f';
-    }
+/* How many rounds of a case do not count, by reason, and how many do although they are noisy. */
+struct tally {
+  unsigned all, stolen, off, kept;
+};
+
+static void count_case(const json_t *rows, const char *of_case, struct tally *tally) {
+  unsigned end = rows_rounds_end(rows);
+  tally->all += rounds_with(rows, of_case, NULL);
+  if (rounds_with(rows, of_case, "left_out") == 0) {
+    tally->kept += rounds_with(rows, of_case, "noise");
+    return;
   }
+  for (unsigned round = 1; round < end; round++) {
+    const char *why = "";
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) {
+      if (is_of(row, of_case, round)) why = row_text(row, "noise");
+    }
+    tally->stolen += *why == 's';
+    tally->off += *why == 'f';
+  }
+}
+
+char *noise_of_all(const json_t *rows, char *text, size_t size) {
+  struct tally tally = {.all = 0};
+  json_t *cases = rows_cases(rows), *of_case;
+  size_t i;
+  json_array_foreach(cases, i, of_case) count_case(rows, json_string_value(of_case), &tally);
   json_decref(cases);
   *text = '\0';
-  if (stolen + off + kept == 0) return text;
-  snprintf(text, size,
-           "Of %u rounds of a case %u do not count because the host gave more than 1 %% of the processors to "
-           "others, and "
-           "%u because the forwarder was more than 10 %% off its median; %u count although noisy, as all of "
-           "their case "
-           "were.",
-           all, stolen, off, kept);
+  if (tally.stolen + tally.off + tally.kept > 0)
+    snprintf(text, size,
+             "Noise, in %u rounds of a case: %u do not count because the host gave more than 1 %% of the "
+             "processors to "
+             "others, %u because the forwarder was more than 10 %% off its median; %u count although noisy, "
+             "because "
+             "half of their case or more were.",
+             tally.all, tally.stolen, tally.off, tally.kept);
   return text;
 }

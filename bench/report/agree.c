@@ -7,9 +7,10 @@
  *
  * What is set side by side are ratios, to the first server and to the forwarder: of rates (in an open loop of p99.9), and
  * to the first server also of the broker's CPU and of p99.9 where there are latencies. Figures themselves belong to a
- * machine and a moment. Two runs agree on a figure when the 95 % intervals of its median overlap (interval.c): if both
- * measure the same, about one figure of two hundred does not. Few rounds make wide intervals, which overlap easily: the
- * table shows how wide they are, and the last line by how much the medians differ.
+ * machine and a moment. Two runs agree on a ratio when the 95 % intervals of its median overlap (interval.c): if both
+ * measure the same, about one ratio of two hundred does not. Medians that differ by less than 1 % agree however narrow
+ * the intervals are, as those of memory can be. Few rounds make wide intervals, which overlap easily: the table shows how
+ * wide they are, and the last line by how much the medians differ.
  */
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ struct agreement {
   unsigned compared, apart, unknown;
 };
 
-#define RATIOS_MAX 4 /* of one server in one case */
+#define RATIOS_MAX 4    /* of one server in one case */
+#define SAME_BELOW 0.01 /* difference of medians */
 
 /* A ratio of two servers' figures. */
 struct ratio {
@@ -43,8 +45,10 @@ static struct spread ratio_in(const json_t *rows, const struct ratio *ratio) {
   return rows_ratio(rows, &over, &under);
 }
 
-static bool overlap(const struct interval *a, const struct interval *b) {
-  return a->low <= b->high && b->low <= a->high;
+/* Whether intervals overlap, or the medians are as good as the same. */
+static bool agree(const struct spread *a, const struct spread *b, double difference) {
+  return (a->interval.low <= b->interval.high && b->interval.low <= a->interval.high) ||
+         difference < SAME_BELOW;
 }
 
 /* Adds a line, where one of the runs has the figure. */
@@ -55,7 +59,7 @@ static void add_ratio(struct agreement *agreement, const struct ratio *ratio) {
   const char *verdict = "too few rounds";
   if (a.count >= 2 && b.count >= 2) {
     double low = fmin(a.median, b.median), share = low > 0 ? fmax(a.median, b.median) / low - 1 : 0;
-    bool same = overlap(&a.interval, &b.interval);
+    bool same = agree(&a, &b, share);
     snprintf(difference, sizeof difference, "%.1f %%", share * 100);
     agreement->differences[agreement->compared++] = share;
     agreement->apart += !same;
@@ -141,18 +145,23 @@ static int compare_runs(struct agreement *agreement) {
   return code;
 }
 
-/* Puts the rows of every second round into the second run. */
-static void split(struct agreement *agreement) {
-  json_t *all = agreement->rows[0], *row;
+/* Keeps of a run the rows that a comparison measured, which have a round; with `even` those of every second round go to
+ * the second run. */
+static void sort_out(json_t **run, json_t *even) {
+  json_t *all = *run, *row;
   size_t i;
-  agreement->rows[0] = json_array();
-  json_array_foreach(all, i, row) json_array_append(agreement->rows[row_round(row) % 2 == 0], row);
+  *run = json_array();
+  json_array_foreach(all, i, row) {
+    unsigned round = row_round(row);
+    if (round > 0) json_array_append(even != NULL && round % 2 == 0 ? even : *run, row);
+  }
   json_decref(all);
 }
 
 static const char usage[] =
     "usage: tern-bench agree ROWFILE ROWFILE   whether two comparisons found the same ratios\n"
     "       tern-bench agree ROWFILE           the same of its odd rounds and its even ones\n"
+    "Ratios whose medians differ by less than 1 % count as overlapping.\n"
     "exit code: 0 the intervals of all ratios overlap, 1 those of some do not, 2 some or all cannot be "
     "compared\n";
 
@@ -177,7 +186,8 @@ int agree_main(int argc, char **argv) {
       noise_mark(agreement.rows[i]);
       noise_of_all(agreement.rows[i], noise[i], sizeof noise[i]);
     }
-    if (argc == 2) split(&agreement);
+    for (unsigned i = 0; i + 1 < (unsigned)argc; i++)
+      sort_out(&agreement.rows[i], argc == 2 ? agreement.rows[1] : NULL);
     code = compare_runs(&agreement);
     for (unsigned i = 0; i < 2; i++) {
       if (*noise[i] != '\0') printf("%s: %s\n", argv[i + 1], noise[i]);

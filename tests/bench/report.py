@@ -206,6 +206,11 @@ class Agree(unittest.TestCase):
                          ["NO", "NO", "yes"])
         self.assertIn("overlap for 1 of 4 ratios", done.stdout)
 
+    def test_one_percent_is_no_difference(self):
+        for factor, code in ((2.018, 0), (2.022, 1)):
+            done, lines = self.agree(self.rows("1", (2, 2, 2)), self.rows("2", (factor,) * 3))
+            self.assertEqual((done.returncode, lines["b", "rate", "a"][8]), (code, "NO" if code else "yes"))
+
     def test_odd_rounds_against_even_ones(self):
         same = self.rows("1", [2 + 0.02 * (i % 5) for i in range(12)])
         done, lines = self.agree(same)
@@ -225,19 +230,24 @@ class Agree(unittest.TestCase):
         noisy = self.rows("1", (2, 2.1, 2.2, 9), stolen={4: 20})
         done, lines = self.agree(noisy, self.rows("2", (2, 2.1, 2.2)))
         self.assertEqual((done.returncode, lines["b", "rate", "a"][6]), (0, "3, 3"))
-        self.assertIn(f"{noisy}: Of 4 rounds of a case 1 do not count because the host gave", done.stdout)
+        self.assertIn(f"{noisy}: Noise, in 4 rounds of a case: 1 do not count because the host gave", done.stdout)
         table = report(noisy).stdout.decode()
         self.assertRegex(table, r"\| b +\| +210 +\| +2.10 \(2.00-2.20\).* 1 of 4 rounds left out as noisy")
-        self.assertIn("Of 4 rounds of a case 1 do not count", table)
+        self.assertIn("in 4 rounds of a case: 1 do not count", table)
         page = page_of(noisy)
         self.assertIn("noisy: steal 2.0 %", page)
-        self.assertIn("Of 4 rounds of a case 1 do not count", page)
+        self.assertIn("in 4 rounds of a case: 1 do not count", page)
         self.assertNotIn("noisy", report(self.rows("2", (2, 2.1))).stdout.decode() + page_of(self.rows("2", (2, 2.1))))
 
     def test_too_few_rounds(self):
         done, lines = self.agree(self.rows("1", (2,)), self.rows("2", (2, 2.1)))
         self.assertEqual((done.returncode, lines["b", "rate", "a"][8]), (2, "too few rounds"))
         self.assertIn("Nothing can be compared", done.stdout)
+        with open(alone := self.rows("4", (2, 2.1, 2.1, 2.05)), "a", encoding="utf-8") as file:  # of no round
+            for label in "ab":
+                file.write(json.dumps({"scenario": "binary", "label": label, "server": {"name": label}, "rate": 5}) + "\n")
+        done, lines = self.agree(alone)
+        self.assertEqual((done.returncode, {line[0] for line in lines.values()}), (0, {"pubsub"}))
         one_lacks = self.rows("3", (2, 2.1))
         with open(one_lacks, encoding="utf-8") as file:
             kept = [line for line in file if '"label": "b", ' not in line or '"round": 1,' not in line]

@@ -46,6 +46,22 @@ class Run(unittest.TestCase):
         self.assertIn("</html>", texts["out.html"])
         self.assertIn("[16/16] round 1", done.stderr)
 
+    def test_twice_says_whether_the_runs_agree(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = run("--quick", "--twice", "--seconds", "0.02", "--scenarios", "fanin", "--servers", "tern",
+                       "--output", f"{directory}/out")
+            with open(f"{directory}/out.md", encoding="utf-8") as file:
+                text = file.read()
+            agreement = subprocess.run([BENCH, "agree", f"{directory}/out.rows"], capture_output=True, text=True,
+                                       timeout=WAIT_S, check=False)
+        self.assertIn(done.returncode, (0, 1, 2), done.stdout + done.stderr)  # figures are not judged
+        self.assertEqual(done.returncode, agreement.returncode)
+        self.assertEqual("the two runs do not agree" in done.stderr, done.returncode == 1)
+        self.assertEqual("not all of the two runs could be compared" in done.stderr, done.returncode == 2)
+        self.assertIn("in 4 round(s) by", text)
+        self.assertRegex(text, r"(?m)^Two runs whose rounds took turns: (the 95 %|nothing can)")
+        self.assertTrue(text.endswith("## Two runs\n\n" + agreement.stdout), text)
+
     def test_interrupted_it_stops_what_runs_and_reports_what_it_has(self):
         with tempfile.TemporaryDirectory() as directory:
             command = [RUN, "--no-install", "--bench", BENCH, "--tern", TERN, "--servers", "tern", "--scenarios", "pubsub",
