@@ -43,12 +43,16 @@ static const struct dialect *dialect_of(const struct conn *conn) {
   return conn->thread->engine->target->dialect;
 }
 
-static void set_error(struct conn *conn, bool from_server, const char *text) {
+enum blame { BLAME_US, BLAME_SERVER, BLAME_LOSS };
+
+static void set_error(struct conn *conn, enum blame blame, const char *text) {
   struct engine *engine = conn->thread->engine;
+  bool receives = conn->role->purpose == PURPOSE_RECEIVE;
   pthread_mutex_lock(&engine->lock);
-  if (engine->error[0] == '\0' || (from_server && !engine->error_from_server)) {
+  if (engine->error[0] == '\0' || (blame == BLAME_SERVER && !engine->error_from_server)) {
     snprintf(engine->error, sizeof engine->error, "%s", text);
-    engine->error_from_server = from_server;
+    engine->error_from_server = blame == BLAME_SERVER;
+    engine->lost = blame != BLAME_LOSS ? LOST_NOBODY : receives ? LOST_RECEIVER : LOST_SENDER;
   }
   pthread_mutex_unlock(&engine->lock);
   /* release: pairs with engine_failed's acquire; whoever sees it finds the error */
@@ -62,7 +66,7 @@ void conn_fail(struct conn *conn, const char *format, ...) {
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  set_error(conn, false, text);
+  set_error(conn, BLAME_US, text);
 }
 
 void conn_refused(struct conn *conn, const char *format, ...) {
@@ -71,7 +75,14 @@ void conn_refused(struct conn *conn, const char *format, ...) {
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  set_error(conn, true, text);
+  set_error(conn, BLAME_SERVER, text);
+}
+
+/* The connection broke: how, and what the system says of it, if anything. */
+static void lose(struct conn *conn, const char *how, int error) {
+  char text[128];
+  snprintf(text, sizeof text, "%s%s%s", how, error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
+  set_error(conn, BLAME_LOSS, text);
 }
 
 void conn_done(struct conn *conn, enum phase phase) { tern_counter_add(&conn->thread->done[phase], 1); }
@@ -406,10 +417,11 @@ static bool receive(struct conn *conn) {
     if (fine)
       conn_close(conn);
     else if (n == 0)
-      conn_fail(conn, "the server closed the connection");
+      lose(conn, "the server closed the connection", 0);
+    else if (*reason != '\0')
+      conn_fail(conn, "TLS: %s", reason);
     else
-      conn_fail(conn, "%s: %s", *reason != '\0' ? "TLS" : "receiving",
-                *reason != '\0' ? reason : strerror(error));
+      lose(conn, "receiving", error);
     return false;
   }
   conn->thread->now_ns = now_ns();
@@ -435,5 +447,5 @@ void conn_event(struct conn *conn, uint32_t events) {
   int error = conn->broken;
   while (receive(conn))
     ;
-  if (conn->fd >= 0) conn_fail(conn, "sending: %s", strerror(error));
+  if (conn->fd >= 0) lose(conn, "sending", error);
 }

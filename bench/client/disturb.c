@@ -122,6 +122,7 @@ static void write_some(struct conn *conn, struct loader *loader) {
     loader->len +=
         (size_t)dialect->put_subscribe(loader->text + loader->len, LINE_MAX_BYTES, filter, NULL, sid);
     loader->made++;
+    tern_counter_add(&conn->thread->prepared, 1);
   }
 }
 

@@ -217,6 +217,13 @@ uint64_t engine_sent(const struct engine *engine) {
   return sum;
 }
 
+uint64_t engine_prepared(const struct engine *engine) {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < engine->count; i++)
+    sum += tern_counter_read(&engine->threads[i].prepared);
+  return sum;
+}
+
 uint64_t engine_received(const struct engine *engine) {
   uint64_t sum = 0;
   for (unsigned i = 0; i < engine->count; i++)

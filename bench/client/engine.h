@@ -98,6 +98,7 @@ struct thread {
   uint64_t next_ns; /* when the earliest output is due */
   uint64_t checked_ns;
   struct tern_counter sent, received; /* messages */
+  struct tern_counter prepared;       /* subscriptions asked for in PHASE_PREPARE */
   struct tern_counter done[PHASES];   /* connections that have done what a phase asks of them */
   uint64_t begin_cpu_ns, cpu_ns;      /* when measuring began; spent since then */
   uint64_t last_ns;                   /* when the last message came or was acknowledged */
@@ -117,6 +118,7 @@ struct engine {
   pthread_mutex_t lock; /* of error */
   char error[320];
   bool error_from_server;
+  enum { LOST_NOBODY, LOST_SENDER, LOST_RECEIVER } lost; /* the error is that this one's connection broke */
   char server[NAME_MAX_BYTES],
       version[NAME_MAX_BYTES]; /* as it calls itself; connection 0 writes, before it is ready */
 };
@@ -137,6 +139,7 @@ bool engine_failed(const struct engine *engine);
 /** Sums over all threads. Thread: any. */
 uint64_t engine_sent(const struct engine *engine);
 uint64_t engine_received(const struct engine *engine);
+uint64_t engine_prepared(const struct engine *engine);
 uint64_t engine_done(const struct engine *engine, enum phase phase);
 /** Enters PHASE_END and joins the threads. */
 void engine_join(struct engine *engine);

@@ -10,7 +10,7 @@
  * A client has about 28,000 ports for connections to one address and port. On the loopback interface every
  * address of 127.0.0.0/8 is a source of its own, so connections beyond the first 16,384 come from the next ones.
  *
- * Only target_resolve blocks (name service, and connecting where a name has several addresses). Thread: any.
+ * Only target_resolve blocks (name service, and connecting where a name has several addresses), and target_accepts. Thread: any.
  */
 #include "target.h"
 
@@ -21,12 +21,14 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "dialect.h"
 
 #define CONNECTIONS_PER_SOURCE 16384
+#define ACCEPT_S               2
 
 /* Copies len bytes as a string; false when there is no room. */
 static bool copy_text(char *to, size_t size, const char *from, size_t len) {
@@ -96,12 +98,18 @@ const char *target_parse(struct target *target, const char *url) {
   return NULL;
 }
 
-/* True when somebody accepts there. Blocks. */
-static bool accepts(const struct addrinfo *address) {
-  int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  bool ok = fd >= 0 && connect(fd, address->ai_addr, address->ai_addrlen) == 0;
+/* True when somebody accepts there. Blocks; with a limit, which may be NULL, no longer than that. */
+static bool accepts(const struct sockaddr *address, socklen_t len, const struct timeval *limit) {
+  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && limit != NULL) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, limit, sizeof *limit);
+  bool ok = fd >= 0 && connect(fd, address, len) == 0;
   if (fd >= 0) close(fd);
   return ok;
+}
+
+bool target_accepts(const struct target *target) {
+  return accepts((const struct sockaddr *)&target->address, target->address_len,
+                 &(struct timeval){.tv_sec = ACCEPT_S});
 }
 
 bool target_resolve(struct target *target, char *error, size_t size) {
@@ -120,7 +128,7 @@ bool target_resolve(struct target *target, char *error, size_t size) {
   }
   const struct addrinfo *chosen = list;
   for (const struct addrinfo *a = list; a->ai_next != NULL; a = a->ai_next) {
-    if (accepts(a)) break;
+    if (accepts(a->ai_addr, a->ai_addrlen, NULL)) break;
     chosen = a->ai_next;
   }
   memcpy(&target->address, chosen->ai_addr, chosen->ai_addrlen);

@@ -28,6 +28,8 @@ struct target {
 const char *target_parse(struct target *target, const char *url);
 /** Looks the host up; of several addresses it takes the first that accepts. Writes the reason on failure. Blocks. */
 bool target_resolve(struct target *target, char *error, size_t size);
+/** Whether somebody accepts there. Blocks, two seconds at most. */
+bool target_accepts(const struct target *target);
 /** A non-blocking socket on its way to the server, or -1 with errno. number spreads many connections over the
  * loopback's addresses, each of which has a limited number of ports. */
 int target_connect(const struct target *target, unsigned number);

@@ -85,10 +85,24 @@ unsigned bench_thread(const struct bench *bench, bool receives, unsigned index) 
 }
 
 static uint64_t moved(const struct bench *bench) {
-  uint64_t sum = engine_sent(&bench->engine) + engine_received(&bench->engine);
+  const struct engine *engine = &bench->engine;
+  uint64_t sum = engine_sent(engine) + engine_received(engine) + engine_prepared(engine);
   for (int phase = 0; phase < PHASES; phase++)
-    sum += engine_done(&bench->engine, (enum phase)phase);
+    sum += engine_done(engine, (enum phase)phase);
   return sum;
+}
+
+/* Adds to the error what became of a server that broke a connection in mid-run. */
+static void explain_loss(struct bench *bench) {
+  size_t used = strlen(bench->error);
+  const struct engine *engine = &bench->engine;
+  const char *more = "; the server is gone";
+  if (engine->lost == LOST_NOBODY || bench->begin_ns == 0) return;
+  if (target_accepts(engine->target))
+    more = engine->lost == LOST_RECEIVER && engine_sent(engine) > 0
+               ? "; the server is still there: it may have cut off a subscriber as too slow (slow consumer)"
+               : "; the server is still there";
+  snprintf(bench->error + used, sizeof bench->error - used, "%s", more);
 }
 
 /* True when the measurement cannot go on. */
@@ -99,6 +113,7 @@ static bool gone_wrong(struct bench *bench) {
     pthread_mutex_lock(&bench->engine.lock);
     snprintf(bench->error, sizeof bench->error, "%s", bench->engine.error);
     pthread_mutex_unlock(&bench->engine.lock);
+    explain_loss(bench);
   } else if (interrupted) {
     snprintf(bench->error, sizeof bench->error, "interrupted");
   }
@@ -118,7 +133,7 @@ enum await bench_await(struct bench *bench, enum phase phase, uint64_t count, do
       snprintf(bench->error, sizeof bench->error, "nothing has moved for 10 seconds");
       return AWAIT_FAILED;
     }
-    if (bench->begin_ns != 0) progress_show(bench);
+    progress_show(bench, phase, count);
   }
 }
 
@@ -133,7 +148,7 @@ void bench_await_rest(struct bench *bench, uint64_t expected) {
     if (received != last) moved_ns = now;
     last = received;
     if (received >= expected || now - moved_ns > QUIET_NS) return;
-    progress_show(bench);
+    progress_show(bench, PHASE_DRAIN, 0);
   }
 }
 
@@ -161,7 +176,7 @@ void bench_begin(struct bench *bench, enum phase phase) {
   pid_t pid =
       bench->options->pid != 0 ? bench->options->pid : process_listening(&bench->options->target.address);
   bench->before = process_look(pid);
-  bench->machine_before = machine_look();
+  if (bench->machine_before.ticks == 0) bench->machine_before = machine_look();
   bench->begin_ns = bench->engine.start_ns = now_ns();
   engine_enter(&bench->engine, phase);
 }
@@ -303,12 +318,11 @@ int bench_run(const struct scenario *scenario, int argc, char **argv) {
   if (scenario->defaults != NULL) scenario->defaults(&options);
   struct options defaults = options;
   if (!options_parse(&options, argc, argv, error, sizeof error)) {
-    fprintf(stderr, "tern-bench: %s\n", error);
-    options_usage(&defaults, scenario->name, scenario->about, false);
+    options_complain(scenario->name, error);
     return EXIT_INCOMPLETE;
   }
   if (options.help) {
-    options_usage(&defaults, scenario->name, scenario->about, true);
+    options_usage(&defaults, scenario->name, scenario->about);
     return EXIT_FINE;
   }
   const char *lacks = scenario->lacks != NULL ? scenario->lacks(options.target.dialect, &options) : NULL;

@@ -31,8 +31,10 @@ struct bench {
   uint64_t end_ns;           /* 0: when bench_end was called */
   uint64_t total;            /* messages there will be, for progress; 0: unknown */
   double seconds;            /* or how long it takes; 0: unknown */
-  uint64_t shown_ns, shown;  /* progress */
-  char error[400];           /* empty: none */
+  struct {
+    uint64_t ns, moved; /* when it was last shown, and what had moved by then */
+  } shown;              /* progress */
+  char error[400];      /* empty: none */
 };
 
 /** A subcommand that measures. */
@@ -78,8 +80,9 @@ extern const struct scenario *const scenarios[];
 void bench_catch_signals(void);
 bool bench_interrupted(void);
 
-/** Progress: on a terminal one line that changes, else a line every second. */
-void progress_show(struct bench *bench);
+/** Progress while so many connections are waited for in a phase: on a terminal one line that changes, else a line every
+ * second. */
+void progress_show(struct bench *bench, enum phase phase, uint64_t count);
 /** Takes the line away. */
 void progress_end(const struct bench *bench);
 

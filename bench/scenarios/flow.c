@@ -146,9 +146,9 @@ void flow_finish(struct flow *flow, unsigned others) {
   if (flow->bench->options->target.dialect->acknowledges) bench_await_rest(bench, expected(flow));
 }
 
-/* When the last message came, or where nobody receives was taken. */
+/* When the last message came, or where nobody receives was taken; 0: none. */
 static uint64_t last_ns(const struct flow *flow) {
-  uint64_t last = flow->bench->begin_ns + 1;
+  uint64_t last = 0;
   for (unsigned i = 0; flow->subscriber_count == 0 && i < flow->publisher_count; i++)
     last = flow->publishers[i].last_ns > last ? flow->publishers[i].last_ns : last;
   for (unsigned i = 0; i < flow->subscriber_count; i++)
@@ -178,7 +178,8 @@ void flow_fill(struct flow *flow) {
   for (unsigned i = 0; i < flow->subscriber_count; i++)
     findings_add(&row->found, &flow->subscribers[i]->checker.found);
   row->expected = expected(flow);
-  double seconds = (double)(last_ns(flow) - bench->begin_ns) / 1e9;
+  uint64_t last = last_ns(flow);
+  double seconds = last > bench->begin_ns ? (double)(last - bench->begin_ns) / 1e9 : row->seconds;
   double counted = (double)(flow->subscriber_count > 0 ? row->received : row->sent);
   if (row->seconds > 0) row->client.busiest_thread *= row->seconds / seconds;
   row->seconds = seconds;

@@ -179,7 +179,9 @@ bool options_parse(struct options *options, int argc, char **argv, char *error, 
     if (option < 256) continue;
     const struct spec *spec = &specs[option - 256];
     if (!set(options, spec, optarg)) {
-      snprintf(error, size, "--%s: '%s' is not a possible value", spec->name, optarg);
+      int used = snprintf(error, size, "--%s: '%s' is not a possible value", spec->name, optarg);
+      if (used > 0 && (size_t)used < size)
+        snprintf(error + used, size - (size_t)used, "; it can be %.15g to %.15g", spec->min, spec->max);
       return false;
     }
     note(options, spec, optarg);
@@ -199,33 +201,37 @@ bool options_parse(struct options *options, int argc, char **argv, char *error, 
 }
 
 /* What a number is unless it is given. */
-static void print_default(FILE *to, const struct options *defaults, const struct spec *spec) {
+static void print_default(const struct options *defaults, const struct spec *spec) {
   const char *at = (const char *)defaults + spec->at;
   unsigned count = 0;
   double real = 0;
   if (spec->value == VALUE_COUNT) memcpy(&count, at, sizeof count);
   if (spec->value == VALUE_REAL) memcpy(&real, at, sizeof real);
-  if (count > 0 || real > 0) fprintf(to, " (here %g)", count > 0 ? count : real);
+  if (count > 0 || real > 0) printf(" (here %g)", count > 0 ? count : real);
 }
 
-void options_usage(const struct options *defaults, const char *scenario, const char *about, bool help) {
-  FILE *to = help ? stdout : stderr;
-  fprintf(to, "usage: tern-bench %s [options]   %s\n", scenario, about);
+void options_complain(const char *scenario, const char *error) {
+  fprintf(stderr, "tern-bench: %s\nusage: tern-bench %s [options]; tern-bench %s --help lists them\n", error,
+          scenario, scenario);
+}
+
+void options_usage(const struct options *defaults, const char *scenario, const char *about) {
+  printf("usage: tern-bench %s [options]   %s\n", scenario, about);
   for (size_t i = 0; i < SPECS; i++) {
     const struct spec *spec = &specs[i];
     const char *meaning = spec->meaning, *lf;
     char left[64];
     snprintf(left, sizeof left, "%s--%s %s", i == 0 ? "-s, " : "    ", spec->name,
              spec->argument != NULL ? spec->argument : "");
-    fprintf(to, "  %-22s ", left);
+    printf("  %-22s ", left);
     for (; (lf = strchr(meaning, '\n')) != NULL; meaning = lf + 1)
-      fprintf(to, "%.*s\n%25s", (int)(lf - meaning), meaning, "");
-    fputs(meaning, to);
-    print_default(to, defaults, spec);
-    fputc('\n', to);
+      printf("%.*s\n%25s", (int)(lf - meaning), meaning, "");
+    fputs(meaning, stdout);
+    print_default(defaults, spec);
+    putchar('\n');
   }
   fputs(
       "exit code: 0 all delivered as sent, 1 lost, doubled, reordered or altered, 2 not run or not "
       "complete,\n           3 the server has no such thing\n",
-      to);
+      stdout);
 }

@@ -33,7 +33,9 @@ struct options {
 /** Reads the command line; argv[0] is the scenario's name. Returns false with the reason written. */
 bool options_parse(struct options *options, int argc, char **argv, char *error, size_t size);
 /** All options, for people, with the defaults a scenario has set. */
-void options_usage(const struct options *defaults, const char *scenario, const char *about, bool help);
+void options_usage(const struct options *defaults, const char *scenario, const char *about);
+/** Says what is wrong with the command line, and where to read on. */
+void options_complain(const char *scenario, const char *error);
 /** Reads a number of at least min and at most max, with k or m behind it. */
 bool parse_number(const char *text, double min, double max, double *out);
 

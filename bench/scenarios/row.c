@@ -27,10 +27,14 @@ int row_exit_code(const struct row *row) {
   return faults(&row->found) > 0 ? EXIT_FAULTS : EXIT_FINE;
 }
 
-void row_figure(struct row *row, const char *name, double value) {
+static void add_figure(struct row *row, const char *name, double value, bool is_ns) {
   assert(row->figures < FIGURES_MAX);
-  row->figure[row->figures++] = (struct figure){name, value};
+  row->figure[row->figures++] = (struct figure){name, value, is_ns};
 }
+
+void row_figure(struct row *row, const char *name, double value) { add_figure(row, name, value, false); }
+
+void row_figure_ns(struct row *row, const char *name, double ns) { add_figure(row, name, ns, true); }
 
 static json_t *broker_json(const struct row *row) {
   if (row->broker.pid == 0) return json_null();
@@ -101,6 +105,14 @@ static const char *duration(double ns, char *to, size_t size) {
   return to;
 }
 
+static void print_figure(const struct figure *figure) {
+  char text[32];
+  if (figure->is_ns)
+    printf("  %-28s %s\n", figure->name, duration(figure->value, text, sizeof text));
+  else
+    printf("  %-28s %.6g\n", figure->name, figure->value);
+}
+
 static void print_percentiles(const char *name, const struct histogram *h, const char *from) {
   static const double wanted[] = {50, 90, 99, 99.9, 99.99};
   char text[32];
@@ -119,15 +131,17 @@ static void print_setting(const struct row *row) {
 }
 
 static void print_load(const struct row *row) {
-  printf("  client    %u thread%s, %u connection%s, busiest thread %.0f %% of a core%s\n", row->threads,
-         row->threads == 1 ? "" : "s", row->connections, row->connections == 1 ? "" : "s",
+  printf("  client    %u thread%s, %u connection%s, %.0f %% of a core, busiest thread %.0f %%%s\n",
+         row->threads, row->threads == 1 ? "" : "s", row->connections, row->connections == 1 ? "" : "s",
+         row->seconds > 0 ? row->client.cpu_seconds * 100 / row->seconds : 0,
          row->client.busiest_thread * 100,
          row->client.bottleneck ? " (the client was the bottleneck, not the broker)" : "");
   double stolen = row->machine.ticks > 0 ? (double)row->machine.stolen / (double)row->machine.ticks : 0;
   if (stolen >= 0.01)
     printf("  machine   %.1f %% of the processors' time went to others on the host\n", stolen * 100);
   if (row->broker.pid == 0) return;
-  printf("  broker    %.0f %% of a core", row->broker.cpu_seconds * 100 / row->seconds);
+  printf("  broker    %.0f %% of a core",
+         row->seconds > 0 ? row->broker.cpu_seconds * 100 / row->seconds : 0);
   if (row->broker.cpu_ns_per_message > 0)
     printf(", %.0f ns of CPU per message", row->broker.cpu_ns_per_message);
   printf(", memory %.1f MB to %.1f MB (process %ld)\n", (double)row->broker.rss_before / 1e6,
@@ -146,7 +160,7 @@ void row_print(const struct row *row) {
   if (row->bytes_per_second > 0) printf(", %.1f MB/s of payload", row->bytes_per_second / 1e6);
   putchar('\n');
   for (unsigned i = 0; i < row->figures; i++)
-    printf("  %-28s %.6g\n", row->figure[i].name, row->figure[i].value);
+    print_figure(&row->figure[i]);
   print_percentiles("latency", row->latency, row->latency_from);
   print_percentiles("hiccup", row->hiccup, NULL);
   print_load(row);

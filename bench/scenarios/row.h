@@ -48,6 +48,7 @@ struct row {
   struct figure {
     const char *name;
     double value;
+    bool is_ns; /* a duration */
   } figure[FIGURES_MAX];
   unsigned figures;
   struct findings found;
@@ -56,6 +57,8 @@ struct row {
 
 /** Adds a figure of the scenario's own. */
 void row_figure(struct row *row, const char *name, double value);
+/** The same of a duration. */
+void row_figure_ns(struct row *row, const char *name, double ns);
 /** All of it; NULL: out of memory. The caller's. */
 json_t *row_json(const struct row *row);
 /** Prints it for people. */

@@ -79,6 +79,7 @@ static bool run_storm(struct bench *bench) {
     if (engine_add(&bench->engine, i, &role_stormer, &stormers[i], i) == NULL)
       ready = bench_cannot(bench, -ENOMEM);
   }
+  row->unit = "conn/s";
   ready = ready && bench_connect(bench);
   if (ready) {
     bench->seconds = options->seconds;
@@ -97,7 +98,6 @@ static bool run_storm(struct bench *bench) {
       row_figure(row, "broker_us_per_connection", row->broker.cpu_seconds * 1e6 / (double)row->sent);
     }
   }
-  row->unit = "conn/s";
   row->size = 0;
   row->latency_from = "request";
   bench_close(bench);

@@ -72,8 +72,8 @@ static void fill(struct bench *bench, const struct beside *beside, double before
   if (beside->requester.probe) {
     double p99_before = (double)histogram_value_at(beside->requester.before, 99);
     double p99_during = (double)histogram_value_at(beside->requester.during, 99);
-    row_figure(row, "p99_before", p99_before);
-    row_figure(row, "p99_during", p99_during);
+    row_figure_ns(row, "p99_before", p99_before);
+    row_figure_ns(row, "p99_during", p99_during);
     if (p99_before > 0) row_figure(row, "p99_grown", p99_during / p99_before);
     const struct checker *checker = &beside->requester.checker;
     row->found.altered += checker->found.altered;

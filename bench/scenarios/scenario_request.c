@@ -47,7 +47,7 @@ static bool add_peers(struct bench *bench, struct peers *peers) {
 static void fill(struct bench *bench, struct peers *peers) {
   struct row *row = &bench->row;
   const struct options *options = bench->options;
-  uint64_t last = bench->begin_ns + 1;
+  uint64_t last = 0;
   for (unsigned i = 0; i < options->publishers; i++) {
     struct requester *requester = &peers->requesters[i];
     struct checker *checker = &requester->checker;
@@ -56,7 +56,7 @@ static void fill(struct bench *bench, struct peers *peers) {
     if (requester->last_ns > last) last = requester->last_ns;
   }
   row->expected = row->sent;
-  row->seconds = (double)(last - bench->begin_ns) / 1e9;
+  if (last > bench->begin_ns) row->seconds = (double)(last - bench->begin_ns) / 1e9;
   row->rate = (double)row->received / row->seconds;
   row->unit = "req/s";
   row->in_flight = options->in_flight;

@@ -119,7 +119,7 @@ static bool run(struct bench *bench) {
     uint64_t loading_ns = now_ns() - bench->begin_ns;
     if (rate > 0) {
       bench->seconds = options->seconds;
-      bench->shown_ns = 0;
+      bench->shown.ns = bench->shown.moved = 0;
       bench_begin(bench, PHASE_RUN);
       loaded = bench->before;
       bench_await(bench, PHASE_STOP, options->publishers, options->seconds);

@@ -62,13 +62,11 @@ int suite_main(int argc, char **argv) {
   struct options defaults = options;
   char error[512], seconds[32];
   if (argc > ARGUMENTS_MAX || !options_parse(&options, argc, argv, error, sizeof error)) {
-    fprintf(stderr, "tern-bench: %s\n", argc > ARGUMENTS_MAX ? "too many options" : error);
-    options_usage(&defaults, "suite", "all scenarios in turn, a second each unless --seconds is given",
-                  false);
+    options_complain("suite", argc > ARGUMENTS_MAX ? "too many options" : error);
     return EXIT_INCOMPLETE;
   }
   if (options.help) {
-    options_usage(&defaults, "suite", "all scenarios in turn, a second each unless --seconds is given", true);
+    options_usage(&defaults, "suite", "all scenarios in turn, a second each unless --seconds is given");
     return EXIT_FINE;
   }
   snprintf(seconds, sizeof seconds, "%g", options.seconds > 0 ? options.seconds : 1);

@@ -50,6 +50,18 @@ def finish(process):
         raise
 
 
+def await_measuring(process, wanted=r" *\d+\.\d s"):
+    """Returns when the process has shown the first line of progress while measuring, which has to begin as wanted."""
+    for _ in range(WAIT_S):
+        ready, _, _ = select.select([process.stderr], [], [], WAIT_S)
+        line = process.stderr.readline() if ready else ""
+        if re.match(wanted, line):
+            return
+        if not line.startswith("connecting: "):
+            break
+    raise AssertionError(f"no progress: {line}")
+
+
 @contextlib.contextmanager
 def forwarder():
     """The real one; yields its URL."""
@@ -115,11 +127,32 @@ class Forwarder(unittest.TestCase):
             self.assertIn("every message came once, in order, unaltered", done.output)
 
     def test_for_a_time_with_progress_in_plain_lines(self):
-        with forwarder() as url:
-            done = pubsub(url, "--seconds", "2.5")
+        with forwarder() as url, tempfile.TemporaryDirectory() as directory:
+            done = pubsub(url, "--seconds", "2.5", "--json-file", f"{directory}/row")
             self.assertEqual(done.returncode, 0, done.errors)
+            with open(f"{directory}/row", encoding="utf-8") as file:
+                machine = json.load(file)["machine"]
+            self.assertGreater(machine["ticks"], 0)
+            self.assertLessEqual(machine["stolen"], machine["ticks"])
             self.assertRegex(done.errors, r"(?m)^ +\d+\.\d s  sent \d+  received \d+  \d+ msg/s  \d+ s left$")
             self.assertNotIn("\r", done.errors)
+
+    def test_on_a_terminal_one_line_that_changes(self):
+        terminal, ours = os.openpty()
+        with forwarder() as url:
+            process = subprocess.Popen([BENCH, "pubsub", "-s", url, "--seconds", "1"], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=ours, text=True)
+            os.close(ours)
+            shown = b""
+            with contextlib.suppress(OSError):  # EIO: the other end is closed
+                while chunk := os.read(terminal, 65536):
+                    shown += chunk
+            os.close(terminal)
+            finish(process)
+        self.assertEqual(process.returncode, 0)
+        self.assertRegex(shown, rb"^\r\x1b\[K +\d+\.\d s  sent \d+  received \d+  \d+ msg/s  \d s left\r\x1b\[K")
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
+        self.assertNotIn(b"\n", shown)
 
     def test_several_publishers(self):
         """Frames that are no part of what is read at once are put together."""
@@ -132,8 +165,7 @@ class Forwarder(unittest.TestCase):
     def test_interrupted_is_partial(self):
         with forwarder() as url:
             process = pubsub(url, "--seconds", "600", "--json", wait=False)
-            ready, _, _ = select.select([process.stderr], [], [], WAIT_S)  # the first line of progress
-            self.assertTrue(ready)
+            await_measuring(process)
             process.send_signal(signal.SIGINT)
             finish(process)
             self.assertEqual(process.returncode, 2)
@@ -268,6 +300,9 @@ class Failures(unittest.TestCase):
         def serve(server):
             read_until(server.accept(), b"never")
         self.check(serve, "the server did not answer in time")
+        with Server(serve) as server:
+            done = pubsub(f"nats://127.0.0.1:{server.port}")
+        self.assertIn("connecting: 0 of 1\n", done.errors)
 
     def test_error_in_the_middle(self):
         def serve(server):
@@ -279,8 +314,23 @@ class Failures(unittest.TestCase):
             publisher.sendall(b"-ERR 'Maximum Payload Violation'\r\n")
             while publisher.recv(65536):
                 pass
-        done = self.check(serve, "PARTIAL: the server answered -ERR 'Maximum Payload Violation'", "--msgs", "100m")
-        self.assertIn("received  0 of", done.output)
+        done = self.check(serve, "the server answered -ERR 'Maximum Payload Violation'", "--msgs", "100m", "--json")
+        result = json.loads(done.output)
+        self.assertEqual((result["received"], result["rate"]), (0, 0))
+        self.assertLess(result["client"]["busiest_thread"], 2)  # of the time it took, although nothing came
+
+    def test_error_where_nobody_receives(self):
+        def serve(server):
+            publisher = server.accept()
+            greet(publisher)
+            publisher.recv(65536)
+            publisher.sendall(b"-ERR 'Maximum Payload Violation'\r\n")
+            while publisher.recv(65536):
+                pass
+        done = self.check(serve, "Maximum Payload Violation", "--msgs", "100m", "--subs", "0", "--json")
+        result = json.loads(done.output)
+        self.assertAlmostEqual(result["rate"] * result["seconds"], result["sent"], delta=result["sent"] * 0.01)
+        self.assertLess(result["client"]["busiest_thread"], 2)
 
     def test_a_server_that_dies_in_the_middle(self):
         def serve(server):
@@ -291,11 +341,18 @@ class Failures(unittest.TestCase):
             frames = publisher.recv(65536).split(b"PUB bench 16\r\n")[1:4]
             subscriber.sendall(b"".join(b"MSG bench 1 16\r\n" + frame for frame in frames))
             time.sleep(0.2)
+            if gone:
+                server.listener.close()
             subscriber.close()
+            if not gone:
+                while publisher.recv(65536):
+                    pass
             publisher.close()
-        done = self.check(serve, "PARTIAL: ", "--msgs", "100m")
-        self.assertIn("received  3 of", done.output)
-        self.assertNotIn("FAULTS", done.output)
+        for gone, words in ((True, "; the server is gone"), (False, "may have cut off a subscriber as too slow (slow consumer)")):
+            done = self.check(serve, "PARTIAL: ", "--msgs", "100m")
+            self.assertIn("received  3 of", done.output)
+            self.assertIn(words, done.output)
+            self.assertNotIn("FAULTS", done.output)
 
     def test_pings_are_answered(self):
         answers = []
@@ -330,6 +387,7 @@ class Failures(unittest.TestCase):
             done = run("pubsub", *wrong)
             self.assertEqual((done.returncode, done.stdout), (2, b""), wrong)
             self.assertIn(b"usage: tern-bench pubsub", done.stderr)
+        self.assertIn(b"--size: '7' is not a possible value; it can be 8 to 67108864\n", run("pubsub", "--size", "7").stderr)
         self.assertEqual(run("mixed", "-s", "raw://127.0.0.1:1", "--pubs", "2").returncode, 3)
         self.assertEqual(run().returncode, 2)
         self.assertEqual(run("pubsub", "--help").returncode, 0)
