@@ -366,7 +366,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 
 class Browser(unittest.TestCase):
-    def browse(self, page):
+    def browse(self, page, *options):
         """The page's DOM, what was asked for beside it (but for the browser's own errands), and what the console says."""
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server, tempfile.TemporaryDirectory() as home:
             server.page, server.asked = page.encode(), []
@@ -377,7 +377,7 @@ class Browser(unittest.TestCase):
                     [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={home}", "--no-first-run",
                      "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
                      f"--proxy-server=http://127.0.0.1:{server.server_address[1]}", "--proxy-bypass-list=<-loopback>",
-                     "--enable-logging=stderr", "--dump-dom", "http://report.test/"],
+                     "--enable-logging=stderr", *options, "--dump-dom", "http://report.test/"],
                     capture_output=True, text=True, timeout=WAIT_S, check=False, env={**os.environ, "HOME": home})
             finally:
                 server.shutdown()
@@ -393,6 +393,15 @@ class Browser(unittest.TestCase):
         self.assertEqual(seen.text().strip(), meant.text().strip())
         for tag in ("svg", "rect", "polyline", "tr", "figure"):
             self.assertEqual(seen.counts[tag], meant.counts[tag])
+
+    def test_on_a_narrow_screen_pictures_scroll_and_the_page_does_not(self):
+        measure = ("<script>document.body.title=[document.querySelector('figure>svg').getBoundingClientRect().width,"
+                   "document.documentElement.scrollWidth-innerWidth].join(' ')</script></body>")
+        dom, _, console = self.browse(page_of(ROWS).replace("</body>", measure), "--window-size=500,900")
+        self.assertEqual(console, [])
+        width, too_wide = map(float, re.search(r'<body title="([\d.-]+) ([\d.-]+)">', dom).groups())
+        self.assertGreaterEqual(width, 640)
+        self.assertLessEqual(too_wide, 0)
 
     def test_a_page_that_does_not_would_be_found(self):
         fault = '<img src="http://elsewhere.test/x.png"><script>nothing.at.all</script></body>'
