@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
   }
   for (size_t i = 0; argc > 1 && scenarios[i] != NULL; i++) {
-    if (strcmp(argv[1], scenarios[i]->name) == 0) return bench_run(scenarios[i], argc - 1, argv + 1);
+    if (strcmp(argv[1], scenarios[i]->name) == 0) return bench_run(scenarios[i], argc - 1, argv + 1, NULL);
   }
   bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
   if (argc > 1 && !help) fprintf(stderr, "tern-bench: there is no '%s'\n", argv[1]);

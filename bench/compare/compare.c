@@ -58,6 +58,7 @@ struct comparison {
 static const char usage[] =
     "usage: tern-bench compare SCENARIO [options of the scenario] SERVERS [options]\n"
     "       tern-bench SCENARIO [options of the scenario] SERVERS [options]\n"
+    "       tern-bench suite [options] SERVERS [options]          all scenarios, a second each\n"
     "       tern-bench compare --plan FILE [options where the plan has none] SERVERS [options]\n"
     "servers, in the order in which ratios are told (the first is what they are to):\n"
     "      --compare [LABEL=]URL            runs already\n"
@@ -264,20 +265,44 @@ static void measure_all(struct comparison *c) {
   }
 }
 
-/* Reads a plan: lines that are neither empty nor begin with '#'. */
-static bool read_plan(struct comparison *c, const char *path) {
-  FILE *file = fopen(path, "r");
+/* Adds a plan's cases: lines that are neither empty nor begin with '#'. */
+static void add_cases(struct comparison *c, FILE *file) {
   char line[RIVAL_TEXT_MAX];
-  if (file == NULL) {
-    fprintf(stderr, "tern-bench: cannot read the plan %s\n", path);
-    return false;
-  }
   while (fgets(line, sizeof line, file) != NULL) {
     line[strcspn(line, "\r\n")] = '\0';
     if (*line != '\0' && *line != '#') json_array_append_new(c->cases, json_string(line));
   }
+}
+
+static bool read_plan(struct comparison *c, const char *path) {
+  FILE *file = fopen(path, "r");
+  if (file == NULL) {
+    fprintf(stderr, "tern-bench: cannot read the plan %s\n", path);
+    return false;
+  }
+  add_cases(c, file);
   fclose(file);
   return true;
+}
+
+/* The suite, whose plan it tells itself, becomes its scenarios. Returns false after saying what is wrong. */
+static bool unfold_suite(struct comparison *c) {
+  const char *argv[WORDS_MAX + 4] = {"/proc/self/exe", "suite", "--plan"};
+  char error[400];
+  struct child child;
+  memmove(c->extra, c->extra + 1, --c->extras * sizeof c->extra[0]);
+  memcpy(argv + 3, c->extra, c->extras * sizeof c->extra[0]);
+  int started = child_start(&child, argv);
+  bool ok = started == 0 && child_wait(&child, GIVE_UP_S, &stopping) && child.exit_code == EXIT_FINE;
+  if (ok) {
+    rewind(child.out);
+    add_cases(c, child.out);
+  } else {
+    reason_of(&child, started, error, sizeof error);
+    fprintf(stderr, "tern-bench: %s\n", error);
+  }
+  if (started == 0) child_stop(&child);
+  return ok;
 }
 
 static bool add_rival(struct comparison *c, const char *text, bool starts) {
@@ -345,6 +370,7 @@ static bool parse(struct comparison *c, int argc, char **argv) {
 /* Without a plan the words that are left are the one case. Returns false when there is nothing to measure. */
 static bool settle(struct comparison *c) {
   char text[RIVAL_TEXT_MAX] = "";
+  if (c->extras > 0 && strcmp(c->extra[0], "suite") == 0 && !unfold_suite(c)) return false;
   if (json_array_size(c->cases) == 0 && c->extras > 0) {
     for (unsigned i = 0; i < c->extras; i++) {
       size_t used = strlen(text);

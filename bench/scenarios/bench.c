@@ -6,9 +6,6 @@
  * when a connection has failed, when nothing has moved for ten seconds, or on SIGINT. What has been measured until then
  * is kept and marked partial. Before measuring has begun there is nothing to keep: then only the reason is printed.
  *
- * The client was the bottleneck when its busiest thread used more than 90 % of a processor while the broker could have
- * done more: neither its busiest thread nor the process on all processors was at 90 %.
- *
  * Thread: main.
  */
 #include "bench.h"
@@ -29,7 +26,6 @@
 #define STALL_NS        UINT64_C(10000000000)
 #define QUIET_NS        UINT64_C(2000000000)
 #define THREADS_DEFAULT 16
-#define BUSY            0.9
 
 static volatile sig_atomic_t interrupted;
 
@@ -197,7 +193,7 @@ static void fill_client(struct bench *bench) {
   double broker = (double)process_busiest_ns(&bench->before, &bench->after) / 1e9 / elapsed;
   double all = row->broker.cpu_seconds / elapsed / (double)sysconf(_SC_NPROCESSORS_ONLN);
   row->client.busiest_thread = busiest / elapsed;
-  row->client.bottleneck = busiest / elapsed > BUSY && broker < BUSY && all < BUSY;
+  row->client.bottleneck = row_client_was_limit(busiest / elapsed, broker, all);
 }
 
 void bench_end(struct bench *bench) {
@@ -249,31 +245,29 @@ void bench_close(struct bench *bench) {
 
 /* ---- A scenario as a subcommand ---- */
 
-static bool write_files(const struct options *options, json_t *json) {
-  json_t *rows = json_pack("[O]", json);
+bool bench_write_files(const struct options *options, json_t *rows) {
   bool ok = rows != NULL;
   if (ok && options->json_file != NULL) ok = report_write("json", options->json_file, rows) == 0;
   if (ok && options->csv != NULL) ok = report_write("csv", options->csv, rows) == 0;
   if (ok && options->html != NULL) ok = report_write("html", options->html, rows) == 0;
-  json_decref(rows);
   return ok;
 }
 
-/* Shows the row in the ways asked for. Returns the exit code. */
-static int show(const struct bench *bench) {
+/* Shows the row in the ways asked for, and keeps it. Returns the exit code. */
+static int show(const struct bench *bench, json_t *rows) {
   const struct options *options = bench->options;
   json_t *json = row_json(&bench->row);
   bool ok = json != NULL;
   if (!options->json) row_print(&bench->row);
   if (ok && options->json)
     ok = json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0 && puts("") >= 0;
-  ok = ok && fflush(stdout) == 0 && write_files(options, json);
+  ok = ok && fflush(stdout) == 0 && json_array_append(rows, json) == 0;
   json_decref(json);
   if (!ok) fputs("tern-bench: the result could not be written\n", stderr);
   return ok ? row_exit_code(&bench->row) : EXIT_INCOMPLETE;
 }
 
-static int measure(const struct scenario *scenario, const struct options *options) {
+static int measure(const struct scenario *scenario, const struct options *options, json_t *rows) {
   struct bench bench = {.scenario = scenario, .options = options};
   bench.row = (struct row){.scenario = scenario->name,
                            .label = options->label,
@@ -285,7 +279,7 @@ static int measure(const struct scenario *scenario, const struct options *option
   assert(done || bench.error[0] != '\0');
   int code = EXIT_INCOMPLETE;
   if (done && bench.begin_ns != 0)
-    code = show(&bench);
+    code = show(&bench, rows);
   else
     fprintf(stderr, "tern-bench: %s\n", bench.error);
   histogram_free(bench.hiccup.late);
@@ -305,7 +299,7 @@ static bool prepare_tls(struct options *options, char *error, size_t size) {
   return tern_tls_new(&wanted, &target->tls, error, size) == 0;
 }
 
-int bench_run(const struct scenario *scenario, int argc, char **argv) {
+int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *all) {
   struct options options = {.url = "nats://127.0.0.1:4222",
                             .subject = "bench",
                             .size = 16,
@@ -339,7 +333,10 @@ int bench_run(const struct scenario *scenario, int argc, char **argv) {
     return EXIT_INCOMPLETE;
   }
   bench_catch_signals();
-  int code = measure(scenario, &options);
+  json_t *rows = all != NULL ? json_incref(all) : json_array();
+  int code = measure(scenario, &options, rows);
+  if (all == NULL && json_array_size(rows) > 0 && !bench_write_files(&options, rows)) code = EXIT_INCOMPLETE;
+  json_decref(rows);
   tern_tls_unref(options.target.tls);
   return code;
 }

@@ -72,8 +72,11 @@ double bench_elapsed(const struct bench *bench);
 /** Spreads connections over threads: which one is for number index of so many that receive, or that send. */
 unsigned bench_thread(const struct bench *bench, bool receives, unsigned index);
 
-/** Runs a scenario and prints or keeps its row. Returns the exit code. */
-int bench_run(const struct scenario *scenario, int argc, char **argv);
+/** Runs a scenario and prints its row; which is put into the array rows, or (NULL) into the files the options name.
+ * Returns the exit code. */
+int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *rows);
+/** Writes rows into the files that the options name. Returns false, after saying why, when that fails. */
+bool bench_write_files(const struct options *options, json_t *rows);
 /** All scenarios in order, until one without a name. */
 extern const struct scenario *const scenarios[];
 /** Lets SIGINT and SIGTERM end the measurement. */

@@ -6,6 +6,9 @@
  * requests, connections or subscriptions per second, or bytes per connection, as its unit says. MB are 10^6
  * bytes of payload. Everything else a scenario measures stands under "figures" by name.
  *
+ * The client was the bottleneck when its busiest thread used more than 90 % of a processor while the broker could have
+ * done more: neither its busiest thread nor the process on all processors was at 90 %.
+ *
  * Does not measure anything; called by main after everything is over.
  */
 #include "row.h"
@@ -17,6 +20,8 @@
 #include <time.h>
 
 #include "commands.h"
+
+#define BUSY 0.9
 
 static uint64_t faults(const struct findings *found) {
   return found->lost + found->doubled + found->reordered + found->altered;
@@ -146,6 +151,10 @@ static void print_load(const struct row *row) {
     printf(", %.0f ns of CPU per message", row->broker.cpu_ns_per_message);
   printf(", memory %.1f MB to %.1f MB (process %ld)\n", (double)row->broker.rss_before / 1e6,
          (double)row->broker.rss_after / 1e6, (long)row->broker.pid);
+}
+
+bool row_client_was_limit(double thread, double broker, double machine) {
+  return thread > BUSY && broker < BUSY && machine < BUSY;
 }
 
 void row_print(const struct row *row) {

@@ -63,6 +63,9 @@ void row_figure_ns(struct row *row, const char *name, double ns);
 json_t *row_json(const struct row *row);
 /** Prints it for people. */
 void row_print(const struct row *row);
+/** Whether the client kept the broker waiting, by shares of a core: its busiest thread's, the broker's busiest thread's,
+ * and the broker's as a share of all processors. */
+bool row_client_was_limit(double thread, double broker, double machine);
 /** The exit code it means. */
 int row_exit_code(const struct row *row);
 

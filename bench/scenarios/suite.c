@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of all scenarios, and `tern-bench suite`, which runs them one after the other with short defaults. What a
- * server cannot do is said and passed over; the exit code is the worst of all. Thread: main.
+ * server cannot do is said and passed over; the exit code is the worst of all, and files are of all together. With --plan
+ * it only prints what it would run, for tern-bench compare. Thread: main.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static const struct extra {
     {"subscribe", "--subjects", "100k"}, {"idle", "--connections", "1000"}, {"churn", "--churn-rate", "20k"}};
 
 /* Runs one with the suite's options. */
-static int run_one(const struct scenario *scenario, int argc, char **argv, char *seconds) {
+static int run_one(const struct scenario *scenario, int argc, char **argv, char *seconds, json_t *rows) {
   char *words[ARGUMENTS_MAX + 8];
   int n = 0;
   union {
@@ -48,7 +49,7 @@ static int run_one(const struct scenario *scenario, int argc, char **argv, char 
   for (int i = 1; i < argc; i++)
     words[n++] = argv[i];
   words[n] = NULL;
-  return bench_run(scenario, n, words);
+  return bench_run(scenario, n, words, rows);
 }
 
 /* Of two exit codes the one that says more: what was not complete, then faults, then what a server lacks. */
@@ -57,10 +58,29 @@ static int rank(int code) {
   return ranks[code];
 }
 
+/* What run_one would run, without where and how it is shown. */
+static void print_plan(const struct options *options, const char *seconds) {
+  const char *given = options->command + strcspn(options->command, " ");
+  for (size_t i = 0; scenarios[i] != NULL; i++) {
+    fputs(scenarios[i]->name, stdout);
+    if (strstr(given, " --seconds ") == NULL) printf(" --seconds %s", seconds);
+    for (size_t k = 0; k < sizeof extras / sizeof extras[0]; k++) {
+      if (strcmp(extras[k].scenario, scenarios[i]->name) == 0)
+        printf(" %s %s", extras[k].option, extras[k].value);
+    }
+    puts(given);
+  }
+}
+
 int suite_main(int argc, char **argv) {
   struct options options = {.url = "nats://127.0.0.1:4222", .subject = "bench", .seconds = 1};
   struct options defaults = options;
   char error[512], seconds[32];
+  bool plan = argc > 1 && strcmp(argv[1], "--plan") == 0;
+  if (plan) {
+    argc--;
+    argv++;
+  }
   if (argc > ARGUMENTS_MAX || !options_parse(&options, argc, argv, error, sizeof error)) {
     options_complain("suite", argc > ARGUMENTS_MAX ? "too many options" : error);
     return EXIT_INCOMPLETE;
@@ -70,10 +90,17 @@ int suite_main(int argc, char **argv) {
     return EXIT_FINE;
   }
   snprintf(seconds, sizeof seconds, "%g", options.seconds > 0 ? options.seconds : 1);
+  if (plan) {
+    print_plan(&options, seconds);
+    return EXIT_FINE;
+  }
+  json_t *rows = json_array();
   int worst = EXIT_FINE;
   for (size_t i = 0; scenarios[i] != NULL && !bench_interrupted(); i++) {
-    int code = run_one(scenarios[i], argc, argv, seconds);
+    int code = run_one(scenarios[i], argc, argv, seconds, rows);
     if (rank(code) > rank(worst)) worst = code;
   }
+  if (!bench_write_files(&options, rows)) worst = EXIT_INCOMPLETE;
+  json_decref(rows);
   return worst;
 }

@@ -139,6 +139,19 @@ class Compare(unittest.TestCase):
         self.assertIn("| to nats-server |", done.stdout.replace("  ", ""))
         self.assert_gone(rows)
 
+    def test_the_suite_becomes_its_scenarios(self):
+        nobody = "--compare=down=nats://127.0.0.1:1"
+        done, rows = self.compare("suite", "--seconds", "0.05", "--rounds", "1", "--no-limit", nobody)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(len(rows), 30)
+        self.assertIn("cannot connect to 127.0.0.1:1", rows[29]["error"])
+        self.assertEqual(len({row["scenario"] for row in rows}), 15)
+        self.assertEqual({row["case"] for row in rows if row["scenario"] in ("pub", "idle")},
+                         {"pub --seconds 0.05", "idle --connections 1000 --seconds 0.05"})
+        done = subprocess.run([BENCH, "suite", "--nosuch", nobody], capture_output=True, timeout=WAIT_S, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"--nosuch: no such option", done.stderr)
+
     def test_what_fails_is_shown_kept_and_does_not_count(self):
         refusing = "--compare=down=nats://127.0.0.1:1"
         broken = "--start=broken=nats://127.0.0.1:{port} sh -c 'echo no such luck >&2; exit 3'"

@@ -15,6 +15,7 @@
 #include "dialect.h"
 #include "options.h"
 #include "pace.h"
+#include "row.h"
 
 static void what_is_due_is_what_has_its_time(void **state) {
   (void)state;
@@ -156,6 +157,15 @@ static void urls_are_taken_apart(void **state) {
   assert_ptr_equal(t.dialect, &dialect_raw);
 }
 
+static void the_client_was_the_limit_when_only_it_was_busy(void **state) {
+  (void)state;
+  assert_true(row_client_was_limit(0.95, 0.5, 0.3));
+  assert_false(row_client_was_limit(0.85, 0.5, 0.3));  /* it had time */
+  assert_false(row_client_was_limit(0.95, 0.95, 0.5)); /* the broker's thread had none either */
+  assert_false(row_client_was_limit(0.95, 0.5, 0.95)); /* its many threads filled all processors */
+  assert_true(row_client_was_limit(0.95, 0, 0));       /* a broker that is not seen */
+}
+
 static void processor_time_and_what_was_stolen_of_it(void **state) {
   (void)state;
   struct machine machine = machine_read("cpu  1 2 3 4 5 6 7 80 9 10\n"); /* guests' 9 and 10 are in 1 and 2 */
@@ -179,6 +189,7 @@ int main(void) {
       cmocka_unit_test(the_command_repeats_the_measurement_and_keeps_secrets),
       cmocka_unit_test(what_is_not_possible_is_refused),
       cmocka_unit_test(urls_are_taken_apart),
+      cmocka_unit_test(the_client_was_the_limit_when_only_it_was_busy),
       cmocka_unit_test(processor_time_and_what_was_stolen_of_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -333,10 +333,19 @@ class Trouble(unittest.TestCase):
         names = ["pub", "pubsub", "fanout", "fanin", "queue", "wildcard", "mixed", "headers", "request", "open",
                  "subscribe", "churn", "stuck", "idle", "storm"]
         self.assertEqual([line.split(":")[0] for line in done.stdout.splitlines() if not line.startswith(" ")], names)
-        with server(BENCH, "forward", "{port}") as (port, _):
-            done = bench(f"raw://127.0.0.1:{port}", "suite --seconds 0.1 --quiet --json")
+        with server(BENCH, "forward", "{port}") as (port, _), tempfile.TemporaryDirectory() as directory:
+            done = bench(f"raw://127.0.0.1:{port}", "suite --seconds 0.1 --quiet --json", "--json-file", f"{directory}/rows",
+                         "--csv", f"{directory}/csv", "--html", f"{directory}/html")
             self.assertEqual(done.returncode, 3)
             self.assertEqual(len(done.stdout.splitlines()), 9)
+            texts = {}
+            for name in ("rows", "csv", "html"):
+                with open(os.path.join(directory, name), encoding="utf-8") as file:
+                    texts[name] = file.read()
+        self.assertEqual(texts["rows"], done.stdout)  # all of them, not the last one only
+        self.assertEqual(len(texts["csv"].splitlines()), 10)
+        for line in done.stdout.splitlines():
+            self.assertIn(f"tern-bench {json.loads(line)['scenario']} ", texts["html"])
 
 
 CASES = {"tern": Scenarios, "nats_server": Scenarios, "redis": Scenarios, "forwarder": Scenarios, "trouble": Trouble}
