@@ -12,6 +12,8 @@
 #include "report.h"
 #include "table.h"
 
+#define KEPT_UP 0.95 /* of the rate asked for */
+
 /* Why a row does not count. */
 static const char *reason_of(const json_t *row) {
   const char *error = row_text(row, "error");
@@ -29,6 +31,20 @@ bool report_client_limited(const json_t *rows, const char *of_case, const char *
   return false;
 }
 
+/* The least share of the rate asked for that was sent in an open loop; 1: all of it, or it is none. */
+static double share_sent(const json_t *rows, const char *of_case, const char *label) {
+  double least = 1;
+  size_t i;
+  json_t *row;
+  json_array_foreach(rows, i, row) {
+    bool same = strcmp(row_case(row), of_case) == 0 && strcmp(row_label(row), label) == 0;
+    if (!same || !row_sound(row) || strcmp(row_text(row, "latency/from"), "intended send") != 0) continue;
+    double share = row_number(row, "sent") / row_number(row, "seconds") / row_number(row, "asked_rate");
+    if (share < least) least = share;
+  }
+  return least;
+}
+
 /* Adds a remark to those there are. */
 static void add_remark(char *text, size_t size, const char *remark) {
   size_t used = strlen(text);
@@ -37,7 +53,7 @@ static void add_remark(char *text, size_t size, const char *remark) {
 
 void report_remarks(const json_t *rows, const char *of_case, const char *label, char *text, size_t size) {
   size_t i, failed = 0, all = 0;
-  char noise[80];
+  char noise[80], behind[80];
   const json_t *unsound = NULL;
   json_t *row;
   json_array_foreach(rows, i, row) {
@@ -54,6 +70,11 @@ void report_remarks(const json_t *rows, const char *of_case, const char *label, 
     snprintf(text, size, "%zu of %zu FAILED: %s", failed, all, reason_of(unsound));
   else if (report_client_limited(rows, of_case, label))
     snprintf(text, size, "the client was the limit");
+  double share = share_sent(rows, of_case, label);
+  if (share < KEPT_UP) {
+    snprintf(behind, sizeof behind, "down to %.0f %% of the rate was sent", share * 100);
+    add_remark(text, size, behind);
+  }
   if (failed == 0 || !row_cannot(unsound))
     add_remark(text, size, noise_of_case(rows, of_case, noise, sizeof noise));
 }

@@ -21,7 +21,8 @@
 
 #include "commands.h"
 
-#define BUSY 0.9
+#define BUSY    0.9
+#define KEPT_UP 0.95 /* of the rate asked for */
 
 static uint64_t faults(const struct findings *found) {
   return found->lost + found->doubled + found->reordered + found->altered;
@@ -135,6 +136,15 @@ static void print_setting(const struct row *row) {
          row->url, row->server, row->version);
 }
 
+/* An open loop that fell behind: messages that were never sent have no latency either. */
+static void print_behind(const struct row *row) {
+  double sent = row->seconds > 0 ? (double)row->sent / row->seconds : 0;
+  bool open_loop = row->latency_from != NULL && strcmp(row->latency_from, "intended send") == 0;
+  if (open_loop && row->asked_rate > 0 && sent < row->asked_rate * KEPT_UP)
+    printf("  asked     %.0f msg/s, of which %.0f %% were sent: what was not is in no latency\n",
+           row->asked_rate, sent * 100 / row->asked_rate);
+}
+
 static void print_load(const struct row *row) {
   printf("  client    %u thread%s, %u connection%s, %.0f %% of a core, busiest thread %.0f %%%s\n",
          row->threads, row->threads == 1 ? "" : "s", row->connections, row->connections == 1 ? "" : "s",
@@ -170,6 +180,7 @@ void row_print(const struct row *row) {
   putchar('\n');
   for (unsigned i = 0; i < row->figures; i++)
     print_figure(&row->figure[i]);
+  print_behind(row);
   print_percentiles("latency", row->latency, row->latency_from);
   print_percentiles("hiccup", row->hiccup, NULL);
   print_load(row);

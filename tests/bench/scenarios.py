@@ -307,6 +307,15 @@ class Trouble(unittest.TestCase):
             done = bench(f"nats://127.0.0.1:{port}", "churn --churn-rate 1k --seconds 0.6 --quiet")
         self.assertRegex(done.stdout, r"(?m)^  p99_before +[\d.]+ (us|ms|s)\n  p99_during +[\d.]+ (us|ms|s)\n  p99_grown +[\d.e+-]+$")
 
+    def test_an_open_loop_that_falls_behind_says_so(self):
+        with self.tern() as (port, _), tempfile.TemporaryDirectory() as directory:
+            done = bench(f"nats://127.0.0.1:{port}", f"open --rate 900m --seconds 0.3 --quiet --json-file {directory}/row")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("asked     900000000 msg/s, of which ", done.stdout)
+            table = subprocess.run([BENCH, "report", f"{directory}/row"], capture_output=True, text=True, timeout=WAIT_S,
+                                   check=False).stdout
+            self.assertIn("% of the rate was sent", table)
+
     def test_loading_shows_its_own_progress(self):
         go = threading.Event()
 
