@@ -10,7 +10,8 @@
  * A client has about 28,000 ports for connections to one address and port. On the loopback interface every
  * address of 127.0.0.0/8 is a source of its own, so connections beyond the first 16,384 come from the next ones.
  *
- * Only target_resolve blocks (name service, and connecting where a name has several addresses), and target_accepts. Thread: any.
+ * Only target_resolve blocks (name service, and connecting where a name has several addresses), and target_accepts.
+ * Thread: any.
  */
 #include "target.h"
 
