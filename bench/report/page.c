@@ -7,12 +7,13 @@
  * Colours follow the reader's light or dark setting. Servers are told apart by colour and by dashes, and every figure
  * is there as text too. Texts of the rows come from servers and are escaped.
  */
-#include "page.h"
-
 #include <math.h>
 #include <string.h>
 
 #include "noise.h"
+#include "page_bars.h"
+#include "page_curves.h"
+#include "page_text.h"
 #include "pretty.h"
 #include "report.h"
 

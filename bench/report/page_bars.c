@@ -7,10 +7,12 @@
  *
  * Each bar has its figures beside it as text, and a title.
  */
+#include "page_bars.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "page.h"
+#include "page_text.h"
 #include "pretty.h"
 #include "report.h"
 

@@ -10,11 +10,13 @@
  *    100 us |____________________/
  *             50%   90%   99%   99.9%
  */
+#include "page_curves.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "page.h"
+#include "page_text.h"
 #include "pretty.h"
 
 #define WIDTH    900

@@ -3,9 +3,10 @@
  * What all parts of the page need: texts that cannot be taken for markup, and the class that gives a server its colour
  * and dashes. Pure but for what they write.
  */
+#include "page_text.h"
+
 #include <string.h>
 
-#include "page.h"
 #include "rows.h"
 
 void page_text(FILE *out, const char *text) {

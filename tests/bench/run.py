@@ -84,6 +84,7 @@ class Run(unittest.TestCase):
 
     def test_errors(self):
         for wrong, message in ((["--nosuch"], "usage: ./bench/run"), (["--rounds"], "--rounds needs a value"),
+                               (["--twice", "--rounds", "many"], "--rounds needs a number"),
                                (["--scenarios", "nosuch"], "none of these scenarios belongs to a goal: nosuch"),
                                (["--servers", "nosuch"], "there is no server 'nosuch'"),
                                (["--tern", "/nonexistent"], "there is no program /nonexistent")):

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Bars of rates, for the HTML report. See page_bars.c. */
+#ifndef BENCH_PAGE_BARS_H
+#define BENCH_PAGE_BARS_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/** Bars of the rates of one case's servers. */
+void page_bars(FILE *out, const json_t *rows, const json_t *labels, const char *of_case);
+
+#endif
