@@ -171,7 +171,8 @@ static void drop_ref(struct tern__writer *writer, struct tern__entry *entry) {
     /* relaxed: matchers that care see it through the generation's release in tern__bump */
     if (parent != NULL) atomic_fetch_sub_explicit(counter_of(parent, token), 1, memory_order_relaxed);
     tern__count_entry(writer, entry, -1);
-    entry->retired.free = free_entry; /* R5: this thread frees it, a grace period later */
+    /* R5: this thread frees it, a grace period later. relaxed: it is `home` to who still looks at the entry */
+    atomic_store_explicit(&entry->home, (uintptr_t)free_entry, memory_order_relaxed);
     if (TERN_BUG(retire_immediately)) /* seeded: readers may still look at it */
       free_entry(&entry->retired);
     else
@@ -181,20 +182,18 @@ static void drop_ref(struct tern__writer *writer, struct tern__entry *entry) {
   }
 }
 
-/* A literal filter (parent NULL) or a child of a parent the caller holds a reference on; the returned entry has
- * a reference for the caller. The caller's reference on the parent stays its own. */
+/* A literal filter (parent NULL) or a child of a parent the caller holds a reference on, which a look-up has found or not
+ * found; the returned entry has a reference for the caller. The caller's reference on the parent stays its own. */
 static struct tern__entry *get_one(struct tern__writer *writer, uint64_t hash, struct tern__branch *parent,
-                                   struct tern_slice text) {
+                                   struct tern_slice text, struct tern__entry *found) {
   struct tern_registry *registry = writer->registry;
   struct child_key key = {parent, text};
   tern__table_match *match = parent != NULL ? is_child : is_literal;
   const void *match_key = parent != NULL ? (const void *)&key : (const void *)&text;
-  for (;;) {
-    struct cds_lfht_node *node = tern__table_lookup(registry->table, hash, match, match_key);
-    struct tern__entry *entry = node == NULL ? NULL : tern_container(node, struct tern__entry, node);
-    struct tern__entry *mine = NULL;
+  for (struct tern__entry *entry = found;;) {
+    struct cds_lfht_node *node;
     if (entry == NULL) {
-      mine = entry_new(parent, text);
+      struct tern__entry *mine = entry_new(parent, text);
       if (mine == NULL) return NULL;
       if (parent != NULL) {
         change_parent_refs(registry, parent, 1);
@@ -217,11 +216,13 @@ static struct tern__entry *get_one(struct tern__writer *writer, uint64_t hash, s
     tern__race_point();
     if (ref_unless_dead(entry)) return entry;
     unlink_dead(registry, entry); /* R3: help, do not wait */
+    node = tern__table_lookup(registry->table, hash, match, match_key);
+    entry = node == NULL ? NULL : tern_container(node, struct tern__entry, node);
   }
 }
 
-static struct tern__entry *get_branch(struct tern__writer *writer, const struct tern__filter *filter) {
-  struct tern__entry *found = tern__entry_find(writer->registry, filter);
+static struct tern__entry *get_branch(struct tern__writer *writer, const struct tern__filter *filter,
+                                      struct tern__entry *found) {
   if (found != NULL && ref_unless_dead(found))
     return found; /* the usual case: one exchange, not one a token */
   struct tern__branch *branch = &writer->registry->root;
@@ -230,7 +231,8 @@ static struct tern__entry *get_branch(struct tern__writer *writer, const struct 
   struct tern_slice token;
   while (tern__next_token(&tokens, &token)) {
     hash = tern__child_hash(hash, tern__hash(token.ptr, token.len));
-    struct tern__entry *child = get_one(writer, hash, branch, token);
+    struct tern__branch *there = tern__find_child(writer->registry, hash, branch, token);
+    struct tern__entry *child = get_one(writer, hash, branch, token, there == NULL ? NULL : &there->entry);
     drop_ref(writer, &branch->entry); /* the child holds one of its own now */
     if (child == NULL) return NULL;
     branch = tern__branch_of(child);
@@ -238,9 +240,10 @@ static struct tern__entry *get_branch(struct tern__writer *writer, const struct 
   return &branch->entry;
 }
 
-struct tern__entry *tern__entry_get(struct tern__writer *writer, const struct tern__filter *filter) {
-  if (!filter->wildcard) return get_one(writer, filter->hash, NULL, filter->text);
-  struct tern__entry *entry = get_branch(writer, filter);
+struct tern__entry *tern__entry_get(struct tern__writer *writer, const struct tern__filter *filter,
+                                    struct tern__entry *found) {
+  if (!filter->wildcard) return get_one(writer, filter->hash, NULL, filter->text, found);
+  struct tern__entry *entry = get_branch(writer, filter, found);
   /* relaxed, both: figures */
   if (entry != NULL &&
       atomic_fetch_add_explicit(&tern__branch_of(entry)->holders, 1, memory_order_relaxed) == 0)

@@ -2,9 +2,12 @@
 /*
  * One worker's index of its own sinks.
  *
- *     nodes: entry address -> node "a.*" -- plain set [sink, sink]
- *                               |  refs the shared entry
- *                               +-- group "q" -- set [sink]      groups: (node, "q") -> group
+ *     entry -> node "a.*" -- plain set [sink, sink]
+ *                |  refs the shared entry
+ *                +-- group "q" -- set [sink]      groups: (node, "q") -> group
+ *
+ * The entry knows the node of the first worker that came, which saves that one a look-up of its own for each filter; other
+ * workers find theirs in `nodes`, by the entry's address.
  *
  * Adding goes private first, then shared, and the generation last, so that nobody who is told of the change
  * misses it (R1) and an addition that fails in between is undone without anyone having seen it. Removing takes
@@ -48,6 +51,7 @@ struct tern_index *tern_index_new(struct tern_registry *registry, struct tern_re
   index->writer = (struct tern__writer){registry, reclaimer, &registry->counters[worker]};
   index->worker = worker;
   index->own_bit = (uint64_t)1 << worker;
+  index->home_mark = tern__home_mark(worker);
   return index;
 }
 
@@ -76,26 +80,51 @@ static void free_group(struct tern_index *index, struct tern__group *group) {
   tern_pool_release(index->pool, group, group_bytes(group));
 }
 
+/* Makes the node findable by its entry. False without memory. */
+static bool place_node(struct tern_index *index, struct tern__entry *entry, struct tern__node *node) {
+  uint64_t address = (uint64_t)(uintptr_t)node, nobody = 0;
+  node->key = (uint64_t)(uintptr_t)entry;
+  /* relaxed: who finds it there is this worker; pairs with itself on other workers, one of which is first */
+  if (address >> TERN__HOME_BITS == 0 &&
+      atomic_compare_exchange_strong_explicit(&entry->home, &nobody, index->home_mark | address,
+                                              memory_order_relaxed, memory_order_relaxed))
+    return true;
+  if (!tern__map_reserve(&index->nodes)) return false;
+  tern__map_put(&index->nodes, node);
+  return true;
+}
+
+/* Undoes that. */
+static void displace_node(struct tern_index *index, struct tern__entry *entry, struct tern__node *node) {
+  /* relaxed, both: as in place_node; a mark of this worker's is changed by no other */
+  if (atomic_load_explicit(&entry->home, memory_order_relaxed) ==
+      (index->home_mark | (uint64_t)(uintptr_t)node))
+    atomic_store_explicit(&entry->home, 0, memory_order_relaxed);
+  else
+    tern__map_remove(&index->nodes, node);
+}
+
 /* The filter's node, made when missing. A new one is to be dropped again when nothing is put into it. */
 static struct tern__node *node_get(struct tern_index *index, const struct tern__filter *filter) {
   assert(index->writer.reclaimer->ops->is_online(index->writer.reclaimer));
   struct tern__entry *entry = tern__entry_find(index->writer.registry, filter);
   struct tern__node *node = entry == NULL ? NULL : tern__node_find(index, entry);
   if (node != NULL) return node; /* its reference keeps the entry alive */
-  if (!tern__map_reserve(&index->nodes)) return NULL;
   size_t bytes = node_bytes(filter->wildcard, filter->text.len);
   node = tern_pool_alloc(index->pool, bytes);
   if (node == NULL) return NULL;
-  entry = tern__entry_get(&index->writer, filter);
+  entry = tern__entry_get(&index->writer, filter, entry);
+  if (entry != NULL && !place_node(index, entry, node)) {
+    tern__entry_put(&index->writer, entry);
+    entry = NULL;
+  }
   if (entry == NULL) {
     tern_pool_release(index->pool, node, bytes);
     return NULL;
   }
-  node->key = (uint64_t)(uintptr_t)entry;
   tern__set_init(&node->plain, false, filter->text.len);
   node->groups = NULL;
   if (filter->wildcard) memcpy(node + 1, filter->text.ptr, filter->text.len);
-  tern__map_put(&index->nodes, node);
   index->stats.filters++;
   return node;
 }
@@ -104,7 +133,7 @@ static void drop_node_if_empty(struct tern_index *index, struct tern__node *node
   if (tern__set_live(&node->plain) > 0 || node->groups != NULL) return;
   struct tern__entry *entry = entry_of(node);
   bool wildcard = entry->in_trie;
-  tern__map_remove(&index->nodes, node);
+  displace_node(index, entry, node);
   index->stats.filters--;
   tern__entry_put(&index->writer, entry);
   if (index->in_use == 0) {

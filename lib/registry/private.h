@@ -62,8 +62,9 @@ struct tern_index {
   unsigned worker;
   uint32_t in_use; /* matches not done yet */
   uint64_t own_bit;
+  uint64_t home_mark;             /* see tern__entry.home */
   struct tern__cache_line *cache; /* NULL until the first match */
-  struct tern__map nodes;         /* struct tern__node */
+  struct tern__map nodes;         /* struct tern__node, of entries where another worker's is at home */
   struct tern__map groups;        /* struct tern__group */
   bool unsettled;                 /* one of the following three is not empty */
   struct tern__set *holed;        /* waits for the end of the last match: to be closed up */
@@ -99,9 +100,17 @@ static inline struct tern__set *tern__set_of(const struct tern_sink *sink) {
 /* index.c */
 /** Bytes of the index itself: nodes, groups, arrays, maps, cached results. For tests and benchmarks. */
 size_t tern__index_bytes(const struct tern_index *index);
+/* Bits of tern__entry.home that hold an address. No kernel gives programs longer ones unless asked to. */
+#define TERN__HOME_BITS 48
+_Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "an address and a mark are one word");
+/** The mark of a worker; none is 0. */
+static inline uint64_t tern__home_mark(unsigned worker) { return (uint64_t)(worker + 1) << TERN__HOME_BITS; }
 /** The node of a shared entry, or NULL. */
 static inline struct tern__node *tern__node_find(const struct tern_index *index,
                                                  const struct tern__entry *entry) {
+  /* relaxed: only what this worker has written there means anything to it; pairs with place_node in index.c */
+  uint64_t address = atomic_load_explicit(&entry->home, memory_order_relaxed) ^ index->home_mark;
+  if (address >> TERN__HOME_BITS == 0) return (struct tern__node *)(uintptr_t)address;
   return tern__map_find(&index->nodes, (uint64_t)(uintptr_t)entry, NULL, NULL);
 }
 /** A group's name. */

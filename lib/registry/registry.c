@@ -186,7 +186,8 @@ static struct tern__writer handler_writer(struct tern_registry *registry, struct
 
 static int attach(struct tern__writer *writer, const struct tern__filter *filter,
                   struct tern_handler *handler) {
-  struct tern__entry *entry = tern__entry_get(writer, filter); /* one reference per handler */
+  struct tern__entry *found = tern__entry_find(writer->registry, filter);
+  struct tern__entry *entry = tern__entry_get(writer, filter, found); /* one reference per handler */
   if (entry == NULL) return -ENOMEM;
   int error = tern__handler_change(writer, entry, NULL, handler);
   if (error != 0)

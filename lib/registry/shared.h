@@ -68,7 +68,15 @@ struct tern__interest {
  */
 struct tern__entry {
   struct cds_lfht_node node; /* reached by hash; first, because it must be aligned to 8 */
-  struct tern_retired retired;
+  union {
+    struct tern_retired retired; /* once it is dead */
+    struct {
+      void *unused;
+      /* One worker's node for it (private.h): tern__home_mark of the worker, and the address. A worker that finds another
+       * one's mark, or in a dead entry the address of a function, which has no mark, has not found its own. */
+      _Atomic uint64_t home;
+    };
+  };
   _Atomic uint64_t workers; /* bit i: worker i has plain sinks; only worker i changes it */
   _Atomic(struct tern__interest *) interest;
   _Atomic uint32_t refs; /* who needs it: workers, handlers, child branches; TERN__ENTRY_DEAD */
@@ -168,9 +176,10 @@ struct tern__branch *tern__find_child(struct tern_registry *registry, uint64_t h
                                       const struct tern__branch *parent, struct tern_slice token);
 /** The entry of a filter, or NULL. No reference is taken. Wait-free. */
 struct tern__entry *tern__entry_find(struct tern_registry *registry, const struct tern__filter *filter);
-/** The entry of a filter, made when missing, with a reference for the caller. NULL without memory.
- * Lock-free. */
-struct tern__entry *tern__entry_get(struct tern__writer *writer, const struct tern__filter *filter);
+/** The entry of a filter, made when missing, with a reference for the caller. found: what tern__entry_find has just said.
+ * NULL without memory. Lock-free. */
+struct tern__entry *tern__entry_get(struct tern__writer *writer, const struct tern__filter *filter,
+                                    struct tern__entry *found);
 /** Drops a reference taken by tern__entry_get; the last one removes the entry. Lock-free. */
 void tern__entry_put(struct tern__writer *writer, struct tern__entry *entry);
 

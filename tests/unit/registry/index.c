@@ -293,6 +293,37 @@ static void test_find_sees_plain_sinks_only(void **state) {
   world_free(&world);
 }
 
+static void expect_nodes_in_maps(struct world *world, const unsigned expected[3]) {
+  for (unsigned i = 0; i < 3; i++) {
+    assert_int_equal(world->index[i]->nodes.count, expected[i]);
+    const struct tern_match *match = match_from(world->index[i], "a");
+    assert_int_equal(match->local_count, 1);
+    assert_int_equal(match->local[0]->count, 1);
+    tern_index_done(world->index[i], match);
+  }
+}
+
+/* The node of the first worker is found by way of the entry and is in no map. When it goes, the next one to come is the
+ * first, and those in maps stay there. */
+static void test_the_first_node_is_at_home(void **state) {
+  (void)state;
+  struct world world;
+  struct tern_sink sinks[3] = {{.ops = &plain_ops}, {.ops = &plain_ops}, {.ops = &plain_ops}};
+  world_init(&world, 3);
+  for (unsigned i = 0; i < 3; i++)
+    assert_int_equal(tern_index_add(world.index[i], &sinks[i], tern_slice_of("a"), tern_slice_of("")), 0);
+  expect_nodes_in_maps(&world, (const unsigned[]){0, 1, 1});
+  for (unsigned i = 0; i < 2; i++)
+    tern_index_remove(world.index[i], &sinks[i]);
+  assert_int_equal(world.index[1]->nodes.count, 0);
+  for (unsigned i = 2; i-- > 0;)
+    assert_int_equal(tern_index_add(world.index[i], &sinks[i], tern_slice_of("a"), tern_slice_of("")), 0);
+  expect_nodes_in_maps(&world, (const unsigned[]){1, 0, 1});
+  for (unsigned i = 0; i < 3; i++)
+    tern_index_remove(world.index[i], &sinks[i]);
+  world_free(&world);
+}
+
 /* ---- out of memory ---- */
 
 static int allocations_left;
@@ -614,6 +645,7 @@ int main(void) {
       cmocka_unit_test(test_r4_a_match_outlives_its_place_in_the_cache),
       cmocka_unit_test(test_r4_random_acts),
       cmocka_unit_test(test_find_sees_plain_sinks_only),
+      cmocka_unit_test(test_the_first_node_is_at_home),
       cmocka_unit_test(test_every_allocation_may_fail),
       cmocka_unit_test(test_handlers_without_memory),
       cmocka_unit_test(test_stats_count),

@@ -22,7 +22,7 @@ static int set_up(void **state) {
   world_init(&world, 4);
   struct tern__filter filter;
   assert_int_equal(tern__filter_parse(world.registry, tern_slice_of("a"), &filter), 0);
-  entry = tern__entry_get(writer(0), &filter);
+  entry = tern__entry_get(writer(0), &filter, tern__entry_find(world.registry, &filter));
   assert_non_null(entry);
   return 0;
 }
@@ -285,7 +285,7 @@ static void a_new_row_and_other_changes_lose_nothing(void **state) {
     tern__entry_put(writer(0), entry);
     struct tern__filter filter;
     assert_int_equal(tern__filter_parse(world.registry, tern_slice_of("a"), &filter), 0);
-    entry = tern__entry_get(writer(0), &filter);
+    entry = tern__entry_get(writer(0), &filter, tern__entry_find(world.registry, &filter));
     assert_null(interest());
   }
 }

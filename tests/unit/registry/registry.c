@@ -108,7 +108,7 @@ static void the_table_grows_by_one_job_at_a_time(void **state) {
   for (unsigned i = 0; i < ENTRIES; i++) {
     snprintf(text, sizeof text, "filter.%u", i);
     struct tern__filter filter = parse(text);
-    entries[i] = tern__entry_get(writer, &filter);
+    entries[i] = tern__entry_get(writer, &filter, NULL);
     assert_non_null(entries[i]);
     if (i < 2 * BUCKETS_FIRST) assert_null(world.jobs); /* two to a bucket are not many */
   }
@@ -179,7 +179,7 @@ static void a_handler_that_cannot_be_attached_leaves_nothing(void **state) {
 static void freeing_it_in_use_is_noticed(void **state) {
   (void)state;
   struct tern__filter filter = parse("a.*");
-  struct tern__entry *entry = tern__entry_get(&world.index[0]->writer, &filter);
+  struct tern__entry *entry = tern__entry_get(&world.index[0]->writer, &filter, NULL);
   int out[2], status;
   assert_int_equal(pipe(out), 0);
   pid_t child = fork();
