@@ -33,13 +33,22 @@ struct nats_sub {
 };
 _Static_assert(sizeof(struct nats_sub) == 56, "fits 64 bytes with its sid");
 
-/** Subscriptions by sid: open addressing, linear probing, at most 3/4 full. */
+/** Subscriptions by sid: open addressing, linear probing, at most 3/4 full. A slot is an address below 16 bits of the
+ * sid's hash, so that looking for a sid touches no other subscription; 0: free. */
 struct nats_sids {
-  struct nats_sub **slots;
-  uint32_t capacity; /* a power of two, or 0 */
+  uint64_t *slots;
+  uint32_t capacity; /* 4, 6, 8, 12, 16..., or 0 */
   uint32_t count;
   uint32_t cursor; /* where removal of all of them goes on */
 };
+/** Bits of a slot that hold an address. No kernel gives programs longer ones unless asked to. */
+#define NATS_SID_ADDRESS_BITS 48
+_Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "an address and a part of a hash are one word");
+
+/** The subscription in a slot, or NULL. */
+static inline struct nats_sub *nats_sids_at(const struct nats_sids *sids, uint32_t slot) {
+  return (struct nats_sub *)(uintptr_t)(sids->slots[slot] & ((UINT64_C(1) << NATS_SID_ADDRESS_BITS) - 1));
+}
 
 /** What may still happen to a connection's input. */
 enum nats_flow {

@@ -430,8 +430,10 @@ static void call_list(struct tern_worker *worker, void *arg) {
   for (uint32_t seen = 0; seen < SLICE_SUBS && !l->failed;) {
     const struct nats_client *client = listed_client(nats, l, &budget);
     if (client == NULL) return;
-    for (; l->slot < client->sids.capacity && seen < SLICE_SUBS; l->slot++, seen++)
-      if (client->sids.slots[l->slot] != NULL && !add_sub(l, client->sids.slots[l->slot])) return;
+    for (; l->slot < client->sids.capacity && seen < SLICE_SUBS; l->slot++, seen++) {
+      const struct nats_sub *sub = nats_sids_at(&client->sids, l->slot);
+      if (sub != NULL && !add_sub(l, sub)) return;
+    }
     if (l->slot < client->sids.capacity) continue;
     seen++;
     l->over = l->cid != 0;

@@ -129,7 +129,7 @@ void nats_permissions_changed(struct nats_client *client, const struct permissio
   }
   struct nats_sids *sids = &client->sids;
   for (uint32_t slot = 0; slot < sids->capacity && client->flow != NATS_ENDED;) {
-    struct nats_sub *sub = sids->slots[slot];
+    struct nats_sub *sub = nats_sids_at(sids, slot);
     if (sub != NULL && !keeps(client, sub)) {
       nats_sub_remove(sub); /* another one may move to this slot */
       continue;

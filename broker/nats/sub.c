@@ -3,12 +3,15 @@
  * Subscriptions: sinks that write MSG and HMSG lines. Small bodies are copied into the output, large ones
  * referenced where they lie.
  *
- * sids are kept by client in a small hash table of pointers (8 to 16 bytes a subscription); removal shifts
- * later entries of the run back, so there are no tombstones:
+ * sids are kept by client in a small hash table (11 to 16 bytes a subscription); removal shifts later entries of the run
+ * back, so there are no tombstones:
  *
  *     slots:  [ - ][ A ][ B ][ C ][ - ]     A, B, C hash to slot 1
  *     remove A:    [ B ][ C ][ - ]
+ *
+ * The lower half of a sid's hash says where it belongs, the upper 16 bits stand in the slot.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,47 +24,69 @@
 #include "overflow.h"
 #include "permit.h"
 
-static uint32_t sid_hash(struct tern_slice sid) { return (uint32_t)tern_subject_hash(sid); }
 static struct tern_slice sid_of(const struct nats_sub *sub) {
   return (struct tern_slice){sub->sid, sub->sid_len};
 }
 
-static uint32_t find_slot(const struct nats_sids *sids, struct tern_slice sid) {
-  uint32_t mask = sids->capacity - 1;
-  for (uint32_t i = sid_hash(sid) & mask;; i = (i + 1) & mask) {
-    const struct nats_sub *sub = sids->slots[i];
-    if (sub == NULL || tern_slice_equal(sid_of(sub), sid)) return i;
+/* Where a sid belongs. */
+static uint32_t home_of(const struct nats_sids *sids, uint64_t hash) {
+  return (uint32_t)((hash & UINT32_MAX) * sids->capacity >> 32);
+}
+
+static uint32_t next_to(const struct nats_sids *sids, uint32_t slot) {
+  return slot + 1 < sids->capacity ? slot + 1 : 0;
+}
+
+/* Steps from one slot on to another. */
+static uint32_t steps(const struct nats_sids *sids, uint32_t from, uint32_t to) {
+  return to >= from ? to - from : to + sids->capacity - from;
+}
+
+/* The slot where a sid is, or the one to put it into. */
+static uint32_t find_slot(const struct nats_sids *sids, struct tern_slice sid, uint64_t hash) {
+  for (uint32_t i = home_of(sids, hash);; i = next_to(sids, i)) {
+    if (sids->slots[i] == 0) return i;
+    if ((sids->slots[i] ^ hash) >> NATS_SID_ADDRESS_BITS != 0) continue;
+    if (tern_slice_equal(sid_of(nats_sids_at(sids, i)), sid)) return i;
   }
 }
 
+/* Where a subscription that is there is. */
+static uint32_t slot_of(const struct nats_sub *sub) {
+  return find_slot(&sub->client->sids, sid_of(sub), tern_subject_hash(sid_of(sub)));
+}
+
+/* Subscriptions whose sids are on their way from memory while the table grows. */
+#define GROW_AHEAD 16
+
 static int grow(struct nats_sids *sids) {
-  uint32_t capacity = sids->capacity == 0 ? 4 : sids->capacity * 2;
-  struct nats_sub **slots = calloc(capacity, sizeof(struct nats_sub *));
-  if (slots == NULL) return -ENOMEM;
+  struct nats_sids to = *sids;
+  bool third = (sids->capacity & (sids->capacity - 1)) != 0; /* 6, 12, 24...: to the next power of two */
+  to.capacity = sids->capacity == 0 ? 4 : third ? sids->capacity / 3 * 4 : sids->capacity / 2 * 3;
+  to.slots = calloc(to.capacity, sizeof *to.slots);
+  if (to.slots == NULL) return -ENOMEM;
   for (uint32_t i = 0; i < sids->capacity; i++) {
-    struct nats_sub *sub = sids->slots[i];
-    if (sub == NULL) continue;
-    uint32_t at = sid_hash(sid_of(sub)) & (capacity - 1);
-    while (slots[at] != NULL)
-      at = (at + 1) & (capacity - 1);
-    slots[at] = sub;
+    if (i + GROW_AHEAD < sids->capacity) __builtin_prefetch(nats_sids_at(sids, i + GROW_AHEAD));
+    if (sids->slots[i] == 0) continue;
+    uint32_t at = home_of(&to, tern_subject_hash(sid_of(nats_sids_at(sids, i))));
+    while (to.slots[at] != 0)
+      at = next_to(&to, at);
+    to.slots[at] = sids->slots[i];
   }
   free(sids->slots);
-  sids->slots = slots;
-  sids->capacity = capacity;
+  *sids = to;
   return 0;
 }
 
 static void take_out(struct nats_sids *sids, uint32_t hole) {
-  uint32_t mask = sids->capacity - 1;
-  for (uint32_t i = (hole + 1) & mask; sids->slots[i] != NULL; i = (i + 1) & mask) {
-    uint32_t home = sid_hash(sid_of(sids->slots[i])) & mask;
+  for (uint32_t i = next_to(sids, hole); sids->slots[i] != 0; i = next_to(sids, i)) {
+    uint32_t home = home_of(sids, tern_subject_hash(sid_of(nats_sids_at(sids, i))));
     /* may it move back to the hole? not when its home lies between the hole and where it is */
-    if (((i - home) & mask) < ((i - hole) & mask)) continue;
+    if (steps(sids, home, i) < steps(sids, hole, i)) continue;
     sids->slots[hole] = sids->slots[i];
     hole = i;
   }
-  sids->slots[hole] = NULL;
+  sids->slots[hole] = 0;
   sids->count--;
 }
 
@@ -270,7 +295,7 @@ void nats_sub_guard(struct nats_sub *sub) {
 
 struct nats_sub *nats_sub_find(const struct nats_client *client, struct tern_slice sid) {
   if (client->sids.count == 0) return NULL;
-  return client->sids.slots[find_slot(&client->sids, sid)];
+  return nats_sids_at(&client->sids, find_slot(&client->sids, sid, tern_subject_hash(sid)));
 }
 
 int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct tern_slice group,
@@ -290,14 +315,17 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
     return error;
   }
   if (client->permissions != NULL) nats_sub_guard(sub);
-  sids->slots[find_slot(sids, sid)] = sub;
+  uint64_t hash = tern_subject_hash(sid);
+  assert((uintptr_t)sub >> NATS_SID_ADDRESS_BITS == 0);
+  sids->slots[find_slot(sids, sid, hash)] =
+      hash >> NATS_SID_ADDRESS_BITS << NATS_SID_ADDRESS_BITS | (uint64_t)(uintptr_t)sub;
   sids->count++;
   tern_counter_add(&client->worker->stats.subscriptions, 1);
   return 0;
 }
 
 static void remove_at(struct nats_client *client, uint32_t slot) {
-  struct nats_sub *sub = client->sids.slots[slot];
+  struct nats_sub *sub = nats_sids_at(&client->sids, slot);
   tern_index_remove(client->route->index, &sub->sink);
   nats_overflow_forget(sub);
   take_out(&client->sids, slot);
@@ -305,16 +333,14 @@ static void remove_at(struct nats_client *client, uint32_t slot) {
   tern_counter_add(&client->worker->stats.subscriptions, (uint64_t)-1);
 }
 
-void nats_sub_remove(struct nats_sub *sub) {
-  remove_at(sub->client, find_slot(&sub->client->sids, sid_of(sub)));
-}
+void nats_sub_remove(struct nats_sub *sub) { remove_at(sub->client, slot_of(sub)); }
 
 bool nats_sub_remove_some(struct nats_client *client) {
   struct nats_sids *sids = &client->sids;
-  uint32_t mask = sids->capacity - 1; /* the table may be mostly empty: looking counts too */
+  /* the table may be mostly empty: looking counts too */
   for (uint32_t seen = 0; seen < 8 * NATS_REMOVE_MAX && sids->count > 0; seen++) {
-    if (sids->slots[sids->cursor] == NULL) {
-      sids->cursor = (sids->cursor + 1) & mask;
+    if (sids->slots[sids->cursor] == 0) {
+      sids->cursor = next_to(sids, sids->cursor);
     } else {
       remove_at(client, sids->cursor);
       seen += 7;

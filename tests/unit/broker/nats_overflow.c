@@ -97,8 +97,8 @@ static void drop_new_keeps_what_came_first(void **state) {
   assert_int_equal(a.last, a.count - 1); /* no gaps: the newest are missing */
   assert_int_equal(SUM(&sim, overflow_dropped), dropped);
   assert_int_equal(SUM(&sim, out_msgs), a.count);
-  assert_int_equal(nats_overflow_dropped(inside(&sim, 1)->sids.slots[0] != NULL
-                                             ? inside(&sim, 1)->sids.slots[0]
+  assert_int_equal(nats_overflow_dropped(nats_sids_at(&inside(&sim, 1)->sids, 0) != NULL
+                                             ? nats_sids_at(&inside(&sim, 1)->sids, 0)
                                              : nats_sub_find(inside(&sim, 1), tern_slice_of("1"))),
                    dropped);
   publish(&c[0], MANY, MANY + 10, 1); /* it has caught up */
