@@ -194,17 +194,25 @@ static inline __attribute__((always_inline)) uint32_t take_list(struct nats_clie
                                                                 struct tern_message *list, bool no_runs) {
   struct tern_nats_parser *parser = &client->parser;
   uint32_t count = 0;
-  for (; count < ROUTE_LIST_MAX; count++) {
+  while (count < ROUTE_LIST_MAX) {
     struct tern_message *m = &list[count], *before = count > 0 ? m - 1 : NULL;
     int taken = tern_nats_take_pub(parser, no_runs ? before : NULL, m);
     if (taken == 0) break;
     m->hash = taken == 2 && before != NULL ? before->hash : tern_subject_hash(m->subject);
-    m->source = client->id;
     bool again = !no_runs && before != NULL && m->hash == before->hash && m->body.len == before->body.len;
-    bool asks = must_judge(client, m->subject) && !is_free(client, m->subject);
-    if (again || asks || m->body.len > TERN_COPY_MAX_BYTES) {
+    if (again || m->body.len > TERN_COPY_MAX_BYTES) {
       tern_nats_give_back(parser, m);
       break;
+    }
+    uint32_t end = count + 1;
+    if (taken == 1) end += tern_nats_take_alike(parser, m, ROUTE_LIST_MAX - end);
+    for (uint32_t first = count; count < end; count++, m++) {
+      if (must_judge(client, m->subject) && !is_free(client, m->subject)) {
+        tern_nats_give_back(parser, m);
+        return count;
+      }
+      if (count > first) m->hash = tern_subject_hash(m->subject);
+      m->source = client->id;
     }
   }
   return count;

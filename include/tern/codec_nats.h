@@ -146,7 +146,17 @@ static inline bool tern_nats_may_repeat(const struct tern_nats_parser *parser,
  */
 TERN_API int tern_nats_take_pub(struct tern_nats_parser *parser, const struct tern_message *before,
                                 struct tern_message *message);
-/** Gives back a message of tern_nats_take_pub, and all that were taken after it. */
+/**
+ * Takes further operations like the one tern_nats_take_pub has just taken, as long as their lines differ from that in the
+ * letters of the subject only, and from the one before them in some.
+ * @param parser the parser
+ * @param[in,out] list the message taken last; those behind it get subject, size_text and body
+ * @param max how many more at most
+ * @return how many; 0 is always right
+ */
+TERN_API uint32_t tern_nats_take_alike(struct tern_nats_parser *parser, struct tern_message *list,
+                                       uint32_t max);
+/** Gives back a message of these two, and all that were taken after it. */
 TERN_API void tern_nats_give_back(struct tern_nats_parser *parser, const struct tern_message *message);
 /** Copies what has not been used into the parser, so that the chunk may go.
  * @return 0 or TERN_NATS_ENOMEM */

@@ -6,26 +6,18 @@
  *     tern_nats_next          PUB a 5    the first one
  *     tern_nats_take_repeats  PUB a 5, PUB a 5, ...    bodies at equal distances, `stride`
  *     tern_nats_take_pub      PUB b 12, PUB c 3, ...
+ *     tern_nats_take_alike    PUB d 3, PUB e 3, ...    with lines as long as that of the one before
  *
  * Nothing kept by the parser is touched, so that what was taken before stays where it is; what is not whole, or wrong,
  * is left to tern_nats_next. Called by the thread that owns the connection.
  */
 #include <tern/codec_nats.h>
 
+#include "bytes.h"
 #include "nats_plain.h"
 
-/* Are these lines equal? They have 8 bytes at least, since the shortest is `PUB a 0` and its line end. */
-static inline bool same_line(const char *a, const char *b, size_t len) {
-  uint64_t x, y;
-  for (size_t at = 0; at + 8 < len; at += 8) {
-    memcpy(&x, a + at, 8);
-    memcpy(&y, b + at, 8);
-    if (x != y) return false;
-  }
-  memcpy(&x, a + len - 8, 8); /* the last bytes, which may overlap */
-  memcpy(&y, b + len - 8, 8);
-  return x == y;
-}
+/* Lines have 8 bytes at least, since the shortest is `PUB a 0` and its line end. */
+#define LINE_MIN_BYTES 8u
 
 uint32_t tern_nats_take_repeats(struct tern_nats_parser *parser, const struct tern_nats_op *op, uint32_t max,
                                 uint32_t *stride) {
@@ -35,7 +27,7 @@ uint32_t tern_nats_take_repeats(struct tern_nats_parser *parser, const struct te
   size_t left = parser->len;
   uint32_t count = 0;
   for (; count < max && left >= end + 2; count++) {
-    if (!same_line(at, line, line_len) || at[end] != '\r' || at[end + 1] != '\n') break;
+    if (!tern__same_long(at, line, line_len) || at[end] != '\r' || at[end + 1] != '\n') break;
     at += end + 2;
     left -= end + 2;
   }
@@ -50,7 +42,7 @@ static bool take_repeat(struct tern_nats_parser *parser, const struct tern_messa
                         struct tern_message *message) {
   size_t line_len = parser->whole_len, end = line_len + before->body.len;
   const char *line = before->subject.ptr - TERN__NATS_PUB_LEN, *data = parser->data;
-  if (line_len == 0 || parser->len < end + 2 || !same_line(data, line, line_len)) return false;
+  if (line_len == 0 || parser->len < end + 2 || !tern__same_long(data, line, line_len)) return false;
   if (data[end] != '\r' || data[end + 1] != '\n') return false;
   message->subject = (struct tern_slice){data + TERN__NATS_PUB_LEN, before->subject.len};
   message->size_text = (struct tern_slice){data + (before->size_text.ptr - line), before->size_text.len};
@@ -77,6 +69,84 @@ int tern_nats_take_pub(struct tern_nats_parser *parser, const struct tern_messag
   parser->whole_len = plain.line_len;
   return 1;
 }
+
+#ifdef TERN__NATS_VECTORS
+/* What lines have in common that differ in letters of the subject only:
+ *
+ *     PUB bench.0001 16\r\n
+ *     ====                      verb
+ *         ..........^..^^^      cuts: blanks and controls are where they were and nowhere else
+ *                   =====       end: size and line end, and nothing of what is before them
+ */
+struct shape {
+  size_t subject_len, size_len, line_len, body_len;
+  uint32_t verb;
+  uint32_t line_bits; /* one for each byte behind the verb */
+  uint32_t cuts;
+  unsigned end_shift;
+  uint64_t end;
+};
+
+/* The shape of a plain PUB that was just taken. False when it is too long. */
+static inline bool shape_of(const struct tern_nats_parser *parser, const struct tern_message *m,
+                            struct shape *shape) {
+  size_t line_len = TERN__NATS_PUB_LEN + m->subject.len + m->size_text.len + 3;
+  if (parser->whole_len != line_len || line_len > TERN__NATS_PUB_LEN + TERN__NATS_BLOCK) return false;
+  if (m->size_text.len + 3 > LINE_MIN_BYTES) return false;
+  *shape = (struct shape){.subject_len = m->subject.len,
+                          .size_len = m->size_text.len,
+                          .line_len = line_len,
+                          .body_len = m->body.len};
+  memcpy(&shape->verb, m->subject.ptr - TERN__NATS_PUB_LEN, sizeof shape->verb);
+  shape->line_bits = UINT32_MAX >> (TERN__NATS_PUB_LEN + TERN__NATS_BLOCK - line_len);
+  shape->cuts = UINT32_C(1) << m->subject.len | UINT32_C(3) << (m->subject.len + 1 + m->size_text.len);
+  shape->end_shift = (unsigned)(8 * (LINE_MIN_BYTES - 3 - m->size_text.len));
+  shape->end = tern__load64(m->body.ptr - 8) >> shape->end_shift;
+  return true;
+}
+
+static inline bool has_shape(const char *data, const struct shape *shape) {
+  uint32_t verb;
+  memcpy(&verb, data, sizeof verb);
+  if (verb != shape->verb || tern__load64(data + shape->line_len - 8) >> shape->end_shift != shape->end)
+    return false;
+  if ((tern__nats_cuts(data + TERN__NATS_PUB_LEN) & shape->line_bits) != shape->cuts) return false;
+  const char *end = data + shape->line_len + shape->body_len;
+  return end[0] == '\r' && end[1] == '\n';
+}
+
+/* Is this the subject of the message before, which is as long? Mostly its last letters say no. */
+static inline bool same_subject(const char *subject, const char *before, size_t len) {
+  return memcmp(subject + len - 4, before + len - 4, 4) == 0 && /* the blank before it is there as well */
+         tern__same_bytes(subject, before, len);
+}
+
+uint32_t tern_nats_take_alike(struct tern_nats_parser *parser, struct tern_message *list, uint32_t max) {
+  struct shape shape;
+  if (!shape_of(parser, list, &shape)) return 0;
+  const char *at = parser->data, *before = list->subject.ptr;
+  size_t whole = shape.line_len + shape.body_len + 2, left = parser->len, need = whole;
+  if (need < TERN__NATS_PUB_LEN + TERN__NATS_BLOCK) need = TERN__NATS_PUB_LEN + TERN__NATS_BLOCK;
+  uint32_t count = 0;
+  for (; count < max && left >= need && has_shape(at, &shape); count++, at += whole, left -= whole) {
+    const char *subject = at + TERN__NATS_PUB_LEN;
+    if (same_subject(subject, before, shape.subject_len)) break;
+    struct tern_message *m = &list[1 + count];
+    m->subject = (struct tern_slice){subject, shape.subject_len};
+    m->size_text = (struct tern_slice){subject + shape.subject_len + 1, shape.size_len};
+    m->body = (struct tern_slice){at + shape.line_len, shape.body_len};
+    before = subject;
+  }
+  parser->data = at;
+  parser->len = left;
+  return count;
+}
+#else
+uint32_t tern_nats_take_alike(struct tern_nats_parser *parser, struct tern_message *list, uint32_t max) {
+  (void)parser, (void)list, (void)max;
+  return 0;
+}
+#endif
 
 void tern_nats_give_back(struct tern_nats_parser *parser, const struct tern_message *message) {
   const char *start = message->subject.ptr - TERN__NATS_PUB_LEN;

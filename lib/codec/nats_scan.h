@@ -85,6 +85,14 @@ static inline struct tern__nats_masks tern__nats_masks32(const char *text, size_
 static inline struct tern__nats_masks tern__nats_masks(const char *text) {
   return tern__nats_masks32(text, 16);
 }
+
+/** One bit per byte of a block: is it a blank, or a control like TAB, CR and LF? */
+static inline uint32_t tern__nats_cuts(const char *text) {
+  const __m128i blank = _mm_set1_epi8(' ');
+  __m128i a = tern__nats_load16(text), b = tern__nats_load16(text + 16);
+  return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(a, blank), a)) |
+         (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(b, blank), b)) << 16;
+}
 #else
 /** As if no block held an LF: the parser then calls tern__nats_scan. */
 static inline struct tern__nats_masks tern__nats_masks(const char *text) {

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 // clang-format on
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <tern/codec_nats.h>
 #include <tern/limits.h>
@@ -146,12 +147,94 @@ static void repeats_follow_what_was_taken(void **state) {
   drop();
 }
 
+#define FIRST "PUB first 2\r\n..\r\n"
+
+/* Takes the second PUB of an input and what is alike behind it. Returns how many were. */
+static uint32_t take_alike(const char *input, struct tern_message *list, uint32_t max) {
+  feed(input);
+  expect_next(TERN_NATS_PUB, "first");
+  assert_int_equal(tern_nats_take_pub(&parser, NULL, list), 1);
+  return tern_nats_take_alike(&parser, list, max);
+}
+
+static void lines_alike_are_taken(void **state) {
+  (void)state;
+  static const char *const subjects[] = {"b.1", "b.2", "x.1", "b.1"}, *const bodies[] = {"111", "222",
+                                                                                         "3\r\n", "444"};
+  struct tern_message m[4];
+  uint32_t count = take_alike(FIRST
+                              "PUB b.1 3\r\n111\r\nPUB b.2 3\r\n222\r\nPUB x.1 3\r\n3\r\n\r\n"
+                              "PUB b.1 3\r\n444\r\n" PADDING,
+                              m, 3);
+#ifdef __x86_64__ /* elsewhere one message at a time is as good */
+  assert_int_equal(count, 3);
+#endif
+  for (uint32_t i = 0; i <= count; i++) {
+    assert_true(tern_slice_equal(m[i].subject, tern_slice_of(subjects[i])));
+    assert_true(tern_slice_equal(m[i].size_text, tern_slice_of("3")));
+    assert_true(tern_slice_equal(m[i].body, tern_slice_of(bodies[i])));
+  }
+  tern_nats_give_back(&parser, &m[count]);
+  expect_next(TERN_NATS_PUB, subjects[count]);
+  drop();
+}
+
+/* What is not alike in every respect is left for others to judge. */
+static void lines_that_differ_are_not_alike(void **state) {
+  (void)state;
+  static const char *const others[] = {
+      "PUB bench.1 16\r\n0123456789abcdef\r\n", /* the same line is a run */
+      "PUB bench.22 16\r\n0123456789abcdef\r\n", "PUB bench.2 17\r\n0123456789abcdefg\r\n",
+      "PUB bench.2 61\r\n0123456789abcdef\r\n",  "PUB bench.2 16\r\n0123456789abcdef\n\n",
+      "PUB bench.2 16\r\n0123456789abcdef\r\r",  "PUB bench 2 16\r\n0123456789abcdef\r\n",
+      "PUB bench\t2 16\r\n0123456789abcdef\r\n", "PUB bench.2\t16\r\n0123456789abcdef\r\n",
+      "PUB bench\r2 16\r\n0123456789abcdef\r\n", "PUB bench\n2 16\r\n0123456789abcdef\r\n",
+      "PUB bench.2 16\n\n0123456789abcdef\r\n",  "SUB bench.2 16\r\n0123456789abcdef\r\n",
+      "PUB\tbench.2 16\r\n0123456789abcdef\r\n", "pub bench.2 16\r\n0123456789abcdef\r\n",
+  };
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    struct tern_message m[2];
+    char input[256];
+    snprintf(input, sizeof input, FIRST "PUB bench.1 16\r\n0123456789abcdef\r\n%s" PADDING, others[i]);
+    if (take_alike(input, m, 1) != 0) fail_msg("taken: %s", others[i]);
+    assert_int_equal(tern_nats_unused(&parser), strlen(others[i]) + strlen(PADDING));
+    drop();
+  }
+}
+
+/* Neither is what is not there as a whole. */
+static void what_is_cut_is_not_alike(void **state) {
+  (void)state;
+  static const char next[] = "PUB bench.2 20\r\n0123456789abcdefghij\r\n";
+  struct tern_message m[2];
+  char input[256];
+  for (size_t part = 0; part < sizeof next - 1; part++) {
+    snprintf(input, sizeof input, FIRST "PUB bench.1 20\r\n0123456789abcdefghij\r\n%.*s", (int)part, next);
+    assert_int_equal(take_alike(input, m, 1), 0);
+    assert_int_equal(tern_nats_unused(&parser), part);
+    drop();
+  }
+}
+
+/* Lines of more than a block, and sizes of many digits, are not compared. */
+static void long_lines_are_not_alike(void **state) {
+  (void)state;
+  struct tern_message m[2];
+  assert_int_equal(take_alike(FIRST "PUB a.subject.of.thirty.bytes.at.1 1\r\nx\r\n"
+                                    "PUB a.subject.of.thirty.bytes.at.2 1\r\nx\r\n" PADDING,
+                              m, 1),
+                   0);
+  drop();
+  assert_int_equal(take_alike(FIRST "PUB a 000001\r\nx\r\nPUB b 000001\r\nx\r\n" PADDING, m, 1), 0);
+  drop();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(plain_pubs_are_taken),
-      cmocka_unit_test(everything_else_is_left_alone),
-      cmocka_unit_test(what_is_given_back_comes_again),
-      cmocka_unit_test(repeats_follow_what_was_taken),
+      cmocka_unit_test(plain_pubs_are_taken),           cmocka_unit_test(everything_else_is_left_alone),
+      cmocka_unit_test(what_is_given_back_comes_again), cmocka_unit_test(repeats_follow_what_was_taken),
+      cmocka_unit_test(lines_alike_are_taken),          cmocka_unit_test(lines_that_differ_are_not_alike),
+      cmocka_unit_test(what_is_cut_is_not_alike),       cmocka_unit_test(long_lines_are_not_alike),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,9 +192,13 @@ static inline void trace_pubs(struct trace *t, struct tern_nats_parser *parser, 
   struct tern_message taken[TRACE_PUBS_MAX];
   uint32_t count = 0;
   TRACE_CHECK(max <= TRACE_PUBS_MAX);
-  while (count < max &&
-         tern_nats_take_pub(parser, count > 0 && max % 2 == 0 ? &taken[count - 1] : NULL, &taken[count]) > 0)
+  while (count < max) {
+    int r = tern_nats_take_pub(parser, count > 0 && max % 2 == 0 ? &taken[count - 1] : NULL, &taken[count]);
+    if (r == 0) break;
     count++;
+    if (r == 1 && max % 3 != 0) count += tern_nats_take_alike(parser, &taken[count - 1], max - count);
+    TRACE_CHECK(count <= max);
+  }
   if (max > 1 && count == max) tern_nats_give_back(parser, &taken[--count]);
   for (uint32_t i = 0; i < count; i++) {
     struct tern_nats_op op = {.verb = TERN_NATS_PUB,
