@@ -4,11 +4,11 @@
  * is looked up for itself, here and on the other workers, and neighbours with the same receivers go together.
  *
  * In a record for another worker it says first where the parts are, and then come the publisher's bytes from the first
- * subject to the end of the last body, copied at once with what stands in between; for a queue group, of which others may
+ * subject to the last message's end, copied at once with what stands in between; for a queue group, of which others may
  * have some of them, message by message:
  *
- *     [ head ]  [ place, place, place ]  [ a 5 CR LF body CR LF PUB b 12 CR LF body CR LF PUB c 3 CR LF body ]
- *     [ head ]  [ place, place ]         [ a 5 body c 3 body ]  [ name of the group ]
+ *     [ head ]  [ place, place, place ]  [ a 5 CR LF body CR LF PUB b 12 CR LF body CR LF PUB c 3 CR LF body CR LF ]
+ *     [ head ]  [ place, place ]         [ a 5 CR LF body CR LF c 3 CR LF body CR LF ]  [ name of the group ]
  *
  * Runs on the worker's thread; nothing is allocated or kept.
  */
@@ -35,14 +35,9 @@ struct place {
   uint32_t unused;
 };
 
-/* A message's words, which are one piece; its body is another. */
-static size_t words_len(const struct tern_message *m) {
-  return (size_t)(m->size_text.ptr - m->subject.ptr) + m->size_text.len;
-}
-
-/* The publisher's bytes from one message to another, both included. */
+/* The publisher's bytes from one message to another, both included, with the CR LF behind the last one (message.h). */
 static size_t span(const struct tern_message *from, const struct tern_message *to) {
-  return (size_t)(to->body.ptr - from->subject.ptr) + to->body.len;
+  return (size_t)(to->body.ptr - from->subject.ptr) + to->body.len + 2;
 }
 
 uint32_t route_list_fit(const struct tern_message *list, uint32_t count, struct tern_slice group, size_t room,
@@ -57,7 +52,7 @@ uint32_t route_list_fit(const struct tern_message *list, uint32_t count, struct 
   }
   *len = sizeof(struct head) + group.len;
   for (uint32_t i = 0; i < count; i++) {
-    size_t need = sizeof(struct place) + words_len(&list[i]) + list[i].body.len;
+    size_t need = sizeof(struct place) + span(&list[i], &list[i]);
     if (i > 0 && *len + need > room) return i;
     *len += need;
   }
@@ -69,14 +64,14 @@ static char *put(char *to, const char *from, size_t len) {
   return to + len;
 }
 
-/* Where a message is, whose words and body are at these offsets. */
-static struct place place_of(const struct tern_message *m, size_t words, size_t body) {
+/* Where a message is that begins at this offset. */
+static struct place place_of(const struct tern_message *m, size_t at) {
   return (struct place){.hash = m->hash,
-                        .subject = (uint16_t)words,
+                        .subject = (uint16_t)at,
                         .subject_len = (uint16_t)m->subject.len,
-                        .size_text = (uint16_t)(words + (size_t)(m->size_text.ptr - m->subject.ptr)),
+                        .size_text = (uint16_t)(at + (size_t)(m->size_text.ptr - m->subject.ptr)),
                         .size_text_len = (uint16_t)m->size_text.len,
-                        .body = (uint16_t)body,
+                        .body = (uint16_t)(at + (size_t)(m->body.ptr - m->subject.ptr)),
                         .body_len = (uint16_t)m->body.len};
 }
 
@@ -87,14 +82,9 @@ void route_list_put(char *to, const struct tern_message *list, uint32_t count, s
   const char *from = list->subject.ptr;
   for (uint32_t i = 0; i < count; i++) {
     const struct tern_message *m = &list[i];
-    struct place place;
-    if (group.len > 0) {
-      char *body = put(text, m->subject.ptr, words_len(m));
-      place = place_of(m, (size_t)(text - start), (size_t)(body - start));
-      text = put(body, m->body.ptr, m->body.len);
-    } else {
-      place = place_of(m, (size_t)(m->subject.ptr - from), (size_t)(m->body.ptr - from));
-    }
+    struct place place =
+        place_of(m, group.len > 0 ? (size_t)(text - start) : (size_t)(m->subject.ptr - from));
+    if (group.len > 0) text = put(text, m->subject.ptr, span(m, m));
     at = put(at, (const char *)&place, sizeof place);
   }
   if (group.len > 0)
@@ -121,7 +111,7 @@ static uint32_t take(const char *record, struct tern_message *list, struct tern_
   }
   assert(head.count > 0); /* no record is sent for nothing */
   const struct tern_message *last = &list[head.count - 1];
-  *group = (struct tern_slice){last->body.ptr + last->body.len, head.group_len};
+  *group = (struct tern_slice){last->body.ptr + last->body.len + 2, head.group_len};
   return head.count;
 }
 

@@ -151,7 +151,7 @@ static int write_messages(struct nats_sub *sub, const struct tern_message *m, bo
   return 0;
 }
 
-/* Writes the first `count` messages of a list, as many at a time as fit into a reservation. */
+/* Writes the first `count` messages of a list, which have no headers, as many at a time as fit into a reservation. */
 static int write_list(struct nats_sub *sub, const struct tern_message *list, bool takes_headers,
                       uint64_t count) {
   struct tern_transport *transport = sub->client->transport;
@@ -166,10 +166,9 @@ static int write_list(struct nats_sub *sub, const struct tern_message *list, boo
     }
     for (end = done + 1; end < count; end++, room += more)
       if (room + (more = room_for(&list[end], sid)) > TERN_RESERVE_MAX_BYTES) break;
-    char *start = tern_transport_reserve(transport, room), *at = start;
+    char *start = tern_transport_reserve(transport, room);
     if (start == NULL) return TERN_ECLOSED;
-    for (uint64_t i = done; i < end; i++)
-      at = tern_nats_put_frames(at, &list[i], takes_headers, sid, 0, 1);
+    char *at = tern_nats_put_list(start, &list[done], end - done, sid);
     tern_transport_commit(transport, (size_t)(at - start));
     nats_client_queued(sub->client); /* B1, as above */
   }

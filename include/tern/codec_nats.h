@@ -188,6 +188,16 @@ static inline struct tern_slice tern_nats_body(const struct tern_message *messag
 TERN_API char *tern_nats_put_line(char *to, const struct tern_message *message, bool takes_headers,
                                   struct tern_slice sid);
 /**
+ * Writes the messages of a list (message.h), each with its line, body and CR LF.
+ * @param to room for tern_nats_line_max, the body and 2 more bytes, for each
+ * @param list the first one; they have no headers
+ * @param count how many
+ * @param sid the receiver's subscription
+ * @return one past the last byte written
+ */
+TERN_API char *tern_nats_put_list(char *to, const struct tern_message *list, uint64_t count,
+                                  struct tern_slice sid);
+/**
  * Writes messages of a run, or a single one, each with its line, body and CR LF.
  * @param to room for tern_nats_line_max, the body and 2 more bytes, for each
  * @param message the first one of the run

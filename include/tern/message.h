@@ -26,8 +26,9 @@ struct tern_message {
   uint32_t
       stride; /**< from the body of one message of a run to that of the next: they differ in the bytes of the body
                         only. 0: a list, message[1] and on are the others; only subject, size_text, body and hash differ,
-                        and those stand one behind another in one piece of memory. No reply, headers, owner; bodies
-                        of TERN_COPY_MAX_BYTES at most */
+                        and those stand one behind another in one piece of memory. Where size_text begins one byte
+                        behind subject and body two bytes behind size_text, there are a blank and CR LF between them and
+                        CR LF behind the body. No reply, headers, owner; bodies of TERN_COPY_MAX_BYTES at most */
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 // clang-format on
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,6 +203,61 @@ static void frames_of_a_run(void **state) {
   }
 }
 
+/* The messages of a list lie there as they came (or not: gap), in memory that ends where the last one ends. */
+static void expect_list(size_t subject_len, size_t body_len, size_t sid_len, const char *gap) {
+  enum { COUNT = 3 };
+  struct tern_slice sid = word_of(sid_len, 5), subject = word_of(subject_len, 6), body = word_of(body_len, 7);
+  struct tern_message list[COUNT];
+  char size_text[8];
+  size_t digits = (size_t)snprintf(size_text, sizeof size_text, "%zu", body_len);
+  size_t each = subject_len + strlen(gap) + digits + body_len + 4, at = 0, room = 0, expected = 0;
+  char *memory = malloc(COUNT * each);
+  assert_non_null(memory);
+  for (size_t i = 0; i < COUNT; i++, at += each) {
+    char *text = memory + at;
+    memcpy(text, subject.ptr, subject_len);
+    text[0] = (char)('a' + i);
+    memcpy(text + subject_len, gap, strlen(gap));
+    char *size = text + subject_len + strlen(gap), *start = size + digits + 2;
+    memcpy(size, size_text, digits);
+    memcpy(size + digits, "\r\n", 2);
+    if (body_len > 0) memcpy(start, body.ptr, body_len);
+    memcpy(start + body_len, "\r\n", 2);
+    list[i] = (struct tern_message){.subject = {text, subject_len},
+                                    .size_text = {size, digits},
+                                    .body = {start, body_len},
+                                    .more = (uint32_t)(COUNT - 1 - i)};
+    room += tern_nats_line_max(&list[i], sid_len) + body_len + 2;
+  }
+  char *whole = malloc(room);
+  assert_non_null(whole);
+  size_t size = (size_t)(tern_nats_put_list(whole, list, COUNT, sid) - whole);
+  for (size_t i = 0; i < COUNT; i++) {
+    struct tern_slice one = frame_of(&list[i], true, sid);
+    assert_in_range(expected + one.len, 0, size);
+    assert_memory_equal(whole + expected, one.ptr, one.len);
+    expected += one.len;
+    drop(one);
+  }
+  assert_int_equal(size, expected);
+  free(whole);
+  free(memory);
+  drop(body);
+  drop(subject);
+  drop(sid);
+}
+
+static void frames_of_a_list(void **state) {
+  (void)state;
+  for (size_t len = 1; len <= 70; len++) {
+    for (size_t body = 0; body <= 20; body++)
+      expect_list(len, body, 1 + len % 20, " ");
+    expect_list(len, 100 + len, 1, " ");
+    expect_list(len, len, 15, "  ");
+    expect_list(1, len, len, " ");
+  }
+}
+
 /* Every length of each part, so that every way of copying short pieces is taken. */
 static void parser_reads_every_length_back(void **state) {
   (void)state;
@@ -244,6 +300,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(frames_are_exact),
       cmocka_unit_test(frames_of_a_run),
+      cmocka_unit_test(frames_of_a_list),
       cmocka_unit_test(parser_reads_every_length_back),
       cmocka_unit_test(lines_may_be_longer_than_64_kib),
   };
