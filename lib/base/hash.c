@@ -9,6 +9,10 @@
 
 uint64_t tern__hash_seed;
 
+uint64_t tern__hash_long(const void *data, size_t len) {
+  return XXH3_64bits_withSeed(data, len, tern__hash_seed);
+}
+
 __attribute__((constructor)) static void draw_seed(void) {
   uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)

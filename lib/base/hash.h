@@ -15,8 +15,14 @@
 /** The process's seed; constant after start. */
 extern uint64_t tern__hash_seed;
 
+/** Bytes that are hashed in a few steps, as most subjects and tokens are. */
+#define TERN__HASH_SHORT_MAX 16
+
+/** Hash of more than that. */
+uint64_t tern__hash_long(const void *data, size_t len);
 /** Hash of some bytes. */
 static inline uint64_t tern__hash(const void *data, size_t len) {
+  if (len > TERN__HASH_SHORT_MAX) return tern__hash_long(data, len);
   return XXH3_64bits_withSeed(data, len, tern__hash_seed);
 }
 
