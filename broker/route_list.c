@@ -118,16 +118,11 @@ static uint32_t take(const char *record, struct tern_message *list, struct tern_
 /* How many of these messages, the first being the match's, have its receivers: not so many that a turn becomes long. */
 static uint32_t count_alike(struct route *route, const struct tern_match *match,
                             const struct tern_message *list, uint32_t count, uint32_t room) {
-  uint32_t each = 1, alike = 1;
+  uint32_t each = 1;
   for (uint32_t i = 0; i < match->local_count; i++)
     each += match->local[i]->count;
   if (count - 1 > room / each) count = 1 + room / each;
-  for (; alike < count; alike++) {
-    const struct tern_message *m = &list[alike];
-    if (m->hash == m[-1].hash && tern_slice_equal(m->subject, m[-1].subject)) continue;
-    if (!tern_index_alike(route->index, match, m->subject, m->hash)) break;
-  }
-  return alike;
+  return tern_index_alike(route->index, match, list, count);
 }
 
 static bool has_others(const struct tern_match *match) {

@@ -196,15 +196,16 @@ TERN_API struct tern_slice tern_sink_group(const struct tern_sink *sink);
 TERN_API const struct tern_match *tern_index_match(struct tern_index *index, struct tern_slice subject,
                                                    uint64_t hash);
 /**
- * Has another subject, as far as is known without a walk, the same receivers as a match in use has?
+ * How many messages that follow one another have, as far as is known without a walk, the same receivers?
  * @param index the worker's index
- * @param match the match; one with handlers is like no other
- * @param subject the other subject
- * @param hash its hash
- * @return true when tern_index_match would give a match with the same sinks, groups, workers and epoch; false is no answer
+ * @param match the match of the first one, in use; one with handlers is like no other
+ * @param list the messages, with hash; all of them had come before the call
+ * @param count how many there are, at least 1
+ * @return for so many, the first included, tern_index_match would give a match with the same sinks, groups, workers and
+ * epoch; 1 is no answer
  */
-TERN_API bool tern_index_alike(struct tern_index *index, const struct tern_match *match,
-                               struct tern_slice subject, uint64_t hash);
+TERN_API uint32_t tern_index_alike(struct tern_index *index, const struct tern_match *match,
+                                   const struct tern_message *list, uint32_t count);
 /** Shared entries and rows of queue groups looked at so far by matches that the cache could not answer
  * (tern_index_stats.visited): what a match has cost is the difference. */
 TERN_API uint64_t tern_index_visited(const struct tern_index *index);

@@ -5,8 +5,8 @@
  * The cache holds values: worker bits, names, weights, pointers to this worker's own sets. It is valid while
  * the subject's four generations have not moved (registry.c); they were read before the walk. A hit is a
  * comparison of hash, text and epoch, and of the sum of the generations when the epoch has moved. Results are
- * counted by plain references, one of the cache and one per match in use, so that a result may leave the cache
- * while it is used.
+ * counted by plain references, one of the cache, one of the index for the newest and one per match in use, so that a
+ * result may leave the cache while it is used.
  *
  *     cache line:  4 hashes | 4 results  ->  { match | sum, cells | groups, sets, weights, names, subject }
  *
@@ -26,6 +26,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "bytes.h"
 #include "hash.h"
 #include "private.h"
 #include "tokens.h"
@@ -43,6 +44,7 @@ struct tern__result {
   size_t bytes;
   const char *subject;
   uint64_t generation; /* sum of the four cells before the walk */
+  uint64_t receivers;  /* a number: results with the same one are known to have the same receivers */
   const _Atomic uint64_t *cells[4];
 };
 
@@ -387,39 +389,15 @@ static inline struct tern__result *cache_get(const struct tern__cache_line *line
   return NULL;
 }
 
-static inline bool is_fresh(struct tern_index *index, struct tern__result *result,
-                            struct tern_slice subject) {
-  if (result->subject_len != subject.len || memcmp(result->subject, subject.ptr, subject.len) != 0)
+/* Is it of this subject, and as good as made in this epoch, which was read before? */
+static inline bool is_fresh(struct tern__result *result, struct tern_slice subject, uint64_t epoch) {
+  if (result->subject_len != subject.len || !tern__same_bytes(result->subject, subject.ptr, subject.len))
     return false;
-  uint64_t epoch = tern__epoch(index->writer.registry); /* before the cells */
   if (result->match.epoch == epoch) return true;
   /* seeded: believes the cache whatever happened meanwhile */
   if (!TERN_BUG(cache_ignore_generation) && generation_now(result->cells) != result->generation) return false;
   result->match.epoch = epoch;
   return true;
-}
-
-/* Not inlined: the look into the cache shall not pay for this one's registers. */
-__attribute__((noinline)) static const struct tern_match *match_anew(struct tern_index *index,
-                                                                     struct tern_slice subject,
-                                                                     uint64_t hash) {
-  index->misses++;
-  struct tern__result *result = find_out(index, subject, hash);
-  if (result == NULL) return NULL;
-  if (result->bytes <= CACHED_MAX_BYTES) cache_put(index, result, hash);
-  index->in_use++;
-  return &result->match;
-}
-
-const struct tern_match *tern_index_match(struct tern_index *index, struct tern_slice subject,
-                                          uint64_t hash) {
-  if (index->cache == NULL) return match_anew(index, subject, hash);
-  struct tern__result *cached = cache_get(&index->cache[hash % CACHE_LINES], hash);
-  if (cached == NULL || !is_fresh(index, cached, subject)) return match_anew(index, subject, hash);
-  index->stats.cache_hits++;
-  index->in_use++;
-  cached->refs++;
-  return &cached->match;
 }
 
 static bool same_sets(struct tern_members *const *a, struct tern_members *const *b, uint32_t count) {
@@ -438,22 +416,73 @@ static bool same_shares(const struct tern_match_group *a, const struct tern_matc
 }
 
 /* Are these the same sinks, groups and workers, and no handlers? */
-static inline bool same_receivers(const struct tern_match *a, const struct tern_match *b) {
-  if (a->remote != b->remote || a->epoch != b->epoch || a->local_count != b->local_count) return false;
+static bool same_receivers(const struct tern_match *a, const struct tern_match *b) {
+  if (a->remote != b->remote || a->local_count != b->local_count) return false;
   if ((a->handler_count | b->handler_count) != 0 || a->group_count != b->group_count) return false;
   for (uint32_t i = 0; i < a->group_count; i++)
     if (!same_shares(&a->groups[i], &b->groups[i])) return false;
   return same_sets(a->local, b->local, a->local_count);
 }
 
-bool tern_index_alike(struct tern_index *index, const struct tern_match *match, struct tern_slice subject,
-                      uint64_t hash) {
-  if (index->cache == NULL) return false;
+/* Neighbours often have the same receivers: a new result has the number of the last new one, then. */
+static void recognise(struct tern_index *index, struct tern__result *result) {
+  struct tern__result *last = index->newest;
+  bool same = last != NULL && same_receivers(&last->match, &result->match) &&
+              generation_now(last->cells) == last->generation; /* what is out of date means nothing */
+  result->receivers = same ? last->receivers : ++index->receivers;
+  if (last != NULL) result_unref(index, last);
+  index->newest = result;
+  result->refs++;
+}
+
+/* Not inlined: the look into the cache shall not pay for this one's registers. */
+__attribute__((noinline)) static const struct tern_match *match_anew(struct tern_index *index,
+                                                                     struct tern_slice subject,
+                                                                     uint64_t hash) {
+  index->misses++;
+  struct tern__result *result = find_out(index, subject, hash);
+  if (result == NULL) return NULL;
+  recognise(index, result);
+  if (result->bytes <= CACHED_MAX_BYTES) cache_put(index, result, hash);
+  index->in_use++;
+  return &result->match;
+}
+
+const struct tern_match *tern_index_match(struct tern_index *index, struct tern_slice subject,
+                                          uint64_t hash) {
+  if (index->cache == NULL) return match_anew(index, subject, hash);
   struct tern__result *cached = cache_get(&index->cache[hash % CACHE_LINES], hash);
-  if (cached == NULL || !is_fresh(index, cached, subject) || !same_receivers(match, &cached->match))
-    return false;
+  uint64_t epoch = tern__epoch(index->writer.registry);
+  if (cached == NULL || !is_fresh(cached, subject, epoch)) return match_anew(index, subject, hash);
   index->stats.cache_hits++;
+  index->in_use++;
+  cached->refs++;
+  return &cached->match;
+}
+
+/* Has the cached result, which is of these receivers' epoch, the receivers of another one? */
+static inline bool is_alike(struct tern__result *cached, const struct tern__result *result) {
+  if (cached->receivers == result->receivers) return true;
+  if (!same_receivers(&result->match, &cached->match)) return false;
+  cached->receivers = result->receivers; /* found out once: neither changes any more */
   return true;
+}
+
+uint32_t tern_index_alike(struct tern_index *index, const struct tern_match *match,
+                          const struct tern_message *list, uint32_t count) {
+  const struct tern__result *result = (const void *)match; /* as in tern_index_done */
+  const struct tern__cache_line *cache = index->cache;
+  const uint64_t epoch = tern__epoch(index->writer.registry); /* once: all messages had come before */
+  uint32_t alike = 1;
+  if (cache == NULL || match->epoch != epoch) return alike;
+  for (; alike < count; alike++) {
+    const struct tern_message *m = &list[alike];
+    if (m->hash == m[-1].hash && tern_slice_equal(m->subject, m[-1].subject)) continue;
+    struct tern__result *cached = cache_get(&cache[m->hash % CACHE_LINES], m->hash);
+    if (cached == NULL || !is_fresh(cached, m->subject, epoch) || !is_alike(cached, result)) break;
+  }
+  index->stats.cache_hits += alike - 1;
+  return alike;
 }
 
 uint64_t tern_index_visited(const struct tern_index *index) { return index->stats.visited; }
@@ -487,6 +516,7 @@ void tern__match_figures(const struct tern_index *index, struct tern_index_stats
 }
 
 void tern__match_free(struct tern_index *index) {
+  if (index->newest != NULL) result_unref(index, index->newest);
   for (size_t i = 0; index->cache != NULL && i < CACHE_LINES; i++)
     for (unsigned way = 0; way < TERN__CACHE_WAYS; way++)
       if (index->cache[i].result[way] != NULL) result_unref(index, index->cache[i].result[way]);

@@ -71,6 +71,8 @@ struct tern_index {
   struct tern__node *dead_nodes;  /* likewise: to be freed */
   struct tern__group *dead_groups;
   struct tern__scratch scratch;
+  uint64_t receivers;            /* the last number given to a result: see recognise in match.c */
+  struct tern__result *newest;   /* the last result that was made, or NULL */
   uint64_t misses;               /* matches not answered from the cache */
   struct tern_index_stats stats; /* all but matches */
 };

@@ -446,12 +446,20 @@ static bool same_everybody(const struct tern_match *a, const struct tern_match *
   return same;
 }
 
+/* Has a message to this subject the receivers of the match of another one? */
+static bool is_alike(struct tern_index *index, const struct tern_match *match, const char *subject) {
+  struct tern_message list[2] = {{.hash = 0}};
+  list[1].subject = tern_slice_of(subject);
+  list[1].hash = tern_subject_hash(list[1].subject);
+  return tern_index_alike(index, match, list, 2) == 2;
+}
+
 /* Of two subjects in the cache: both are matched first. */
 static bool are_alike(struct tern_index *index, const char *a, const char *b) {
   const struct tern_match *other = match_from(index, b), *match = match_from(index, a);
   bool same = same_everybody(match, other);
   tern_index_done(index, other);
-  bool alike = tern_index_alike(index, match, tern_slice_of(b), tern_subject_hash(tern_slice_of(b)));
+  bool alike = is_alike(index, match, b);
   assert_int_equal(alike, same);
   tern_index_done(index, match);
   return alike;
@@ -497,17 +505,40 @@ static void test_alike_is_never_out_of_date(void **state) {
   memset(subs, 0, sizeof subs);
   subs[0] = (struct sub){.filter = "a.*"};
   subs[1] = (struct sub){.filter = "a.c"};
-  struct tern_slice c = tern_slice_of("a.c");
   sub_add(&world, &subs[0]);
   const struct tern_match *match = match_from(world.index[0], "a.b");
-  assert_false(tern_index_alike(world.index[0], match, c, tern_subject_hash(c)));
+  assert_false(is_alike(world.index[0], match, "a.c"));
   tern_index_done(world.index[0], match);
   assert_true(are_alike(world.index[0], "a.b", "a.c"));
   sub_add(&world, &subs[1]);
   match = match_from(world.index[0], "a.b");
-  assert_false(tern_index_alike(world.index[0], match, c, tern_subject_hash(c)));
+  assert_false(is_alike(world.index[0], match, "a.c"));
   tern_index_done(world.index[0], match);
   remove_all(&world, 2);
+  world_free(&world);
+}
+
+/* A list is looked at up to the first message that is not alike; the same subject again needs no look. */
+static void test_alike_are_counted_from_the_first(void **state) {
+  (void)state;
+  static const char *const subjects[] = {"a.b", "a.b", "a.c", "a.d", "a.d", "x.y", "a.b"};
+  enum { COUNT = sizeof subjects / sizeof subjects[0] };
+  struct world world;
+  world_init(&world, 1);
+  memset(subs, 0, sizeof subs);
+  subs[0] = (struct sub){.filter = "a.*"};
+  sub_add(&world, &subs[0]);
+  struct tern_message list[COUNT];
+  for (unsigned i = 0; i < COUNT; i++) {
+    struct tern_slice subject = tern_slice_of(subjects[i]);
+    list[i] = (struct tern_message){.subject = subject, .hash = tern_subject_hash(subject)};
+    tern_index_done(world.index[0], match_from(world.index[0], subjects[i]));
+  }
+  const struct tern_match *match = match_from(world.index[0], "a.b");
+  for (unsigned count = 1; count <= COUNT; count++)
+    assert_int_equal(tern_index_alike(world.index[0], match, list, count), count < 5 ? count : 5);
+  tern_index_done(world.index[0], match);
+  remove_all(&world, 1);
   world_free(&world);
 }
 
@@ -610,6 +641,7 @@ int main(void) {
       cmocka_unit_test(test_a_thousand_subjects_fit_the_cache),
       cmocka_unit_test(test_alike_are_subjects_with_the_same_receivers),
       cmocka_unit_test(test_alike_is_never_out_of_date),
+      cmocka_unit_test(test_alike_are_counted_from_the_first),
       cmocka_unit_test(test_visited_entries_are_counted),
       cmocka_unit_test(test_visited_rows_are_counted),
       cmocka_unit_test(test_two_thousand_tokens),
