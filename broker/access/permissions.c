@@ -265,6 +265,18 @@ const struct permissions_answers *permissions_answers(const struct permissions *
   return permissions->can_answer ? &permissions->answers : NULL;
 }
 
+void permissions_each(const struct permissions *permissions, enum permissions_list which,
+                      permissions_entry_fn *each, void *arg) {
+  const struct list *lists[] = {
+      [PERMISSIONS_PUBLISH_ALLOW] = &permissions->publish_allow,
+      [PERMISSIONS_PUBLISH_DENY] = &permissions->publish_deny,
+      [PERMISSIONS_SUBSCRIBE_ALLOW] = &permissions->subscribe_allow,
+      [PERMISSIONS_SUBSCRIBE_DENY] = &permissions->subscribe_deny,
+  };
+  for (size_t i = 0; i < lists[which]->count; i++)
+    each(arg, lists[which]->at[i].subject, lists[which]->at[i].queue);
+}
+
 /* ---- reading ---- */
 
 /* Cuts "subject" or "subject queue" in two. False when it is neither. */

@@ -51,4 +51,17 @@ bool permissions_may_receive(const struct permissions *permissions, struct tern_
 /** What it may answer beyond what it may publish; NULL: nothing. */
 const struct permissions_answers *permissions_answers(const struct permissions *permissions);
 
+/** The lists there are. */
+enum permissions_list {
+  PERMISSIONS_PUBLISH_ALLOW,
+  PERMISSIONS_PUBLISH_DENY,
+  PERMISSIONS_SUBSCRIBE_ALLOW,
+  PERMISSIONS_SUBSCRIBE_DENY,
+};
+/** One entry of a list: a subject, for members of a queue group only unless queue is empty. */
+typedef void permissions_entry_fn(void *arg, struct tern_slice subject, struct tern_slice queue);
+/** Calls each for every entry of a list, in the order of their subjects. */
+void permissions_each(const struct permissions *permissions, enum permissions_list which,
+                      permissions_entry_fn *each, void *arg);
+
 #endif

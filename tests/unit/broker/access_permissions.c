@@ -312,6 +312,30 @@ static const struct wrong {
     {"{allow_responses: {exp: 1s}}", "test:1:33: unknown field \"exp\" in allow_responses"},
 };
 
+static void put_entry(void *arg, struct tern_slice subject, struct tern_slice queue) {
+  char *text = arg;
+  const size_t len = strlen(text);
+  snprintf(text + len, 128 - len, "%.*s/%.*s ", (int)subject.len, subject.ptr, (int)queue.len, queue.ptr);
+}
+
+static void test_each(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      [PERMISSIONS_PUBLISH_ALLOW] = "a.x/ b.>/ ",
+      [PERMISSIONS_PUBLISH_DENY] = "c/ ",
+      [PERMISSIONS_SUBSCRIBE_ALLOW] = "",
+      [PERMISSIONS_SUBSCRIBE_DENY] = "*/ d/q.* ",
+  };
+  struct permissions *permissions =
+      made_of("{publish: {allow: [b.>, a.x], deny: c}, subscribe: {deny: [\"d q.*\", \"*\"]}}");
+  for (unsigned list = 0; list < 4; list++) {
+    char text[128] = "";
+    permissions_each(permissions, list, put_entry, text);
+    assert_string_equal(text, texts[list]);
+  }
+  permissions_free(permissions);
+}
+
 static void check_wrong(const char *block, const char *says) {
   struct permissions *permissions = (void *)1;
   struct said said;
@@ -594,7 +618,7 @@ int main(void) {
       cmocka_unit_test(test_answers),       cmocka_unit_test(test_errors),
       cmocka_unit_test(test_bounds),        cmocka_unit_test(test_stars),
       cmocka_unit_test(test_many_branches), cmocka_unit_test(test_random),
-      cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_each),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
