@@ -68,6 +68,7 @@ static int add_route(struct worker_parts *parts, struct tern_worker *worker, str
   }
   route->crossings = &parts->crossings;
   route->clients = parts->core->clients[account];
+  route->name = parts->core->names[account];
   route->mappings = mappings_of(parts->core, parts->core->nats.settings, account);
   if (parts->nats != NULL) route_on_untaken(route, untaken, parts);
   routes[parts->route_count++] = route;
@@ -234,8 +235,10 @@ int core_number_accounts(struct core *core, struct tern_workers *workers, bool r
 
 static void call_set_settings(struct tern_worker *worker, void *arg) {
   struct worker_parts *parts = parts_of(worker);
-  for (uint32_t i = 0; i < parts->route_count; i++)
+  for (uint32_t i = 0; i < parts->route_count; i++) {
+    parts->routes[i]->name = parts->core->names[i]; /* an account gets it after its routes */
     parts->routes[i]->mappings = mappings_of(parts->core, arg, i);
+  }
   nats_worker_set_settings(parts->nats, arg);
 }
 
@@ -457,21 +460,42 @@ int core_subjects(struct tern_workers *workers, uint32_t account, struct core_su
 
 struct publish_call {
   uint32_t account;
-  struct tern_slice subject, payload;
+  const struct route_inside *messages;
+  size_t count;
   int error;
 };
 
 static void call_publish(struct tern_worker *worker, void *arg) {
   struct publish_call *call = arg;
-  call->error = route_publish_inside(parts_of(worker)->routes[call->account], call->subject,
-                                     (struct tern_slice){0}, call->payload);
+  struct route *route = parts_of(worker)->routes[call->account];
+  for (size_t i = 0; i < call->count; i++) {
+    int error = route_publish_inside(route, call->messages[i].subject, (struct tern_slice){0},
+                                     call->messages[i].payload);
+    if (call->error == 0) call->error = error;
+  }
 }
 
-int core_publish(struct tern_workers *workers, unsigned worker, uint32_t account, struct tern_slice subject,
-                 struct tern_slice payload) {
-  struct publish_call call = {account, subject, payload, 0};
+int core_publish(struct tern_workers *workers, unsigned worker, uint32_t account,
+                 const struct route_inside *messages, size_t count) {
+  struct publish_call call = {account, messages, count, 0};
   int error = tern_workers_call(workers, worker, call_publish, &call);
   return error != 0 ? error : call.error;
+}
+
+struct wanted_call {
+  uint32_t account;
+  struct tern_slice subject;
+  bool wanted;
+};
+
+static void call_is_wanted(struct tern_worker *worker, void *arg) {
+  struct wanted_call *call = arg;
+  call->wanted = route_is_wanted(parts_of(worker)->routes[call->account], call->subject);
+}
+
+bool core_is_wanted(struct tern_workers *workers, uint32_t account, struct tern_slice subject) {
+  struct wanted_call call = {.account = account, .subject = subject};
+  return tern_workers_call(workers, 0, call_is_wanted, &call) == 0 && call.wanted;
 }
 
 void core_fini(struct core *core) {

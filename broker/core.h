@@ -80,10 +80,13 @@ struct core_figures core_figures(const struct core *core, struct tern_workers *w
 #define CORE_ALL_ACCOUNTS UINT32_MAX
 int core_subjects(struct tern_workers *workers, uint32_t account, struct core_subjects *out);
 
-/** Publishes from inside the broker, in an account, on one worker. Thread: any that is no worker. Blocks: until that is done.
- * Returns 0, TERN_ECLOSED when the workers do not run, TERN_ELIMIT, or -ENOMEM. */
-int core_publish(struct tern_workers *workers, unsigned worker, uint32_t account, struct tern_slice subject,
-                 struct tern_slice payload);
+/** Publishes from inside the broker, in an account, on one worker, in this order. Thread: any that is no worker. Blocks:
+ * until that is done. Returns 0, TERN_ECLOSED when the workers do not run, or of the first message that failed TERN_ELIMIT
+ * or -ENOMEM; the others have been published. */
+int core_publish(struct tern_workers *workers, unsigned worker, uint32_t account,
+                 const struct route_inside *messages, size_t count);
+/** Does anybody in an account want what is published there? Thread and blocks: as core_publish. */
+bool core_is_wanted(struct tern_workers *workers, uint32_t account, struct tern_slice subject);
 
 /** Frees it after the workers have stopped; also what is half made. */
 void core_fini(struct core *core);

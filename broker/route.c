@@ -512,6 +512,15 @@ int route_publish_inside(struct route *route, struct tern_slice subject, struct 
   return 0;
 }
 
+bool route_is_wanted(struct route *route, struct tern_slice subject) {
+  const struct tern_match *match = tern_index_match(route->index, subject, tern_subject_hash(subject));
+  if (match == NULL) return true; /* no memory to find out */
+  const bool wanted =
+      match->remote != 0 || match->local_count + match->group_count + match->handler_count > 0;
+  tern_index_done(route->index, match);
+  return wanted;
+}
+
 static struct tern_slice take(const char **from, size_t len) {
   struct tern_slice slice = {*from, len};
   *from += len;

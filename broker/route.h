@@ -69,6 +69,7 @@ struct route {
   uint32_t refused;           /* of them that had nobody to pass it on to */
   struct route_stats *stats;
   _Atomic uint64_t *clients; /* of the account, on all workers; relaxed: counted when they come and go */
+  const char *name;          /* of the account; NULL: it was added without one */
   const struct mappings *mappings;    /* of what is published here by clients; NULL: none (mappings.h) */
   struct crossings_worker *crossings; /* the worker's way to other accounts (crossing.h) */
   uint64_t told[TERN_WORKERS_MAX];    /* the epoch last sent to each worker */
@@ -111,9 +112,15 @@ struct route_result route_publish(struct route *route, struct tern_message *mess
  */
 uint32_t route_publish_list(struct route *route, struct tern_message *list, uint32_t count, uint32_t budget,
                             struct route_result *result);
+/** A message from inside the broker. */
+struct route_inside {
+  struct tern_slice subject, payload;
+};
 /** Publishes from inside the broker (handlers). Returns 0, TERN_ELIMIT when nested too deep, or -ENOMEM. */
 int route_publish_inside(struct route *route, struct tern_slice subject, struct tern_slice reply,
                          struct tern_slice payload);
+/** Does anybody, on any worker, want what is published there? */
+bool route_is_wanted(struct route *route, struct tern_slice subject);
 /** A random number below bound. */
 uint64_t route_draw(struct route *route, uint64_t bound);
 /** The account whose record this is. */

@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,7 @@
 #include "conf.h"
 #include "conf_report.h"
 #include "core.h"
+#include "events.h"
 #include "files.h"
 #include "handlers.h"
 #include "hasher.h"
@@ -61,6 +64,7 @@
 struct server {
   struct options options;
   const char *program;
+  pthread_t control; /* the thread */
   char id[SERVER_ID_LEN + 1];
   struct tern_workers *workers;
   struct core core;
@@ -277,7 +281,7 @@ static bool account(void *arg, uint32_t index, struct monitor_account *out) {
   }
   if (index >= access->account_count) return false;
   const struct access_account *at = &access->accounts[index];
-  *out = (struct monitor_account){at->name, at->number, at == access->system};
+  *out = (struct monitor_account){at->name, at->number, at == access->system, at->unused};
   return true;
 }
 
@@ -286,7 +290,8 @@ static int subjects(void *arg, const char *name, struct core_subjects *out) {
   struct monitor_account found;
   if (name == NULL) return core_subjects(server->workers, CORE_ALL_ACCOUNTS, out);
   for (uint32_t i = 0; account(server, i, &found); i++)
-    if (strcmp(found.name, name) == 0) return core_subjects(server->workers, found.number, out);
+    if (strcmp(found.name, name) == 0 && !found.unused)
+      return core_subjects(server->workers, found.number, out);
   *out = (struct core_subjects){0};
   return 0;
 }
@@ -310,21 +315,55 @@ static int start_https(struct server *server, struct web_options *web) {
   return error;
 }
 
-static int publish(void *arg, unsigned worker, uint32_t account, struct tern_slice subject,
-                   struct tern_slice payload) {
+static int publish(void *arg, unsigned worker, uint32_t account, const struct route_inside *messages,
+                   size_t count) {
   const struct server *server = arg;
-  return core_publish(server->workers, worker, account, subject, payload);
+  return core_publish(server->workers, worker, account, messages, count);
 }
 
-/* Answers requests in the account that is the system account now. */
+static bool is_wanted(void *arg, uint32_t account, struct tern_slice subject) {
+  const struct server *server = arg;
+  return core_is_wanted(server->workers, account, subject);
+}
+
+static void watch(void *arg, const struct nats_watch *watch) {
+  struct server *server = arg;
+  nats_server_watch(&server->core.nats, watch);
+}
+
+/* By the signal that has the same meaning: it ends the control thread's waiting. */
+static void ask_for_reload(void *arg) {
+  const struct server *server = arg;
+  pthread_kill(server->control, SIGHUP);
+}
+
+/* Serves the system account, if anybody can be in it, and unless there is none at all, the other accounts. */
 static int serve_system(struct server *server) {
-  const struct access_account *account = system_account(server);
-  const uint32_t number = account != NULL ? account->number : 0;
-  return sys_serve(server->sys, account != NULL ? server->core.registries[number] : NULL, number);
+  const struct access *access = server->core.nats.settings->access;
+  const struct access_account *system = system_account(server);
+  struct sys_place *others = calloc(access->account_count, sizeof *others), at;
+  size_t count = 0;
+  if (others == NULL) return -ENOMEM;
+  for (size_t i = 0; access->system != NULL && i < access->account_count; i++) {
+    const struct access_account *account = &access->accounts[i];
+    if (account->unused || account == access->system) continue;
+    others[count++] = (struct sys_place){server->core.registries[account->number], account->number};
+  }
+  if (system != NULL) at = (struct sys_place){server->core.registries[system->number], system->number};
+  int error = sys_serve(server->sys, system != NULL ? &at : NULL, others, count);
+  free(others);
+  return error;
 }
 
 static int start_sys(struct server *server) {
-  const struct sys_options options = {server->monitor, server->workers, server->id, publish, server};
+  const struct sys_options options = {.monitor = server->monitor,
+                                      .workers = server->workers,
+                                      .server_id = server->id,
+                                      .publish = publish,
+                                      .is_wanted = is_wanted,
+                                      .watch = watch,
+                                      .reload = ask_for_reload,
+                                      .arg = server};
   int error = sys_new(&options, &server->sys);
   return error == 0 ? serve_system(server) : error;
 }
@@ -421,6 +460,7 @@ int server_start(const struct options *options, const char *program, struct serv
   }
   server->options = *options;
   server->program = program;
+  server->control = pthread_self();
   watchdog_init(&server->watchdog);
   tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "server_starting"},
                  "Starting tern %s (speaks NATS as nats-server %s)", TERN_VERSION, TERN_NATS_VERSION);
@@ -518,10 +558,12 @@ static int apply(void *arg, const struct options *next) {
 }
 
 static void reload_config(struct server *server) {
+  char reason[RELOAD_REASON_BYTES];
   monitor_pause(server->monitor); /* its pages read the options */
-  if (reload(&server->options, apply, server) == 0)
-    server->tls_files.used = tls_block_stamp(&server->options);
+  const bool done = reload(&server->options, apply, server, reason) == 0;
+  if (done) server->tls_files.used = tls_block_stamp(&server->options);
   monitor_resume(server->monitor);
+  sys_reloaded(server->sys, done ? NULL : reason);
 }
 
 static void log_certificates(void *arg, bool warning, const char *text) {
@@ -566,10 +608,14 @@ static int look_at_certificates(struct server *server) {
 }
 
 void server_reload(struct server *server) {
-  if (server->options.config_file != NULL)
+  static const char no_file[] = "There is no configuration file to read again; name one with -c";
+  sys_reload_begins(server->sys);
+  if (server->options.config_file != NULL) {
     reload_config(server);
-  else
-    tern_log(TERN_LOG_INFO, "There is no configuration file to read again; name one with -c");
+  } else {
+    tern_log(TERN_LOG_INFO, no_file);
+    sys_reloaded(server->sys, no_file);
+  }
   handlers_reload(server->handlers);
   log_figures(server);
 }
@@ -580,6 +626,7 @@ void server_lame_duck(struct server *server) {
   tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "lame_duck"},
                  "Entering lame duck mode, stop accepting new clients");
   server->is_lame = true;
+  sys_announce(server->sys, "LAMEDUCK");
   stop_listening(server);
   lame_duck_start(&server->lame_duck, now_ms(), o->lame_duck_duration_ms, o->lame_duck_grace_period_ms);
   core_tell_lame_duck(server->workers);

@@ -37,6 +37,13 @@ struct nats_account_figures *page_accounts(struct page *page, uint32_t *room) {
   return figures;
 }
 
+/* Those of one; an account that nobody can be in has none. */
+static const struct nats_account_figures *figures_of(const struct nats_account_figures *figures,
+                                                     const struct monitor_account *account) {
+  static const struct nats_account_figures none;
+  return account->unused ? &none : &figures[account->number];
+}
+
 static void put_system(struct json_writer *json, const struct monitor_source *source) {
   struct monitor_account account;
   for (uint32_t i = 0; next_account(source, &i, &account);)
@@ -73,7 +80,7 @@ static void put_one(struct page *page, const char *key, const char *name) {
   }
   struct nats_account_figures *figures = page_accounts(page, &room);
   if (figures != NULL && page_check(page, source->subjects(source->arg, name, &subjects)))
-    put_detail(page, key, &account, &figures[account.number], &subjects);
+    put_detail(page, key, &account, figures_of(figures, &account), &subjects);
   free(figures);
 }
 
@@ -101,25 +108,23 @@ void accinfo_page(struct page *page) {
   put_one(page, NULL, wanted != NULL ? wanted : "");
 }
 
-static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes) {
+void page_put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes) {
   json_put_open(json, key, '{');
   json_put_uint(json, "msgs", msgs);
   json_put_uint(json, "bytes", bytes);
   json_put_close(json, '}');
 }
 
-static void put_figures(struct json_writer *json, const char *name, const struct nats_account_figures *f) {
-  json_put_open(json, NULL, '{');
+void page_put_account(struct json_writer *json, const char *name, const struct nats_account_figures *f) {
   json_put_string(json, "acc", name);
   json_put_string(json, "name", name);
   json_put_uint(json, "conns", f->connections);
   json_put_uint(json, "leafnodes", 0);
-  json_put_uint(json, "total_conns", f->total_connections);
+  json_put_uint(json, "total_conns", f->connections); /* with those of leaf nodes, of which there are none */
   json_put_uint(json, "num_subscriptions", f->subscriptions);
-  put_traffic(json, "sent", f->out_msgs, f->out_bytes);
-  put_traffic(json, "received", f->in_msgs, f->in_bytes);
+  page_put_traffic(json, "sent", f->out_msgs, f->out_bytes);
+  page_put_traffic(json, "received", f->in_msgs, f->in_bytes);
   json_put_uint(json, "slow_consumers", f->slow_consumers);
-  json_put_close(json, '}');
 }
 
 void accstatz_page(struct page *page) {
@@ -136,8 +141,11 @@ void accstatz_page(struct page *page) {
   json_put_open(json, "account_statz", '[');
   for (uint32_t i = 0; next_account(&page->monitor->source, &i, &account);) {
     if (only != NULL && strcmp(only, account.name) != 0) continue;
-    if (unused || figures[account.number].connections > 0)
-      put_figures(json, account.name, &figures[account.number]);
+    const struct nats_account_figures *its = figures_of(figures, &account);
+    if (!unused && its->connections == 0) continue;
+    json_put_open(json, NULL, '{');
+    page_put_account(json, account.name, its);
+    json_put_close(json, '}');
   }
   json_put_close(json, ']');
   json_put_close(json, '}');

@@ -62,6 +62,10 @@ void page_begin(struct page *page);
 
 /** One subscription in detail; account: even if it is the main one. */
 void page_put_sub(struct json_writer *json, const struct nats_sub_info *sub, bool account);
+/** Figures of an account, inside of an object. */
+void page_put_account(struct json_writer *json, const char *name, const struct nats_account_figures *figures);
+/** Messages and bytes, as an object. */
+void page_put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes);
 /** Figures of the registry, inside of an object. */
 void page_put_subjects(struct json_writer *json, const struct core_subjects *subjects);
 

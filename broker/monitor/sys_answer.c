@@ -5,47 +5,59 @@
  */
 #include "sys_answer.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <tern/error.h>
+
 #include "inside.h"
+#include "order.h"
 #include "page.h"
+#include "permissions.h"
+#include "sys_event.h"
 #include "sys_query.h"
 #include "version.h"
 
+#define NS_PER_MS 1000000u
+
 static void statsz_page(struct page *page);
 
+/* Orders are carried out on a client, named by its id. */
+typedef int order_fn(const struct nats_server *server, struct tern_workers *workers, uint64_t cid);
+
 static const struct {
-  const char *name, *key; /* what the page is called in the envelope; NULL: no page, only the server */
+  const char *name, *key; /* what the page is called in the envelope */
   void (*make)(struct page *page);
+  order_fn *order;
 } kinds[SYS_KINDS] = {
-    [SYS_KIND_PING] = {"STATSZ", "statsz", statsz_page},
-    {"IDZ", NULL, NULL},
-    {"VARZ", "data", varz_page},
-    {"CONNZ", "data", connz_page},
-    {"SUBSZ", "data", subsz_page},
-    {"ROUTEZ", "data", routez_page},
-    {"GATEWAYZ", "data", gatewayz_page},
-    {"LEAFZ", "data", leafz_page},
-    {"ACCOUNTZ", "data", accountz_page},
-    {"JSZ", "data", jsz_page},
-    {"HEALTHZ", "data", healthz_page},
-    [SYS_SERVER_KINDS] = {"STATZ", "data", accstatz_page},
-    {"CONNZ", "data", connz_page},
-    {"SUBSZ", "data", subsz_page},
-    {"LEAFZ", "data", leafz_page},
-    {"INFO", "data", accinfo_page},
+    [SYS_KIND_PING] = {"STATSZ", "statsz", statsz_page, NULL},
+    {"IDZ", NULL, NULL, NULL},
+    {"VARZ", "data", varz_page, NULL},
+    {"CONNZ", "data", connz_page, NULL},
+    {"SUBSZ", "data", subsz_page, NULL},
+    {"ROUTEZ", "data", routez_page, NULL},
+    {"GATEWAYZ", "data", gatewayz_page, NULL},
+    {"LEAFZ", "data", leafz_page, NULL},
+    {"ACCOUNTZ", "data", accountz_page, NULL},
+    {"JSZ", "data", jsz_page, NULL},
+    {"HEALTHZ", "data", healthz_page, NULL},
+    [SYS_KIND_STATZ] = {"STATZ", "data", accstatz_page, NULL},
+    [SYS_KIND_CONNZ] = {"CONNZ", "data", connz_page, NULL},
+    {"SUBSZ", "data", subsz_page, NULL},
+    {"LEAFZ", "data", leafz_page, NULL},
+    {"INFO", "data", accinfo_page, NULL},
+    {"CONNS", NULL, NULL, NULL},
+    [SYS_KIND_RELOAD] = {"RELOAD", NULL, NULL, NULL},
+    [SYS_KIND_KICK] = {"KICK", NULL, NULL, nats_order_kick},
+    [SYS_KIND_LDM] = {"LDM", NULL, NULL, nats_order_leave},
+    [SYS_KIND_USER] = {"INFO", NULL, NULL, NULL},
 };
+#define KIND_IDZ   1
+#define KIND_CONNS (SYS_KIND_RELOAD - 1)
 
 const char *sys_kind_name(unsigned kind) { return kinds[kind].name; }
-
-static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes) {
-  json_put_open(json, key, '{');
-  json_put_uint(json, "msgs", msgs);
-  json_put_uint(json, "bytes", bytes);
-  json_put_close(json, '}');
-}
 
 static void statsz_page(struct page *page) {
   const struct monitor_source *source = &page->monitor->source;
@@ -65,23 +77,27 @@ static void statsz_page(struct page *page) {
   json_put_uint(json, "total_connections", figures.total_connections);
   json_put_uint(json, "active_accounts", active);
   json_put_uint(json, "subscriptions", figures.subscriptions);
-  put_traffic(json, "sent", figures.out_msgs, figures.out_bytes);
-  put_traffic(json, "received", figures.in_msgs, figures.in_bytes);
+  page_put_traffic(json, "sent", figures.out_msgs, figures.out_bytes);
+  page_put_traffic(json, "received", figures.in_msgs, figures.in_bytes);
   json_put_uint(json, "slow_consumers", figures.slow_consumers);
   json_put_uint(json, "active_servers", 1);
   json_put_close(json, '}');
 }
 
-/* What stays the same of a server; IDZ is that alone. */
+/* ---- the envelope ---- */
+
+/* What stays the same of a server; IDZ is that alone. With the monitor's lock. */
 static void put_identity(struct json_writer *json, const struct monitor_source *source) {
   json_put_string(json, "name", source->server_name);
   json_put_string(json, "host", source->options->host);
   json_put_string(json, "id", source->server_id);
 }
 
-static void put_server(struct json_writer *json, const struct monitor_source *source, uint64_t sequence) {
-  json_put_open(json, "server", '{');
-  put_identity(json, source);
+void sys_put_server(struct json_writer *json, const char *key, struct monitor *monitor, uint64_t sequence) {
+  json_put_open(json, key, '{');
+  pthread_rwlock_rdlock(&monitor->lock); /* a reload frees the options */
+  put_identity(json, &monitor->source);
+  pthread_rwlock_unlock(&monitor->lock);
   json_put_string(json, "ver", TERN_NATS_VERSION);
   json_put_bool(json, "jetstream", false);
   json_put_uint(json, "flags", 0);
@@ -96,6 +112,18 @@ static void put_error(struct json_writer *json, unsigned code, const char *text)
   json_put_string(json, "description", text);
   json_put_close(json, '}');
 }
+
+/* The text of a writer, or NULL when it has failed. */
+static char *finish(struct json_writer *json, bool done, size_t *len) {
+  if (done && !json->failed) {
+    *len = json->len;
+    return json->text;
+  }
+  free(json->text);
+  return NULL;
+}
+
+/* ---- pages and orders ---- */
 
 /* The page, or what is wrong; false without memory. */
 static bool put_page(struct json_writer *json, struct monitor *monitor, unsigned kind,
@@ -112,22 +140,28 @@ static bool put_page(struct json_writer *json, struct monitor *monitor, unsigned
   return true;
 }
 
-static bool put_answer(struct json_writer *json, struct monitor *monitor, unsigned kind,
-                       const struct sys_query *query, const char *problem, uint64_t sequence) {
-  bool done = true;
-  json_put_open(json, NULL, '{');
-  pthread_rwlock_rdlock(&monitor->lock); /* a reload frees the options */
-  if (kinds[kind].make == NULL)
-    put_identity(json, &monitor->source);
-  else
-    put_server(json, &monitor->source, sequence);
-  pthread_rwlock_unlock(&monitor->lock);
-  if (problem != NULL)
-    put_error(json, 400, problem);
-  else if (kinds[kind].make != NULL)
-    done = put_page(json, monitor, kind, query);
-  json_put_close(json, '}');
-  return done && !json->failed;
+static const char *order_error(int error) {
+  if (error == -ENOENT) return "no such client id";
+  if (error == -EOPNOTSUPP)
+    return "the client does not understand lame duck mode, or has not sent a PING yet";
+  return tern_strerror(error);
+}
+
+static void carry_out(struct json_writer *json, struct monitor *monitor, unsigned kind,
+                      const struct sys_query *query) {
+  const char *cid = sys_query_parameter(query, "cid");
+  const struct monitor_source *source = &monitor->source;
+  int error =
+      kinds[kind].order(source->nats, source->pool, cid != NULL ? (uint64_t)strtoull(cid, NULL, 10) : 0);
+  if (error != 0) put_error(json, 500, order_error(error));
+}
+
+/* The query of a request, with the name of the account it is about; NULL: none. What is wrong with it, or NULL. */
+static const char *read_query(struct sys_query *query, const struct sys_request *request,
+                              const char *account) {
+  const char *problem = sys_query_read(query, request->body, account);
+  query->lists = kinds[request->kind].make == subsz_page && account != NULL;
+  return problem;
 }
 
 static bool is_meant(struct monitor *monitor, const struct sys_query *query) {
@@ -138,21 +172,151 @@ static bool is_meant(struct monitor *monitor, const struct sys_query *query) {
   return meant;
 }
 
-char *sys_answer(struct monitor *monitor, unsigned kind, const char *account, struct tern_slice body,
-                 uint64_t sequence, size_t *len) {
+static bool put_answer(struct json_writer *json, struct monitor *monitor, unsigned kind,
+                       const struct sys_query *query, const char *problem, uint64_t sequence) {
+  bool done = true;
+  json_put_open(json, NULL, '{');
+  if (kind == KIND_IDZ) {
+    pthread_rwlock_rdlock(&monitor->lock);
+    put_identity(json, &monitor->source);
+    pthread_rwlock_unlock(&monitor->lock);
+  } else {
+    sys_put_server(json, "server", monitor, sequence);
+  }
+  if (problem != NULL)
+    put_error(json, 400, problem);
+  else if (kinds[kind].make != NULL)
+    done = put_page(json, monitor, kind, query);
+  else if (kinds[kind].order != NULL)
+    carry_out(json, monitor, kind, query);
+  json_put_close(json, '}');
+  return done;
+}
+
+static char *answer_about(struct monitor *monitor, const struct sys_request *request, const char *account,
+                          uint64_t sequence, size_t *len) {
   struct sys_query query;
   struct json_writer json = {.compact = true};
-  const bool all = account != NULL && strcmp(account, "PING") == 0;
-  if (all && kinds[kind].make != accstatz_page) return NULL;
-  const char *problem = sys_query_read(&query, body, all ? NULL : account);
-  query.lists = kinds[kind].make == subsz_page && account != NULL;
+  const char *problem = read_query(&query, request, account);
   bool done = (problem != NULL || is_meant(monitor, &query)) &&
-              put_answer(&json, monitor, kind, &query, problem, sequence);
+              put_answer(&json, monitor, request->kind, &query, problem, sequence);
   sys_query_free(&query);
-  if (!done) {
-    free(json.text);
-    return NULL;
+  return finish(&json, done, len);
+}
+
+/* ---- who asks ---- */
+
+static void put_entry(void *arg, struct tern_slice subject, struct tern_slice queue) {
+  struct json_writer *json = arg;
+  if (queue.len == 0) {
+    json_put_slice(json, NULL, subject);
+    return;
   }
-  *len = json.len;
-  return json.text;
+  char *both = malloc(subject.len + 1 + queue.len);
+  json->failed |= both == NULL;
+  if (both == NULL) return;
+  memcpy(both, subject.ptr, subject.len);
+  both[subject.len] = ' ';
+  memcpy(both + subject.len + 1, queue.ptr, queue.len);
+  json_put_slice(json, NULL, (struct tern_slice){both, subject.len + 1 + queue.len});
+  free(both);
+}
+
+static void count_entry(void *arg, struct tern_slice subject, struct tern_slice queue) {
+  (void)subject, (void)queue;
+  ++*(size_t *)arg;
+}
+
+static void put_list(struct json_writer *json, const char *key, const struct permissions *permissions,
+                     enum permissions_list list) {
+  size_t count = 0;
+  permissions_each(permissions, list, count_entry, &count);
+  if (count == 0) return;
+  json_put_open(json, key, '[');
+  permissions_each(permissions, list, put_entry, json);
+  json_put_close(json, ']');
+}
+
+static void put_permissions(struct json_writer *json, const struct permissions *permissions) {
+  const struct permissions_answers *answers = permissions_answers(permissions);
+  json_put_open(json, "permissions", '{');
+  json_put_open(json, "publish", '{');
+  put_list(json, "allow", permissions, PERMISSIONS_PUBLISH_ALLOW);
+  put_list(json, "deny", permissions, PERMISSIONS_PUBLISH_DENY);
+  json_put_close(json, '}');
+  json_put_open(json, "subscribe", '{');
+  put_list(json, "allow", permissions, PERMISSIONS_SUBSCRIBE_ALLOW);
+  put_list(json, "deny", permissions, PERMISSIONS_SUBSCRIBE_DENY);
+  json_put_close(json, '}');
+  if (answers != NULL) {
+    const bool any = answers->max > INT64_MAX, forever = answers->expires_ms > INT64_MAX / NS_PER_MS;
+    json_put_open(json, "responses", '{');
+    json_put_int(json, "max", any ? -1 : (int64_t)answers->max);
+    json_put_int(json, "ttl", forever ? -1 : (int64_t)(answers->expires_ms * NS_PER_MS));
+    json_put_close(json, '}');
+  }
+  json_put_close(json, '}');
+}
+
+static char *answer_user(struct monitor *monitor, const struct sys_request *request, uint64_t sequence,
+                         size_t *len) {
+  struct nats_who who;
+  const struct monitor_source *source = &monitor->source;
+  if (nats_order_who(source->nats, source->pool, request->worker, request->client, &who) != 0) return NULL;
+  struct json_writer json = {.compact = true};
+  json_put_open(&json, NULL, '{');
+  sys_put_server(&json, "server", monitor, sequence);
+  json_put_open(&json, "data", '{');
+  json_put_string(&json, "user", who.user);
+  json_put_string(&json, "account", who.account);
+  if (who.permissions != NULL) put_permissions(&json, who.permissions);
+  json_put_close(&json, '}');
+  json_put_close(&json, '}');
+  settings_unref(who.settings);
+  return finish(&json, true, len);
+}
+
+/* ---- all of them ---- */
+
+/* The name of an account, to be freed; NULL: there is none any more. */
+static char *name_of(struct monitor *monitor, uint32_t number) {
+  const struct monitor_source *source = &monitor->source;
+  struct monitor_account account;
+  char *name = NULL;
+  pthread_rwlock_rdlock(&monitor->lock);
+  for (uint32_t i = 0; name == NULL && source->account(source->arg, i, &account); i++)
+    if (!account.unused && account.number == number) name = strdup(account.name);
+  pthread_rwlock_unlock(&monitor->lock);
+  return name;
+}
+
+char *sys_answer(struct monitor *monitor, const struct sys_request *request, uint64_t sequence, size_t *len) {
+  if (request->kind == SYS_KIND_USER) return answer_user(monitor, request, sequence, len);
+  if (request->own) {
+    char *name = name_of(monitor, request->account);
+    char *text = name != NULL ? answer_about(monitor, request, name, sequence, len) : NULL;
+    free(name);
+    return text;
+  }
+  if (request->kind == KIND_CONNS) return sys_event_conns_of(monitor, request->named, sequence, len);
+  const bool all = request->named != NULL && strcmp(request->named, "PING") == 0;
+  if (all && request->kind != SYS_KIND_STATZ) return NULL;
+  return answer_about(monitor, request, all ? NULL : request->named, sequence, len);
+}
+
+bool sys_answer_is_to_reload(struct monitor *monitor, const struct sys_request *request) {
+  struct sys_query query;
+  const bool is = request->kind == SYS_KIND_RELOAD && read_query(&query, request, NULL) == NULL &&
+                  is_meant(monitor, &query);
+  if (request->kind == SYS_KIND_RELOAD) sys_query_free(&query);
+  return is;
+}
+
+char *sys_answer_reloaded(struct monitor *monitor, const char *reason, uint64_t sequence, size_t *len) {
+  struct json_writer json = {.compact = true};
+  json_put_open(&json, NULL, '{');
+  sys_put_server(&json, "server", monitor, sequence);
+  if (reason != NULL) put_error(&json, 500, reason);
+  json_put_close(&json, '}');
+  return finish(&json, true, len);
 }

@@ -23,6 +23,7 @@
 #include "access.h"
 #include "account.h"
 #include "container.h"
+#include "events.h"
 #include "hasher.h"
 #include "pace.h"
 #include "permit.h"
@@ -58,6 +59,7 @@ static void refuse(struct nats_client *client, const char *user, const char *why
   tern_counter_add(&client->worker->stats.auth_refused, 1);
   tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "auth_refused"), "authentication error%s%s%s: %s",
                  *user != '\0' ? " - User \"" : "", user, *user != '\0' ? "\"" : "", why);
+  nats_event_refused(client, user);
   nats_client_error(client, true, violation);
 }
 

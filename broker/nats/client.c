@@ -30,6 +30,7 @@
 #include "auth.h"
 #include "client.h"
 #include "container.h"
+#include "events.h"
 #include "overflow.h"
 #include "pace.h"
 #include "permit.h"
@@ -287,6 +288,7 @@ static void on_lost(struct tern_protocol *protocol, int error) {
     tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_closed"), "Client connection closed: %s",
                    error == 0 ? "Client Closed" : tern_strerror(error));
   nats_closed_add(client, error);
+  nats_event_lost(client);
   client->transport = NULL;
   client->flow = NATS_ENDED;
   tern_nats_reset(&client->parser);

@@ -230,6 +230,8 @@ const char *nats_secure_fields(const struct nats_client *client);
 /* info.c */
 /** Sends INFO; second: the one after the first PONG, which tells the account. */
 void nats_info_send(struct nats_client *client, bool second);
+/** Sends INFO that asks this client to go elsewhere. */
+void nats_info_send_leaving(struct nats_client *client);
 
 /* ping.c */
 /** Starts the timer of a new connection. */

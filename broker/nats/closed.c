@@ -105,7 +105,6 @@ static void add_past(struct nats_closed *closed, const struct nats_client *clien
     closed->past_count = account + 1;
   }
   struct nats_past *past = &closed->past[account];
-  past->connections++;
   past->slow_consumers += client->reason == NATS_SLOW_PENDING || client->reason == NATS_SLOW_DEADLINE;
   past->in_msgs += client->in_msgs;
   past->in_bytes += client->in_bytes;

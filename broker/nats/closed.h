@@ -46,7 +46,7 @@ enum nats_reason nats_reason_of(const char *text);
 
 /** What connections of one account have done that have ended. */
 struct nats_past {
-  uint64_t connections, slow_consumers;
+  uint64_t slow_consumers;
   uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
 };
 

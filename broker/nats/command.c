@@ -21,6 +21,7 @@
 #include "auth.h"
 #include "client.h"
 #include "container.h"
+#include "events.h"
 #include "mappings.h"
 #include "overflow.h"
 #include "pace.h"
@@ -62,7 +63,9 @@ void nats_connected(struct nats_client *client) {
     tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_identified"),
                    "connected: name %s, %s %s", or_none(options->name), or_none(options->lang),
                    or_none(options->version));
+    const bool first = !client->connected;
     client->connected = true;
+    if (first) nats_event_connected(client);
   }
 }
 

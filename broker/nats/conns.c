@@ -57,8 +57,10 @@ static struct nats_client *client_by_id(const struct nats_worker *worker, uint64
   return client;
 }
 
+/* A reload may have taken its user from a client that is about to end; the account is still that of its route. */
 static const char *account_of(const struct nats_client *client) {
-  return client->user != NULL ? client->user->account->name : ACCESS_GLOBAL;
+  if (client->user != NULL) return client->user->account->name;
+  return client->route->name != NULL ? client->route->name : ACCESS_GLOBAL;
 }
 
 /* "": nobody in particular, or the holder of a token. */
@@ -95,13 +97,17 @@ static struct nats_conn figures_of(const struct nats_client *client) {
 }
 
 struct nats_conn *nats_conn_of(const struct nats_client *client) {
+  return nats_conn_named(client, user_of(client));
+}
+
+struct nats_conn *nats_conn_named(const struct nats_client *client, const char *user) {
   const struct tern_peer *peer = tern_transport_peer(client->transport);
   const struct nats_connect *options = &client->options;
   const char *account = account_of(client);
   const char *ip = strcmp(peer->kind, "tcp") == 0 ? peer->address : "";
   const size_t size = sizeof(struct nats_conn) + room_for(ip) + room_for(options->name) +
                       room_for(options->lang) + room_for(options->version) + room_for(account) +
-                      room_for(user_of(client));
+                      room_for(user);
   struct nats_conn *conn = malloc(size);
   if (conn == NULL) return NULL;
   char *at = (char *)(conn + 1);
@@ -114,7 +120,7 @@ struct nats_conn *nats_conn_of(const struct nats_client *client) {
   conn->lang = put_text(&at, options->lang);
   conn->version = put_text(&at, options->version);
   conn->account = put_text(&at, account);
-  conn->user = put_text(&at, user_of(client));
+  conn->user = put_text(&at, user);
   struct tern_tls_info tls;
   if (tern_tls_info(client->transport, &tls)) {
     conn->tls_version = tls.version;
@@ -314,7 +320,6 @@ struct adding {
 static void add_ended(const struct nats_closed *closed, const struct adding *a) {
   for (uint32_t i = 0; i < closed->past_count && i < a->room; i++) {
     const struct nats_past *past = &closed->past[i];
-    a->out[i].total_connections += past->connections;
     a->out[i].slow_consumers += past->slow_consumers;
     a->out[i].in_msgs += past->in_msgs;
     a->out[i].in_bytes += past->in_bytes;
@@ -335,7 +340,6 @@ static void call_add(struct tern_worker *worker, void *arg) {
     if (client->transport == NULL || account >= a->room) continue;
     struct nats_account_figures *to = &a->out[account];
     to->connections++;
-    to->total_connections++;
     to->subscriptions += client->sids.count;
     to->in_msgs += client->in_msgs;
     to->in_bytes += client->in_bytes;

@@ -95,7 +95,7 @@ int nats_conns_describe(const struct nats_server *server, struct tern_workers *w
 
 /** What the connections of one account do and have done. */
 struct nats_account_figures {
-  uint64_t connections, total_connections, subscriptions, slow_consumers;
+  uint64_t connections, subscriptions, slow_consumers;
   uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
 };
 /** Figures of accounts by their number, of as many as there is room for. While connections come and go by the thousand,
@@ -115,5 +115,7 @@ int nats_conns_subs(const struct nats_server *server, struct tern_workers *worke
 
 /** Describes a client; one block of memory, or NULL. Thread: the client's worker. */
 struct nats_conn *nats_conn_of(const struct nats_client *client);
+/** The same, under the name the client gives itself. */
+struct nats_conn *nats_conn_named(const struct nats_client *client, const char *user);
 
 #endif

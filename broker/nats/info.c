@@ -61,6 +61,7 @@ void nats_server_init(struct nats_server *server, struct settings *settings, uin
   atomic_init(&server->connections, 0);
   atomic_init(&server->refuses, 0);
   atomic_init(&server->port, port);
+  atomic_init(&server->watch, NULL);
 }
 
 void nats_server_refuse(struct nats_server *server, bool connections, bool subscriptions) {
@@ -131,7 +132,7 @@ static const char *format_account(const struct nats_client *client, bool second,
   return *made != NULL ? *made : "";
 }
 
-void nats_info_send(struct nats_client *client, bool second) {
+static void send_info(struct nats_client *client, bool second, bool leaving) {
   const char *shared = client->worker->settings->info;
   const struct tern_peer *peer = tern_transport_peer(client->transport);
   unsigned port = client->worker->settings->advertised_port;
@@ -145,7 +146,7 @@ void nats_info_send(struct nats_client *client, bool second) {
                ",\"port\":%u,\"max_payload\":%u,\"client_id\":%llu,\"client_ip\":\"%s\"%s%s%s%s%s} \r\n",
                port, nats_account_max_payload(client), (unsigned long long)client->id,
                strcmp(peer->kind, "tcp") == 0 ? peer->address : "", nats_secure_fields(client),
-               client->worker->lame_duck ? ",\"ldm\":true" : "", *nonce != '\0' ? ",\"nonce\":\"" : "", nonce,
+               leaving ? ",\"ldm\":true" : "", *nonce != '\0' ? ",\"nonce\":\"" : "", nonce,
                *nonce != '\0' ? "\"" : "");
   struct iovec parts[] = {
       {.iov_base = (char *)(uintptr_t) "INFO ", .iov_len = 5},
@@ -156,3 +157,9 @@ void nats_info_send(struct nats_client *client, bool second) {
   nats_client_writev(client, parts, 4);
   free(made);
 }
+
+void nats_info_send(struct nats_client *client, bool second) {
+  send_info(client, second, client->worker->lame_duck);
+}
+
+void nats_info_send_leaving(struct nats_client *client) { send_info(client, false, true); }

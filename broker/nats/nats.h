@@ -19,6 +19,7 @@
 #include "settings.h"
 
 struct nats_client;
+struct nats_watch;
 struct nats_worker;
 
 /** What INFO says about the server. */
@@ -45,6 +46,7 @@ struct nats_server {
   _Atomic uint64_t connections; /* relaxed: open connections, for max_connections */
   _Atomic unsigned refuses;     /* relaxed: what is refused for want of memory, NATS_REFUSES_... */
   _Atomic unsigned port;        /* where it listens, for INFO */
+  _Atomic(const struct nats_watch *) watch; /* who is told of connections, see events.h; NULL: nobody */
 };
 
 /** Figures of one worker's clients. */

@@ -17,8 +17,9 @@
  */
 #include "reload.h"
 
-#include <string.h>
+#include <stdio.h>
 
+#include <tern/error.h>
 #include <tern/log.h>
 
 #include "conf_report.h"
@@ -26,18 +27,24 @@
 
 #define FAILED "Failed to reload server configuration: "
 
+/* The first reason is kept in reason; others may come. */
+static void keep_reason(char *reason, const char *text) {
+  if (reason[0] == '\0') snprintf(reason, RELOAD_REASON_BYTES, "%s", text);
+}
+
 static void log_line(void *arg, bool warning, const char *text) {
-  (void)arg;
+  if (!warning) keep_reason(arg, text);
   tern_log_event(warning ? TERN_LOG_WARN : TERN_LOG_ERROR,
                  (struct tern_log_about){.event = warning ? "config_warning" : "reload_failed"},
                  warning ? "%s" : FAILED "%s", text);
 }
 
-/* arg: how many changes take a restart. */
+/* arg: the reason. */
 static void log_refused(void *arg, const struct options_change *change) {
-  unsigned *refused = arg;
+  char *reason = arg;
   if (change->live) return;
-  ++*refused;
+  if (reason[0] == '\0')
+    snprintf(reason, RELOAD_REASON_BYTES, "config reload not supported for %s", change->name);
   tern_log_event(TERN_LOG_ERROR, (struct tern_log_about){.event = "reload_failed"},
                  FAILED "config reload not supported for %s: old=%s, new=%s; restart the server to change it",
                  change->name, change->before, change->after);
@@ -58,15 +65,20 @@ static void replace(struct options *options, struct options *next) {
   options_free(&old);
 }
 
-int reload(struct options *options, reload_apply_fn *apply, void *arg) {
-  struct conf_report report = {.line = log_line};
+int reload(struct options *options, reload_apply_fn *apply, void *arg, char reason[RELOAD_REASON_BYTES]) {
+  struct conf_report report = {.line = log_line, .arg = reason};
   struct options next;
-  unsigned refused = 0;
+  reason[0] = '\0';
   tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "reload_started"},
                  "Reloading configuration file %s", options->config_file);
-  if (options_read_again(options, &next, &report) != 0) return -1;
-  options_diff(options, &next, log_refused, &refused);
-  if (refused > 0 || apply(arg, &next) != 0) {
+  if (options_read_again(options, &next, &report) != 0) {
+    keep_reason(reason, "the configuration cannot be read");
+    return -1;
+  }
+  options_diff(options, &next, log_refused, reason);
+  const int error = reason[0] == '\0' ? apply(arg, &next) : 0;
+  if (error != 0) keep_reason(reason, tern_strerror(error));
+  if (reason[0] != '\0') {
     options_free(&next);
     return -1;
   }

@@ -12,8 +12,10 @@ typedef int reload_apply_fn(void *arg, const struct options *next);
 
 /**
  * Reads the command line and file of the options again and has the result applied, when nothing in it takes a
- * restart; then it is in *options. Returns 0, or -1: the reason is logged and nothing has changed.
+ * restart; then it is in *options. Returns 0, or -1: the reason is logged, the first one if there are several is in
+ * reason, and nothing has changed.
  */
-int reload(struct options *options, reload_apply_fn *apply, void *arg);
+#define RELOAD_REASON_BYTES 512
+int reload(struct options *options, reload_apply_fn *apply, void *arg, char reason[RELOAD_REASON_BYTES]);
 
 #endif

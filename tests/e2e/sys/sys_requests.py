@@ -9,16 +9,14 @@ Exit code 77: all is well, but there was no nats-server to compare with.
 """
 import json
 import os
-import re
 import signal
-import socket
 import sys
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
 import shapes  # noqa: E402
+from sys_client import Client  # noqa: E402
 
 TERN = ""
 CONFIG = """
@@ -26,6 +24,8 @@ server_name: north-1
 accounts {
   $SYS { users: [ {user: s, password: s} ] }
   A { users: [ {user: a, password: a} ] }
+  B { users: [ {user: b, password: "b", permissions: {publish: ["$SYS.REQ.>", "x"],
+               subscribe: {allow: ["in.*", "q g"], deny: [never]}, allow_responses: {max: 5, expires: "1m"}}} ] }
 }
 """
 #: Requests, and their bodies; ID is the server's.
@@ -38,11 +38,19 @@ REQUESTS = [("SERVER.PING", ""), ("SERVER.PING.STATSZ", ""), ("SERVER.ID.STATSZ"
             ("SERVER.PING.CONNZ", '{"sort":"x"}'), ("SERVER.PING.CONNZ", '{"cid":"x"}'), ("SERVER.PING.VARZ", "{"),
             ("SERVER.PING", '{"server_name":"north"}'), ("SERVER.PING.VARZ", '{"host":"127.0.0.1","exact_match":true}'),
             ("ACCOUNT.A.CONNZ", ""), ("ACCOUNT.A.SUBSZ", ""), ("ACCOUNT.A.LEAFZ", ""), ("ACCOUNT.A.INFO", ""),
-            ("ACCOUNT.A.STATZ", ""), ("ACCOUNT.PING.STATZ", ""), ("ACCOUNT.PING.STATZ", '{"include_unused":true}')]
+            ("ACCOUNT.A.STATZ", ""), ("ACCOUNT.A.CONNS", ""), ("ACCOUNT.PING.STATZ", ""), ("ACCOUNT.PING.STATZ", '{"include_unused":true}')]
 #: Requests that nobody answers, though somebody has them; to one that answers nobody at all, 503 comes.
 SILENT = [("SERVER.PING", '{"server_name":"south"}'), ("SERVER.PING.VARZ", '{"server_name":"north","exact_match":true}'),
           ("SERVER.PING.IDZ", '{"tags":["t"]}'), ("SERVER.PING.CONNZ", '{"cluster":"c"}')]
 NOBODY = ["SERVER.PING.NOPE", "SERVER.OTHER.VARZ", "ACCOUNT.A.NOPE", "SERVER.VARZ", "NOPE"]
+#: What other accounts may ask, and bodies; whatever these say, the answer is about the account that asks.
+OWN = [("ACCOUNT.PING.CONNZ", ""), ("SERVER.PING.CONNZ", '{"acc":"$SYS","auth":true,"subscriptions":true}'),
+       ("ACCOUNT.PING.CONNZ", '{"account":"B","state":2}'), ("ACCOUNT.PING.STATZ", ""),
+       ("ACCOUNT.PING.STATZ", '{"accounts":["$SYS"],"include_unused":true}'), ("ACCOUNT.PING.STATZ", "{"),
+       ("SERVER.PING.CONNZ", '{"sort":"x"}')]
+#: Bodies of orders to clients that are no orders, and the code of the error.
+HOSTILE = [("", 500), ("{}", 500), ('{"cid":0}', 500), ('{"cid":-7}', 500), ('{"cid":18446744073709551615}', 400),
+           ('{"cid":"1"}', 400), ('{"cid":[1]}', 400), ("[", 400), ("null", 500), ("7", 400), ("{" * 9000, 400)]
 #: Maps whose keys are data.
 OPEN_MAPS = {"http_req_stats"}
 #: Keys that a nats-server of the version tern behaves as has, and the one of the distribution may not have; and tern's own.
@@ -50,6 +58,7 @@ ONLY_TERN = {"VARZ": {"data.tern", "data.stale_connections", "data.slow_consumer
                       "data.stalled_clients"},
              "CONNZ": {"data.connections[].subscriptions_list_detail[].account"}, "ROUTEZ": {"data.server_name"},
              "JSZ": {"data.api.level"},
+             "CONNS": {"name", "num_subscriptions"},
              "STATZ": {"data.account_statz[].name", "data.account_statz[].num_subscriptions"}, "*": {"server.flags"}}
 #: Keys that tern does not have: what accounts import of $SYS; and data beside an error.
 ONLY_REFERENCE = {"ACCOUNTZ": {"data.account_detail.imports"}, "INFO": {"data.imports"}}
@@ -67,46 +76,6 @@ def shape(value):
 def without(found, keys):
     return {key: type_ for key, type_ in found.items()
             if not any(key == each or key.startswith((each + ".", each + "[")) for each in keys)}
-
-
-class Client:
-    """A connection of a user, with an inbox."""
-
-    def __init__(self, port, user):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=broker.WAIT_SECONDS)
-        self.buffer = b""
-        self.passed = b""  # what came before the last thing waited for
-        self.say(f'CONNECT {{"verbose":false,"user":"{user}","pass":"{user}","headers":true,"no_responders":true}}\r\n'
-                 "SUB in.* 1\r\n")
-        self.id = json.loads(self.until(rb"INFO (.*)\r\n")[1])["server_id"]
-        self.sync()
-
-    def say(self, text):
-        self.socket.sendall(text.encode())
-
-    def until(self, pattern):
-        deadline = time.monotonic() + broker.WAIT_SECONDS
-        while not (match := re.search(pattern, self.buffer)):
-            part = self.socket.recv(65536) if time.monotonic() < deadline else b""
-            if not part:
-                raise AssertionError(f"no {pattern!r} in {self.buffer!r}")
-            self.buffer += part
-        self.passed, self.buffer = self.buffer[:match.start()], self.buffer[match.end():]
-        return match
-
-    def sync(self):
-        self.say("PING\r\n")
-        self.until(rb"PONG\r\n")
-
-    def ask(self, subject, body=""):
-        """The answer, or None: there is nobody to ask. A subject without answer makes the wait fail."""
-        self.say(f"PUB $SYS.REQ.{subject.replace('.ID.', f'.{self.id}.')} in.one {len(body)}\r\n{body}\r\n")
-        match = self.until(rb"(MSG|HMSG) in\.one 1 +(?:\d+ )?(\d+)\r\n")
-        length = int(match[2])
-        while len(self.buffer) < length + 2:
-            self.buffer += self.socket.recv(65536)
-        payload, self.buffer = self.buffer[:length], self.buffer[length + 2:]
-        return None if payload.startswith(b"NATS/1.0 503") else json.loads(payload.split(b"\r\n\r\n")[-1])
 
 
 class Requests(unittest.TestCase):
@@ -181,16 +150,114 @@ class Requests(unittest.TestCase):
             for subject in ("SERVER.PING", "SERVER.PING.VARZ", "SERVER.ID.CONNZ", "ACCOUNT.A.SUBSZ"):
                 self.assertIsNone(client.ask(subject), subject)
 
+    def test_other_accounts_are_told_of_themselves(self):
+        clients = []
+        for server in filter(None, (self.tern, self.reference)):
+            self.join(server)
+            self.join(server, "b")
+            clients.append(self.join(server, "a"))
+        for subject, body in OWN:
+            last = subject.split(".")[-1]
+            with self.subTest(subject, body=body):
+                ours = clients[0].ask(subject, body)
+                data = ours.get("data", {})
+                for connection in data.get("connections", ()):
+                    self.assertEqual((connection["cid"], connection.get("account", "A")), (clients[0].cid, "A"))
+                for account in data.get("account_statz", ()):
+                    self.assertEqual(account["acc"], "A")
+                if self.reference:
+                    theirs = clients[1].ask(subject, body)
+                    self.assertEqual(without(shape(ours), ONLY_TERN.get(last, set()) | ONLY_TERN["*"]),
+                                     without(shape(theirs), ONLY_REFERENCE.get(last, ())))
+                    self.assertEqual(ours.get("error", {}).get("code"), theirs.get("error", {}).get("code"))
+
+    def test_users_are_told_who_they_are(self):
+        """nats-servers before 2.10 do not tell."""
+        for user, account in (("s", "$SYS"), ("a", "A")):
+            answer = self.join(self.tern, user).ask("USER.INFO")
+            self.assertEqual(answer["data"], {"user": user, "account": account})
+            self.assertEqual(answer["server"]["name"], "north-1")
+        answer = self.join(self.tern, "b").ask("USER.INFO", "no JSON at all {")
+        self.assertEqual(answer["data"], {
+            "user": "b", "account": "B", "permissions": {
+                "publish": {"allow": ["$SYS.REQ.>", "x"]}, "subscribe": {"allow": ["in.*", "q g"], "deny": ["never"]},
+                "responses": {"max": 5, "ttl": 60_000_000_000}}})
+        plain = self.start(TERN, "debug: false\n")
+        answer = self.join(plain, "nobody").ask("USER.INFO")
+        self.assertEqual(answer["data"], {"user": "", "account": "$G"})
+        self.assertIsNone(self.join(plain, "nobody").ask("SERVER.PING"))
+        none = self.start(TERN, "no_sys_acc: true\n")
+        self.assertIsNone(self.join(none, "nobody").ask("USER.INFO"))
+
+    def test_secrets_are_in_no_answer(self):
+        server = self.start(TERN, CONFIG.replace('password: a}', 'password: a}, {user: t, password: "t"}'))
+        client = self.join(server, "t")
+        system = self.join(server)
+        for asker, subjects in ((client, OWN + [("USER.INFO", "")]), (system, REQUESTS + [("USER.INFO", "")])):
+            for subject, body in subjects:
+                self.assertNotIn("pass", str(asker.ask(subject, body)).lower())
+
+    def test_clients_are_sent_away_by_order(self):
+        """nats-servers before 2.10 do not have this."""
+        client = self.join(self.tern)
+        other = Client(self.tern.port, "a", ',"protocol":1')
+        self.addCleanup(other.socket.close)
+        other.until(rb"INFO (.*)\r\n")  # behind the first PONG
+        self.assertEqual(set(client.ask("SERVER.ID.LDM", f'{{"cid":{other.cid}}}')), {"server"})
+        self.assertTrue(json.loads(other.until(rb"INFO (.*)\r\n")[1])["ldm"])
+        other.sync()  # it stays as long as it wants to
+        self.assertEqual(client.ask("SERVER.ID.LDM", f'{{"cid":{client.cid}}}')["error"]["code"], 500)
+        self.assertEqual(set(client.ask("SERVER.ID.KICK", f'{{"cid":{other.cid}}}')), {"server"})
+        self.assertTrue(other.ended())
+        body = f'{{"state":1,"cid":{other.cid}}}'
+        closed = broker.wait_for("the end", lambda: client.ask("SERVER.PING.CONNZ", body)["data"]["connections"])
+        self.assertEqual(closed[0]["reason"], "Kicked")
+        for body, code in HOSTILE:
+            for order in ("KICK", "LDM"):
+                self.assertEqual(client.ask(f"SERVER.ID.{order}", body)["error"]["code"], code, body)
+        client.say(f"PUB $SYS.REQ.SERVER.{client.id}.KICK in.one 20000\r\n{' ' * 20000}\r\n")  # too long: dropped
+        client.sync()
+        broker.wait_for("a line in the log", lambda: "1 $SYS requests dropped" in self.tern.output())
+        ordinary = self.join(self.tern, "a")
+        for order in ("KICK", "LDM", "RELOAD"):
+            self.assertIsNone(ordinary.ask(f"SERVER.ID.{order}", f'{{"cid":{client.cid}}}'))
+        client.sync()
+
+    def test_a_reload_is_asked_for(self):
+        client = self.join(self.tern)
+        self.assertEqual(client.ask("SERVER.ID.RELOAD", "{")["error"]["code"], 400)
+        self.assertEqual(set(client.ask("SERVER.ID.RELOAD")), {"server"})
+        self.assertEqual(self.tern.output().count("Reloaded server configuration"), 1)
+        self.write(self.tern, CONFIG + "nonsense: 1\n")
+        error = client.ask("SERVER.ID.RELOAD")["error"]
+        self.assertEqual(error["code"], 500)
+        self.assertIn("nonsense", error["description"])
+        self.write(self.tern, CONFIG.replace("north-1", "south-1"))
+        self.assertIn("server_name", client.ask("SERVER.ID.RELOAD")["error"]["description"])
+        self.write(self.tern, CONFIG.replace("user: a", "user: z"))
+        other = self.join(self.tern, "a")
+        self.assertEqual(set(client.ask("SERVER.ID.RELOAD")), {"server"})
+        self.assertTrue(other.ended())
+
+    def write(self, server, text):
+        with open(os.path.join(server.dir, "config"), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def test_other_accounts_come_and_go_with_a_reload(self):
+        client = self.join(self.tern)
+        self.write(self.tern, CONFIG.replace("A {", "C {"))
+        self.assertEqual(set(client.ask("SERVER.ID.RELOAD")), {"server"})
+        answer = self.join(self.tern, "a").ask("ACCOUNT.PING.STATZ")["data"]
+        self.assertEqual([each["acc"] for each in answer["account_statz"]], ["C"])
+        self.assertEqual(self.join(self.tern, "b").ask("USER.INFO")["data"]["account"], "B")
+
     def test_a_reload_changes_the_system_account(self):
         server = self.start(TERN, 'accounts { A { users: [ {user: a, password: a} ] }, B { users: [ {user: b, password: b} ] } }')
         client = self.join(server, "a")
         self.assertIsNone(client.ask("SERVER.PING"))
 
-        def reload(text):
-            with open(os.path.join(server.dir, "config"), "w", encoding="utf-8") as file:
-                file.write(text)
-            server.process.send_signal(signal.SIGHUP)
-        reload(CONFIG.replace("server_name: north-1", ""))
+        self.write(server, CONFIG.replace("server_name: north-1", ""))
+        server.process.send_signal(signal.SIGHUP)
         broker.wait_for("the reload", lambda: "Reloaded" in server.output())
         system = self.join(server)
         self.assertEqual(system.ask("SERVER.PING")["server"]["name"], system.ask("SERVER.PING.IDZ")["name"])

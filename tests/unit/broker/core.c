@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include <tern/error.h>
+
 #include "pool.h"
 
 #define REFUSE_REALLOC
@@ -99,6 +101,30 @@ static void figures_come_from_all_workers(void **state) {
   end(&sim, c, 4);
 }
 
+/* Several at once, in their order, in the account that is named; one that cannot go does not keep the others. */
+static void messages_are_published_from_inside(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c;
+  uint32_t number;
+  static char long_name[64 * 1024];
+  memset(long_name, 'x', sizeof long_name);
+  start(&sim, 2, NULL);
+  assert_int_equal(core_account(&sim.core, sim.workers, true, "A", &number), 0);
+  join(&sim, &c, 1, QUIET);
+  say_and_sync(&c, "SUB a.* 1\r\n");
+  const struct route_inside messages[] = {{tern_slice_of("a.b"), tern_slice_of("one")},
+                                          {{long_name, sizeof long_name}, tern_slice_of("none")},
+                                          {tern_slice_of("a.c"), tern_slice_of("two")}};
+  assert_true(core_is_wanted(sim.workers, 0, tern_slice_of("a.b")));
+  assert_false(core_is_wanted(sim.workers, number, tern_slice_of("a.b")));
+  assert_int_equal(core_publish(sim.workers, 0, number, messages, 1), 0);
+  expect_silence(&c);
+  assert_int_equal(core_publish(sim.workers, 0, 0, messages, 3), TERN_ELIMIT);
+  expect(&c, "MSG a.b 1 3\r\none\r\nMSG a.c 1 3\r\ntwo\r\n");
+  end(&sim, &c, 1);
+}
+
 /* Accounts that are added while the workers run: a route on each, and nothing left of those there was no memory for. */
 static void accounts_can_be_added(void **state) {
   (void)state;
@@ -144,9 +170,9 @@ static void accounts_can_be_added(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(without_memory_nothing_is_left), cmocka_unit_test(what_is_half_made_can_be_freed),
-      cmocka_unit_test(options_leave_the_sizes_alone),  cmocka_unit_test(figures_come_from_all_workers),
-      cmocka_unit_test(accounts_can_be_added),
+      cmocka_unit_test(without_memory_nothing_is_left),     cmocka_unit_test(what_is_half_made_can_be_freed),
+      cmocka_unit_test(options_leave_the_sizes_alone),      cmocka_unit_test(figures_come_from_all_workers),
+      cmocka_unit_test(messages_are_published_from_inside), cmocka_unit_test(accounts_can_be_added),
   };
   return cmocka_run_group_tests_name("core", tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /*
  * Answers to requests by message: the envelope, each kind in it, errors, and when there is none.
  */
-#include "fixture.h"
+#include "configured.h"
 
 #include <jansson.h>
 
@@ -29,7 +29,7 @@ static const struct access *access_now(void *arg) {
 }
 
 static bool account(void *arg, uint32_t index, struct monitor_account *out) {
-  static const struct monitor_account accounts[] = {{"$G", 0, false}, {"$SYS", 1, true}};
+  static const struct monitor_account accounts[] = {{"$G", 0, false, false}, {"$SYS", 1, true, false}};
   (void)arg;
   if (index >= 2) return false;
   *out = accounts[index];
@@ -44,15 +44,19 @@ static unsigned kind_of(const char *name, unsigned first) {
 }
 
 /* NULL: no answer. */
-static json_t *ask(unsigned kind, const char *account_name, const char *body) {
+static json_t *answer_to(const struct sys_request *request) {
   size_t len = 0;
-  char *text = sys_answer(monitor, kind, account_name, tern_slice_of(body), 9, &len);
+  char *text = sys_answer(monitor, request, 9, &len);
   if (text == NULL) return NULL;
   assert_int_equal(len, strlen(text));
   json_t *json = json_loads(text, 0, NULL);
   assert_non_null(json);
   free(text);
   return json;
+}
+
+static json_t *ask(unsigned kind, const char *account_name, const char *body) {
+  return answer_to(&(struct sys_request){.kind = kind, .named = account_name, .body = tern_slice_of(body)});
 }
 
 static const json_t *at(const json_t *json, const char *outer, const char *inner) {
@@ -63,8 +67,8 @@ static const json_t *at(const json_t *json, const char *outer, const char *inner
 
 static void each_kind_has_its_page_in_an_envelope(void **unused) {
   (void)unused;
-  for (unsigned kind = 0; kind < SYS_KINDS; kind++) {
-    if (strcmp(sys_kind_name(kind), "IDZ") == 0) continue;
+  for (unsigned kind = 0; kind < SYS_KIND_RELOAD; kind++) {
+    if (strcmp(sys_kind_name(kind), "IDZ") == 0 || strcmp(sys_kind_name(kind), "CONNS") == 0) continue;
     json_t *json = ask(kind, kind < SYS_SERVER_KINDS ? NULL : "$G", "");
     assert_non_null(json);
     assert_string_equal(json_string_value(at(json, "server", "id")), "ID");
@@ -131,6 +135,146 @@ static void accounts_are_named_by_the_subject(void **unused) {
   json_decref(json);
 }
 
+/* Where an account asks about itself, neither its request nor its name makes it another one. */
+static void an_account_is_told_of_itself_only(void **unused) {
+  (void)unused;
+  struct sim_client c;
+  join(&sim, &c, 0, REQUESTS);
+  struct sys_request request = {.kind = SYS_KIND_STATZ,
+                                .own = true,
+                                .body = tern_slice_of("{\"acc\":\"PING\",\"include_unused\":true}")};
+  json_t *json = answer_to(&request);
+  const json_t *list = at(json, "data", "account_statz");
+  assert_int_equal(json_array_size(list), 1);
+  assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "acc")), "$G");
+  json_decref(json);
+  request.kind = SYS_KIND_CONNZ;
+  request.body = tern_slice_of("{\"acc\":\"PING\"}");
+  json = answer_to(&request);
+  assert_int_equal(json_integer_value(at(json, "data", "total")), 1);
+  json_decref(json);
+  request.account = 1; /* nobody is in it */
+  request.body = tern_slice_of("{\"acc\":\"$G\"}");
+  json = answer_to(&request);
+  assert_int_equal(json_integer_value(at(json, "data", "total")), 0);
+  json_decref(json);
+  request.account = 7; /* it is no more */
+  assert_null(answer_to(&request));
+  sim_hang_up(&c);
+  ticks(&sim, 20);
+  sim_client_free(&c);
+}
+
+static void connections_are_counted_on_request(void **unused) {
+  (void)unused;
+  struct sim_client c;
+  const unsigned conns = kind_of("CONNS", SYS_SERVER_KINDS);
+  assert_null(ask(conns, "$G", "")); /* there are none */
+  join(&sim, &c, 0, REQUESTS);
+  json_t *json = ask(conns, "$G", "");
+  assert_int_equal(json_integer_value(json_object_get(json, "conns")), 1);
+  json_decref(json);
+  assert_null(ask(conns, "X", ""));
+  sim_hang_up(&c);
+  ticks(&sim, 20);
+  sim_client_free(&c);
+}
+
+static void orders_are_carried_out_or_refused(void **unused) {
+  (void)unused;
+  struct sim_client c;
+  char body[64];
+  join(&sim, &c, 1, REQUESTS ",\"protocol\":1");
+  expect_info(&c); /* behind the first PONG */
+  snprintf(body, sizeof body, "{\"cid\":%llu}", (unsigned long long)sim.core.nats.workers[1]->clients->id);
+  json_t *json = ask(SYS_KIND_LDM, NULL, body);
+  assert_null(json_object_get(json, "error"));
+  assert_null(json_object_get(json, "data"));
+  assert_string_equal(json_string_value(at(json, "server", "id")), "ID");
+  json_decref(json);
+  expect_info(&c);
+  assert_null(ask(SYS_KIND_KICK, NULL, "{\"cid\":1,\"server_name\":\"other\"}"));
+  json = ask(SYS_KIND_KICK, NULL, body);
+  assert_null(json_object_get(json, "error"));
+  json_decref(json);
+  expect_end(&c);
+  static const char *const nobody[] = {"", "{}", "{\"cid\":0}", "{\"cid\":-1}",
+                                       "{\"cid\":9223372036854775807}"};
+  for (size_t i = 0; i < sizeof nobody / sizeof nobody[0]; i++) {
+    check_error(SYS_KIND_KICK, NULL, nobody[i], 500);
+    check_error(SYS_KIND_LDM, NULL, nobody[i], 500);
+  }
+  static const char *const broken[] = {"{",   "7", "{\"cid\":\"1\"}", "{\"cid\":1.5}", "{\"cid\":1e99}",
+                                       "\xff"};
+  for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
+    check_error(SYS_KIND_KICK, NULL, broken[i], 400);
+  ticks(&sim, 20);
+  sim_client_free(&c);
+}
+
+static void reloads_are_somebody_elses(void **unused) {
+  (void)unused;
+  struct sys_request request = {.kind = SYS_KIND_RELOAD};
+  size_t len;
+  assert_true(sys_answer_is_to_reload(monitor, &request));
+  request.body = tern_slice_of("{\"server_name\":\"other\"}");
+  assert_false(sys_answer_is_to_reload(monitor, &request));
+  assert_null(answer_to(&request));
+  request.body = tern_slice_of("{");
+  assert_false(sys_answer_is_to_reload(monitor, &request));
+  check_error(SYS_KIND_RELOAD, NULL, "{", 400);
+  request = (struct sys_request){.kind = SYS_KIND_KICK};
+  assert_false(sys_answer_is_to_reload(monitor, &request));
+  for (int failed = 0; failed < 2; failed++) {
+    char *text = sys_answer_reloaded(monitor, failed ? "no \"reason\"" : NULL, 3, &len);
+    json_t *json = json_loadb(text, len, 0, NULL);
+    assert_int_equal(json_integer_value(at(json, "server", "seq")), 3);
+    const json_t *error = json_object_get(json, "error");
+    assert_int_equal(error != NULL, failed);
+    if (failed) assert_string_equal(json_string_value(at(json, "error", "description")), "no \"reason\"");
+    json_decref(json);
+    free(text);
+  }
+}
+
+/* The text of data.permissions of the newest client of a worker, who has these. */
+static void check_permissions(const char *config, const char *user, const char *wanted) {
+  struct sim_client c;
+  configure_access(&sim, config);
+  join_user(&sim, &c, 1, user);
+  json_t *json = answer_to(&(struct sys_request){
+      .kind = SYS_KIND_USER, .worker = 1, .client = sim.core.nats.workers[1]->clients->id});
+  assert_string_equal(json_string_value(at(json, "data", "user")), user);
+  assert_string_equal(json_string_value(at(json, "data", "account")), "A");
+  json_t *permissions = json_object_get(json_object_get(json, "data"), "permissions");
+  char *text = permissions != NULL ? json_dumps(permissions, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+  if (wanted != NULL)
+    assert_string_equal(text, wanted);
+  else
+    assert_null(text);
+  assert_null(json_object_get(json_object_get(json, "data"), "expires"));
+  free(text);
+  json_decref(json);
+  leave(&sim, &c);
+  sim_client_free(&c);
+}
+
+static void users_are_told_what_they_may_do(void **unused) {
+  (void)unused;
+  check_permissions("accounts { A { users: [{user: a, pass: a}] } }", "a", NULL);
+  check_permissions(
+      "accounts { A { users: [{user: p, pass: p, permissions: {publish: [x, y], "
+      "subscribe: {allow: \"q g\", deny: z}, allow_responses: {max: 3, ttl: 2s}}}] } }",
+      "p",
+      "{\"publish\":{\"allow\":[\"x\",\"y\"]},\"subscribe\":{\"allow\":[\"q g\"],"
+      "\"deny\":[\"z\"]},\"responses\":{\"max\":3,\"ttl\":2000000000}}");
+  check_permissions(
+      "accounts { A { users: [{user: p, pass: p, permissions: {"
+      "allow_responses: {max: -1, ttl: \"-1s\"}}}] } }",
+      "p", "{\"publish\":{},\"subscribe\":{},\"responses\":{\"max\":-1,\"ttl\":-1}}");
+  assert_null(answer_to(&(struct sys_request){.kind = SYS_KIND_USER, .client = 12345})); /* has gone */
+}
+
 static void others_answer_for_themselves(void **unused) {
   (void)unused;
   assert_null(ask(SYS_KIND_PING, NULL, "{\"server_name\":\"other\"}"));
@@ -172,6 +316,11 @@ int main(void) {
       cmocka_unit_test(errors_take_the_place_of_the_page),
       cmocka_unit_test(accounts_are_named_by_the_subject),
       cmocka_unit_test(others_answer_for_themselves),
+      cmocka_unit_test(an_account_is_told_of_itself_only),
+      cmocka_unit_test(connections_are_counted_on_request),
+      cmocka_unit_test(orders_are_carried_out_or_refused),
+      cmocka_unit_test(reloads_are_somebody_elses),
+      cmocka_unit_test(users_are_told_what_they_may_do), /* last: it configures accounts */
   };
   return cmocka_run_group_tests_name("monitor_sys_answer", tests, begin, finish);
 }

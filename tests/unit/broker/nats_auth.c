@@ -10,9 +10,7 @@
 
 #include <tern/error.h>
 
-#include "access.h"
-#include "access_text.h"
-#include "fixture.h"
+#include "configured.h"
 #include "hasher.h"
 
 #define NKEY      "UCBX6QZORQT6ZGOHV525X5SKRJASRHOU45WEARX26ICWLRJJSV5YZVIM"
@@ -70,20 +68,7 @@ static void finish(int result) {
 
 /* ---- the rest of the fixture ---- */
 
-static void configure(const char *text) {
-  struct access_said said;
-  struct nats_limits limits = sim_limits();
-  struct nats_identity identity = {
-      .server_id = "N", .server_name = "s", .nats_version = "2.12.0", .tern_version = "0", .host = "h"};
-  struct settings *settings = settings_new(&limits);
-  assert_non_null(settings);
-  settings->access = access_text(text, NULL, &said);
-  if (settings->access == NULL) fail_msg("%s", said.first);
-  assert_int_equal(core_number_accounts(&sim.core, sim.workers, true, settings->access), 0);
-  assert_int_equal(nats_settings_describe(settings, &identity), 0);
-  assert_int_equal(core_set_settings(&sim.core, sim.workers, settings), 0);
-  settings_unref(settings);
-}
+static void configure(const char *text) { configure_access(&sim, text); }
 
 static int set_up(void **state) {
   (void)state;

@@ -41,13 +41,13 @@ static int apply(void *arg, const struct options *next) {
   return applied->result;
 }
 
-static char said[8192];
+static char said[8192], reason[RELOAD_REASON_BYTES];
 
 static int reload_quietly(struct options *options, struct applied *applied) {
   FILE *err = tmpfile();
   assert_non_null(err);
   int saved = divert(STDERR_FILENO, err);
-  int result = reload(options, apply, applied);
+  int result = reload(options, apply, applied, reason);
   restore(STDERR_FILENO, saved, err, said, sizeof said);
   return result;
 }
@@ -109,6 +109,8 @@ static void nothing_is_applied_by_halves(void **state) {
     assert_contains(said, rows[i].says);
     assert_contains(said, "Failed to reload server configuration");
     assert_null(strstr(said, "Reloaded"));
+    assert_true(reason[0] != '\0');
+    assert_contains(said, reason);
     options_free(&options);
   }
 }
@@ -122,9 +124,11 @@ static void what_cannot_be_applied_is_not_in_use(void **state) {
   assert_int_equal(applied.calls, 1);
   assert_int_equal(options.max_payload, 1024);
   assert_null(strstr(said, "Reloaded"));
+  assert_true(reason[0] != '\0');
   applied.result = 0; /* and the next time it may work */
   assert_int_equal(reload_quietly(&options, &applied), 0);
   assert_int_equal(options.max_payload, 2048);
+  assert_string_equal(reason, "");
   options_free(&options);
 }
 

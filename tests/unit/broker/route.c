@@ -453,6 +453,33 @@ static void publishing_inside_has_its_bounds(void **state) {
   tern__sim_enter(NULL);
 }
 
+static bool is_wanted(const char *subject) {
+  tern__sim_enter(at(0));
+  const bool wanted = route_is_wanted(&routes[0], tern_slice_of(subject));
+  tern__sim_enter(NULL);
+  return wanted;
+}
+
+/* By anybody: a handler, a sink here or elsewhere, a member of a group here or elsewhere. */
+static void it_is_known_whether_anybody_wants_it(void **state) {
+  (void)state;
+  static struct receiver receivers[4];
+  assert_false(is_wanted("h"));
+  tern__sim_enter(at(0));
+  assert_int_equal(tern_registry_attach(registry, tern_worker_reclaimer(at(0)), &handler, tern_slice_of("h")),
+                   0);
+  tern__sim_enter(NULL);
+  assert_true(is_wanted("h"));
+  for (unsigned i = 0; i < 4; i++) {
+    assert_false(is_wanted("a.b"));
+    join(&receivers[i], i % 2, "a.*", i < 2 ? "" : "q");
+    assert_true(is_wanted("a.b"));
+    assert_false(is_wanted("b.b"));
+    assert_false(is_wanted("a b")); /* no subject at all */
+    leave(&receivers[i]);
+  }
+}
+
 static void there_is_no_route_outside_of_workers(void **state) {
   (void)state;
   assert_null(route_current());
@@ -473,6 +500,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(publishing_inside_ends_at_a_depth_and_is_on_the_account, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(publishing_inside_has_its_bounds, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(it_is_known_whether_anybody_wants_it, set_up, tear_down),
       cmocka_unit_test(there_is_no_route_outside_of_workers),
   };
   return cmocka_run_group_tests_name("route", tests, NULL, NULL);
