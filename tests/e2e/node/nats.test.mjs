@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -208,9 +208,10 @@ test("a protocol error of one client is nobody else's", async () => {
 });
 
 // A broker of this test's own, on a certain port.
-async function broker(directory, at) {
+async function broker(directory, at, flags = []) {
   const path = process.env.TERN_TEST_BROKER;
-  const child = spawn(path, ["-a", "127.0.0.1", "-p", String(at), "--ports_file_dir", directory], { stdio: "ignore" });
+  const own = ["-a", "127.0.0.1", "-p", String(at), "--ports_file_dir", directory];
+  const child = spawn(path, [...own, ...flags], { stdio: "ignore" });
   const ports = join(directory, `${basename(path)}_${child.pid}.ports`);
   for (let i = 0; i < 2000 * scale; i++) {
     try {
@@ -248,6 +249,39 @@ test("reconnect after a restart on the same port", async () => {
     await connection.flush();
     assert.equal(subscription.getReceived(), 1);
     await Promise.all([connection.close(), other.close()]);
+  } finally {
+    const exit = ended(server.child);
+    server.child.kill("SIGINT");
+    assert.equal(await exit, 0);
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("the system account hears of connections, and sends them away", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "tern-e2e-"));
+  const config = join(directory, "config");
+  writeFileSync(config, `accounts { $SYS { users: [{user: s, password: s}] }, A { users: [{user: a, password: a}] } }`);
+  const server = await broker(directory, -1, ["-c", config]);
+  const servers = `127.0.0.1:${server.port}`;
+  try {
+    const system = await client({ servers, user: "s", pass: "s" });
+    const events = system.subscribe("$SYS.ACCOUNT.A.*");
+    await system.flush();
+    const other = await client({ servers, user: "a", pass: "a", name: "other", reconnect: false });
+    const info = JSON.parse(text.decode((await other.request("$SYS.REQ.USER.INFO", undefined, { timeout: 20000 * scale })).data));
+    assert.deepEqual(info.data, { user: "a", account: "A" });
+    const [[, connected]] = await take(events, 1);
+    const { server: where, client: who } = JSON.parse(connected);
+    assert.deepEqual([who.name, who.acc, who.id], ["other", "A", other.info.client_id]);
+    const gone = system.subscribe("$SYS.ACCOUNT.A.DISCONNECT");
+    const kick = `$SYS.REQ.SERVER.${where.id}.KICK`;
+    const order = text.encode(JSON.stringify({ cid: who.id }));
+    const answer = JSON.parse(text.decode((await system.request(kick, order, { timeout: 20000 * scale })).data));
+    assert.equal(answer.error, undefined);
+    await other.closed();
+    const [[, disconnected]] = await take(gone, 1);
+    assert.equal(JSON.parse(disconnected).reason, "Kicked");
+    await system.close();
   } finally {
     const exit = ended(server.child);
     server.child.kill("SIGINT");
