@@ -194,11 +194,12 @@ static const struct access_account *system_account(const struct server *server) 
   return access != NULL && access->system != NULL && !access->system->unused ? access->system : NULL;
 }
 
-/* Each worker remembers its share of the connections that ended, if there is anybody to ask for them. */
-static void set_closed_max(struct server *server) {
+/* What is there only for those who look: each worker's share of the connections that ended, and the busiest subjects. */
+static void set_watched(struct server *server) {
   const unsigned workers = tern_workers_count(server->workers);
   const bool asked =
       server->options.http_port != 0 || server->options.https_port != 0 || system_account(server) != NULL;
+  server->core.nats.watched = asked;
   server->core.nats.closed_max = asked ? (server->options.max_closed_clients + workers - 1) / workers : 0;
 }
 
@@ -207,7 +208,7 @@ static int start_workers(struct server *server) {
                                          .ring_bytes = server->options.ring_size};
   core_worker_options(&server->core, &options);
   int error = tern_workers_new(&options, &server->workers);
-  if (error == 0) set_closed_max(server);
+  if (error == 0) set_watched(server);
   if (error == 0) error = core_attach(&server->core, server->workers);
   if (error == 0)
     error = core_number_accounts(&server->core, server->workers, false, server->core.nats.settings->access);

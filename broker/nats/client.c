@@ -395,6 +395,10 @@ int nats_worker_new(struct nats_server *server, struct tern_worker *on, struct r
   worker->loop = tern_worker_loop(on);
   worker->trace = tern_log_enabled(TERN_LOG_TRACE);
   nats_secure_init(worker);
+  if (nats_busiest_start(worker) != 0) {
+    nats_worker_free(worker);
+    return -ENOMEM;
+  }
   server->workers[tern_worker_index(on)] = worker;
   *out = worker;
   return 0;
@@ -405,6 +409,7 @@ void nats_worker_free(struct nats_worker *worker) {
   settings_unref(worker->settings);
   nats_permit_forget(worker);
   nats_closed_free(&worker->closed);
+  nats_busiest_stop(worker);
   free(worker->by_id);
   free(worker);
 }

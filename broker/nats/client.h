@@ -17,6 +17,7 @@
 #include <tern/log.h>
 #include <tern/transport.h>
 
+#include "busiest.h"
 #include "closed.h"
 #include "connect.h"
 #include "nats.h"
@@ -129,6 +130,8 @@ struct nats_worker {
   bool pressed;   /* nobody is read until memory has become free */
   bool lame_duck; /* the server ends soon; INFO says so */
   struct nats_stats stats;
+  int64_t until_sample; /* messages that may be published before the next one that is counted (busiest.h) */
+  struct nats_busiest *busiest;             /* NULL: nobody looks, and until_sample is out of reach */
   struct tern_message list[ROUTE_LIST_MAX]; /* being published */
   struct nats_closed closed;
 };
@@ -151,6 +154,11 @@ static inline void nats_count_out(struct nats_client *client, uint64_t count, ui
   client->out_bytes += bytes;
   tern_counter_add(&client->worker->stats.out_msgs, count);
   tern_counter_add(&client->worker->stats.out_bytes, bytes);
+}
+
+/** Counts messages, a run or so many in a row, among the busiest subjects, if one of them is a sample. */
+static inline void nats_sample(struct nats_client *client, const struct tern_message *list, uint32_t count) {
+  if ((client->worker->until_sample -= count) < 0) nats_busiest_take(client, list, count);
 }
 
 /* client.c */

@@ -181,6 +181,7 @@ __attribute__((noinline)) static bool publish_repeats(struct nats_client *client
     nats_count_in(client, count, count * op->body.len);
     m->more = count - 1;
     *result = route_publish(client->route, m, 0);
+    nats_sample(client, m, count);
     charge(client, result);
   }
   return any;
@@ -236,6 +237,7 @@ __attribute__((noinline)) static void publish_lists(struct nats_client *client, 
     for (uint32_t i = 0; i < done; i++)
       bytes += list[i].body.len;
     nats_count_in(client, done, bytes);
+    nats_sample(client, list, done);
     charge(client, &result);
     no_runs = result.single;
     if (done < count) tern_nats_give_back(&client->parser, &list[done]);
@@ -265,9 +267,13 @@ static inline void publish(struct nats_client *client, const struct tern_nats_op
   bool tell = client->options.no_responders && op->reply.len > 0;
   struct route_result result = route_publish(client->route, &m, tell ? ROUTE_TELL_UNTAKEN : 0);
   if (tell && result.receivers == 0) nats_no_responders(client, published, op->reply);
+  nats_sample(client, &m, 1);
   charge(client, &result);
   if (client->paced) nats_pace_charge(client, op->body.len);
-  if (!may_run(client, op)) return;
+  if (!may_run(client, op)) {
+    if (op->body.len > TERN_COPY_MAX_BYTES) nats_busiest_take_large(client, &m);
+    return;
+  }
   if (!result.single && tern_nats_may_repeat(&client->parser, op) && publish_repeats(client, op, &m, &result))
     return;
   publish_lists(client, result.single);

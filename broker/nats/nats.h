@@ -37,6 +37,7 @@ struct nats_server {
   struct settings *settings; /* the first; later ones reach each worker by nats_worker_set_settings */
   uint32_t
       closed_max; /* connections remembered after their end, by each worker; set before the workers start */
+  bool watched;   /* somebody may ask what is published most (busiest.h); set before the workers start */
   struct tally *addresses, *users; /* counts for limits of one address and of one user */
   struct hasher *hasher;           /* compares bcrypt hashes; NULL: there are none, or nobody to do it */
   struct nats_worker *workers[TERN_WORKERS_MAX];

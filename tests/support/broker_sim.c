@@ -55,12 +55,15 @@ struct settings *sim_settings(const struct nats_limits *limits) {
 
 int sim_open(struct sim *sim, unsigned workers, size_t ring_bytes, const struct nats_limits *limits) {
   uint64_t random = sim->random;
+  bool watched = sim->watched;
   memset(sim, 0, sizeof *sim);
   sim->random = random | 1;
+  sim->watched = watched;
   sim->count = workers;
   struct settings *settings = sim_settings(limits);
   if (settings == NULL) return -ENOMEM;
   core_init(&sim->core, settings, 0);
+  sim->core.nats.watched = watched;
   struct tern_workers_options options = {.count = workers, .ring_bytes = ring_bytes};
   core_worker_options(&sim->core, &options);
   core_started = options.started;

@@ -27,7 +27,8 @@ struct sim {
   struct tern_workers *workers;
   unsigned count;
   enum tern__phase next_phase[SIM_WORKERS_MAX];
-  uint64_t random;
+  uint64_t random; /* may be set before sim_open, as the next one */
+  bool watched;    /* somebody may ask for the busiest subjects */
   struct sim_client *clients;
 };
 
