@@ -291,7 +291,7 @@ static int subjects(void *arg, const char *name, struct core_subjects *out) {
   struct monitor_account found;
   if (name == NULL) return core_subjects(server->workers, CORE_ALL_ACCOUNTS, out);
   for (uint32_t i = 0; account(server, i, &found); i++)
-    if (strcmp(found.name, name) == 0 && !found.unused)
+    if (strcmp(found.name, name) == 0 && !found.is_unused)
       return core_subjects(server->workers, found.number, out);
   *out = (struct core_subjects){0};
   return 0;

@@ -15,10 +15,10 @@ static bool next_account(const struct monitor_source *source, uint32_t *index,
   return source->account(source->arg, (*index)++, account);
 }
 
-static bool find_account(const struct monitor_source *source, const char *name,
-                         struct monitor_account *account) {
-  for (uint32_t i = 0; next_account(source, &i, account);)
+bool page_account(struct page *page, const char *name, struct monitor_account *account) {
+  for (uint32_t i = 0; next_account(&page->monitor->source, &i, account);)
     if (strcmp(account->name, name) == 0) return true;
+  page_fail(page, 400, "Account %.200s does not exist", name);
   return false;
 }
 
@@ -41,7 +41,7 @@ struct nats_account_figures *page_accounts(struct page *page, uint32_t *room) {
 static const struct nats_account_figures *figures_of(const struct nats_account_figures *figures,
                                                      const struct monitor_account *account) {
   static const struct nats_account_figures none;
-  return account->unused ? &none : &figures[account->number];
+  return account->is_unused ? &none : &figures[account->number];
 }
 
 static void put_system(struct json_writer *json, const struct monitor_source *source) {
@@ -74,10 +74,7 @@ static void put_one(struct page *page, const char *key, const char *name) {
   struct monitor_account account;
   struct core_subjects subjects;
   uint32_t room;
-  if (!find_account(source, name, &account)) {
-    page_fail(page, 400, "Account %.200s does not exist", name);
-    return;
-  }
+  if (!page_account(page, name, &account)) return;
   struct nats_account_figures *figures = page_accounts(page, &room);
   if (figures != NULL && page_check(page, source->subjects(source->arg, name, &subjects)))
     put_detail(page, key, &account, figures_of(figures, &account), &subjects);

@@ -23,6 +23,7 @@ static const struct {
     {"/gatewayz", gatewayz_page}, {"/jsz", jsz_page},
     {"/healthz", healthz_page},   {"/metrics", metrics_page},
     {"/accountz", accountz_page}, {"/accstatz", accstatz_page},
+    {"/topz", topz_page},         {"/interestz", interestz_page},
     {"/", console_page},
 };
 

@@ -28,7 +28,7 @@ struct monitor_account {
   const char *name;
   uint32_t number; /* of its figures */
   bool is_system;
-  bool unused; /* nobody can be in it, and it has no figures */
+  bool is_unused; /* nobody can be in it; its number means nothing */
 };
 
 /** Where the figures come from; everything is valid as long as the monitor, and constant but for monitor_pause. */

@@ -53,6 +53,8 @@ bool page_check(struct page *page, int error);
 uint64_t page_memory(void);
 /** Processor time, in percent of one processor, of late. */
 double page_cpu(struct monitor *monitor);
+/** The account of that name; false: there is none, and the page has failed. */
+bool page_account(struct page *page, const char *name, struct monitor_account *out);
 /** Figures of all accounts by number, to be freed, and how many there are. NULL: the page has failed. */
 struct nats_account_figures *page_accounts(struct page *page, uint32_t *count);
 /** Nanoseconds since 1970. */
@@ -81,6 +83,8 @@ void leafz_page(struct page *page);
 void gatewayz_page(struct page *page);
 void jsz_page(struct page *page);
 void healthz_page(struct page *page);
+void topz_page(struct page *page);
+void interestz_page(struct page *page);
 void console_page(struct page *page);
 /* By message only. */
 void accinfo_page(struct page *page);

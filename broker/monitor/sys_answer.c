@@ -285,7 +285,7 @@ static char *name_of(struct monitor *monitor, uint32_t number) {
   char *name = NULL;
   pthread_rwlock_rdlock(&monitor->lock);
   for (uint32_t i = 0; name == NULL && source->account(source->arg, i, &account); i++)
-    if (!account.unused && account.number == number) name = strdup(account.name);
+    if (!account.is_unused && account.number == number) name = strdup(account.name);
   pthread_rwlock_unlock(&monitor->lock);
   return name;
 }

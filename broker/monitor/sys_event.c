@@ -138,7 +138,7 @@ int sys_accounts_read(struct monitor *monitor, struct sys_accounts *out) {
   struct nats_account_figures *figures = page_accounts(&page, &room);
   if (figures != NULL) out->at = calloc(count + 1, sizeof *out->at);
   for (uint32_t i = 0; out->at != NULL && i < count; i++) {
-    if (!source->account(source->arg, i, &account) || account.unused) continue;
+    if (!source->account(source->arg, i, &account) || account.is_unused) continue;
     struct sys_account *at = &out->at[out->count];
     *at = (struct sys_account){strdup(account.name), account.number, figures[account.number]};
     if (at->name != NULL) out->count++;

@@ -225,6 +225,32 @@ class Pages(Side):
         self.assertEqual([varz[key] for key in ("total_connections", "in_msgs", "in_bytes", "out_msgs", "out_bytes")],
                          [1, 1, 5, 1, 5])
 
+    def test_busiest_subjects(self):
+        broker.talk(self.tern.port, b'CONNECT {"verbose":false}\r\n' + b"PUB often 1\r\nx\r\n" * 200 + b"PUB large 9000\r\n" +
+                    b"x" * 9000 + b"\r\nPING\r\n")
+        found = get_json(self.url, "/topz")
+        self.assertEqual([(one["account"], one["subject"], one["msgs"], one["bytes"], one["low"], one["high"])
+                          for one in found["subjects"]], [("$G", "often", 200, 200, 200, 200), ("$G", "large", 1, 9000, 1, 1)])
+        self.assertEqual((found["sort"], found["total"], found["sampling"]), ("msgs", 201, 1))
+        self.assertEqual([one["subject"] for one in get_json(self.url, "/topz?sort=bytes&n=1&acc=$G")["subjects"]], ["large"])
+        self.assertEqual(get(self.url, "/topz?n=1000")[0], 400)
+
+    def test_interest(self):
+        broker.talk(self.tern.port, b'CONNECT {"verbose":false}\r\nPING\r\n')
+        with socket.create_connection(("127.0.0.1", self.tern.port), timeout=broker.WAIT_SECONDS) as peer:
+            peer.sendall(b'CONNECT {"verbose":false}\r\nSUB a.* 1\r\nSUB a.b q 2\r\nSUB > q 3\r\nPING\r\n')
+            got = b""
+            while b"PONG\r\n" not in got:
+                got += peer.recv(65536)
+            found = get_json(self.url, "/interestz?subject=a.b")
+        self.assertEqual({key: found[key] for key in ("subject", "account", "receivers", "subscriptions", "queue_members",
+                                                      "num_queue_groups", "handlers", "workers")},
+                         {"subject": "a.b", "account": "$G", "receivers": 2, "subscriptions": 1, "queue_members": 2,
+                          "num_queue_groups": 1, "handlers": 0, "workers": 1})
+        self.assertEqual(found["queue_groups"], [{"name": "q", "members": 2, "workers": 1}])
+        self.assertEqual(get(self.url, "/interestz")[0], 400)
+        self.assertEqual(get(self.url, "/interestz?subject=a&acc=nobody")[0], 400)
+
     def test_any_method_and_a_connection_that_goes_on(self):
         host = self.url.split("//")[1]
         connection = http.client.HTTPConnection(host, timeout=broker.WAIT_SECONDS)
@@ -406,9 +432,15 @@ class Settings(unittest.TestCase):
             found = get_json(server.monitoring, "/accountz")
             self.assertEqual((sorted(found["accounts"]), found["system_account"]), (["$G", "$SYS", "A", "B"], "$SYS"))
             self.assertEqual(get_json(server.monitoring, "/accountz?acc=A")["account_detail"]["subscriptions"], 2)
+            self.assertEqual(get_json(server.monitoring, "/accountz?acc=$SYS")["account_detail"]["subscriptions"], 0)
             figures = {each["acc"]: each for each in get_json(server.monitoring, "/accstatz")["account_statz"]}
             self.assertEqual((figures["A"]["conns"], figures["A"]["sent"]["msgs"], figures["B"]["sent"]["msgs"]), (2, 2, 0))
             self.assertEqual(get_json(server.monitoring, "/subsz?acc=B")["num_subscriptions"], 1)
+            self.assertEqual([get_json(server.monitoring, "/interestz?subject=x&acc=" + acc)["subscriptions"]
+                              for acc in ("A", "B", "$G", "$SYS")], [2, 1, 0, 0])
+            self.assertEqual([(one["account"], one["subject"]) for one in get_json(server.monitoring, "/topz")["subjects"]],
+                             [("A", "x")])
+            self.assertEqual(get_json(server.monitoring, "/topz?acc=B")["subjects"], [])
             varz = get_json(server.monitoring, "/varz")
             self.assertEqual((varz["auth_required"], varz["auth_timeout"], varz["system_account"]), (True, 2, "$SYS"))
             for page in ("/varz", "/connz?auth=1&subs=detail", "/metrics", "/accountz?acc=A"):

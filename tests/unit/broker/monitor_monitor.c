@@ -37,7 +37,8 @@ static const struct access *access_now(void *arg) {
 }
 
 static bool account(void *arg, uint32_t index, struct monitor_account *out) {
-  static const struct monitor_account accounts[] = {{"$G", 0, false, false}, {"$SYS", 7, true, false}};
+  static const struct monitor_account accounts[] = {{.name = "$G"},
+                                                    {.name = "$SYS", .is_system = true, .is_unused = true}};
   (void)arg;
   if (index >= 2) return false;
   *out = accounts[index];
@@ -330,9 +331,124 @@ static void accounts_have_their_figures(void **unused) {
     sim_client_free(&c[i]);
 }
 
+/* Several parameters: name, value, name, value, ..., NULL. */
+static const char *parameter_of_many(const void *arg, const char *name) {
+  for (const char *const *at = arg; *at != NULL; at += 2)
+    if (strcmp(at[0], name) == 0) return at[1];
+  return NULL;
+}
+
+static json_t *ask_many(const char *path, const char *const *pairs) {
+  const struct monitor_query query = {parameter_of_many, pairs};
+  struct monitor_text text;
+  monitor_make(monitor, monitor_find(path), &query, &text);
+  if (text.status != 200) fail_msg("%s: %s", path, text.text);
+  json_t *json = json_loads(text.text, 0, NULL);
+  assert_non_null(json);
+  free(text.text);
+  return json;
+}
+
+static void expect_refusal(const char *path, const char *name, const char *value, const char *why) {
+  const char *const pair[] = {name, value};
+  struct monitor_text text = make(path, pair);
+  assert_int_equal(text.status, 400);
+  assert_string_equal(text.text, why);
+  free(text.text);
+}
+
+static void leave(struct sim_client *c, unsigned count) {
+  for (unsigned i = 0; i < count; i++)
+    sim_hang_up(&c[i]);
+  ticks(&sim, 20);
+  for (unsigned i = 0; i < count; i++)
+    sim_client_free(&c[i]);
+}
+
+static void topz_tells_what_is_published_most(void **unused) {
+  (void)unused;
+  struct sim_client c[2];
+  later(&sim, 600000); /* nothing from before */
+  for (unsigned i = 0; i < 2; i++)
+    join(&sim, &c[i], i, QUIET);
+  for (unsigned n = 0; n < 3; n++)
+    say_and_sync(&c[n % 2], "PUB often 1\r\nx\r\nPUB often 1\r\nx\r\nPUB large 5\r\nabcde\r\n");
+  char line[1100] = "PUB ";
+  memset(line + 4, 'l', 1000);
+  memcpy(line + 1004, " 0\r\n\r\n", 7);
+  say_and_sync(&c[0], line);
+  later(&sim, 1500);
+  json_t *page = load("/topz");
+  assert_string_equal(text_at(page, "sort"), "msgs");
+  assert_int_equal(number_at(page, "sampling"), 1);
+  assert_int_equal(number_at(page, "total"), 10);
+  assert_true(json_real_value(value_at(page, "seconds")) >= 1.5);
+  assert_int_equal(json_array_size(value_at(page, "subjects")), 3);
+  assert_string_equal(text_at(page, "subjects.0.subject"), "often");
+  assert_string_equal(text_at(page, "subjects.0.account"), "$G");
+  assert_int_equal(number_at(page, "subjects.0.msgs"), 6);
+  assert_int_equal(number_at(page, "subjects.0.bytes"), 6);
+  assert_int_equal(number_at(page, "subjects.0.low"), 6);
+  assert_int_equal(number_at(page, "subjects.0.high"), 6);
+  assert_null(json_object_get(value_at(page, "subjects.0"), "truncated"));
+  assert_true(json_is_true(value_at(page, "subjects.2.truncated")));
+  assert_int_equal(strlen(text_at(page, "subjects.2.subject")), 128);
+  json_decref(page);
+  static const char *const by_bytes[] = {"sort", "bytes", "n", "1", "acc", "$G", NULL};
+  page = ask_many("/topz", by_bytes);
+  assert_int_equal(json_array_size(value_at(page, "subjects")), 1);
+  assert_string_equal(text_at(page, "subjects.0.subject"), "large");
+  assert_int_equal(number_at(page, "total"), 21);
+  json_decref(page);
+  page = ask("/topz", "acc", "$SYS"); /* nobody can be in it */
+  assert_int_equal(json_array_size(value_at(page, "subjects")), 0);
+  json_decref(page);
+  expect_refusal("/topz", "n", "0", "n must be from 1 to 256");
+  expect_refusal("/topz", "n", "257", "n must be from 1 to 256");
+  expect_refusal("/topz", "sort", "x", "invalid sorting option: x");
+  expect_refusal("/topz", "acc", "X", "Account X does not exist");
+  leave(c, 2);
+}
+
+static void interestz_counts_receivers(void **unused) {
+  (void)unused;
+  struct sim_client c[2];
+  for (unsigned i = 0; i < 2; i++)
+    join(&sim, &c[i], i, QUIET);
+  say_and_sync(&c[0], "SUB a.* 1\r\nSUB a.b 2\r\nSUB > q 3\r\nSUB other 4\r\n");
+  say_and_sync(&c[1], "SUB a.> 1\r\nSUB a.b q 2\r\nSUB a.* q 3\r\nSUB a.b r 4\r\n");
+  json_t *page = ask("/interestz", "subject", "a.b");
+  assert_string_equal(text_at(page, "subject"), "a.b");
+  assert_string_equal(text_at(page, "account"), "$G");
+  assert_int_equal(number_at(page, "subscriptions"), 3);
+  assert_int_equal(number_at(page, "num_queue_groups"), 2);
+  assert_int_equal(number_at(page, "queue_members"), 4);
+  assert_int_equal(number_at(page, "handlers"), 0);
+  assert_int_equal(number_at(page, "workers"), 2);
+  assert_int_equal(number_at(page, "receivers"), 5);
+  const bool first = strcmp(text_at(page, "queue_groups.0.name"), "q") == 0;
+  json_t *q = value_at(page, first ? "queue_groups.0" : "queue_groups.1");
+  assert_int_equal(number_at(q, "members"), 3);
+  assert_int_equal(number_at(q, "workers"), 2);
+  json_decref(page);
+  page = ask("/interestz", "subject", "other");
+  assert_int_equal(number_at(page, "subscriptions"), 1);
+  assert_int_equal(number_at(page, "workers"), 1); /* where q has its member for it, too */
+  json_decref(page);
+  static const char *const elsewhere[] = {"subject", "a.b", "acc", "$SYS", NULL};
+  page = ask_many("/interestz", elsewhere);
+  assert_int_equal(number_at(page, "receivers"), 0);
+  json_decref(page);
+  expect_refusal("/interestz", "subject", "a.*", "invalid subject, must be valid publish subject: a.*");
+  expect_refusal("/interestz", "acc", "$G", "invalid subject, must be valid publish subject: ");
+  leave(c, 2);
+}
+
 static int begin(void **unused) {
   (void)unused;
-  start(&sim, 2, NULL);
+  memset(&sim, 0, sizeof sim);
+  sim.watched = true;
+  if (sim_open(&sim, 2, RING_BYTES, NULL) != 0) return 1;
   sim.core.nats.closed_max = 100;
   if (options_init(&options) != 0) return 1;
   const struct monitor_source source = {.options = &options,
@@ -367,6 +483,8 @@ int main(void) {
       cmocka_unit_test(connz_refuses_what_nats_server_does),
       cmocka_unit_test(subsz_tells_subscriptions),
       cmocka_unit_test(accounts_have_their_figures),
+      cmocka_unit_test(topz_tells_what_is_published_most),
+      cmocka_unit_test(interestz_counts_receivers),
   };
   return cmocka_run_group_tests_name("monitor_monitor", tests, begin, finish);
 }

@@ -29,7 +29,8 @@ static const struct access *access_now(void *arg) {
 }
 
 static bool account(void *arg, uint32_t index, struct monitor_account *out) {
-  static const struct monitor_account accounts[] = {{"$G", 0, false, false}, {"$SYS", 1, true, false}};
+  static const struct monitor_account accounts[] = {{.name = "$G"},
+                                                    {.name = "$SYS", .number = 1, .is_system = true}};
   (void)arg;
   if (index >= 2) return false;
   *out = accounts[index];
