@@ -59,6 +59,9 @@
 /** In lame duck mode, how often is looked whether anybody is left. */
 #define LAME_DUCK_LOOK_MS 250
 
+/** One tick in so many has its latencies measured, while somebody may look. */
+#define LATENCY_EVERY 8
+
 #define SERVER_ID_LEN 56
 
 struct server {
@@ -194,18 +197,23 @@ static const struct access_account *system_account(const struct server *server) 
   return access != NULL && access->system != NULL && !access->system->unused ? access->system : NULL;
 }
 
+/* Is there anybody to ask for figures? */
+static bool is_watched(const struct server *server) {
+  return server->options.http_port != 0 || server->options.https_port != 0 || system_account(server) != NULL;
+}
+
 /* What is there only for those who look: each worker's share of the connections that ended, and the busiest subjects. */
 static void set_watched(struct server *server) {
   const unsigned workers = tern_workers_count(server->workers);
-  const bool asked =
-      server->options.http_port != 0 || server->options.https_port != 0 || system_account(server) != NULL;
-  server->core.nats.watched = asked;
-  server->core.nats.closed_max = asked ? (server->options.max_closed_clients + workers - 1) / workers : 0;
+  server->core.nats.watched = is_watched(server);
+  server->core.nats.closed_max =
+      is_watched(server) ? (server->options.max_closed_clients + workers - 1) / workers : 0;
 }
 
 static int start_workers(struct server *server) {
   struct tern_workers_options options = {.count = server->options.workers,
-                                         .ring_bytes = server->options.ring_size};
+                                         .ring_bytes = server->options.ring_size,
+                                         .latency_every = is_watched(server) ? LATENCY_EVERY : 0};
   core_worker_options(&server->core, &options);
   int error = tern_workers_new(&options, &server->workers);
   if (error == 0) set_watched(server);

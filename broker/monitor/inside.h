@@ -9,7 +9,7 @@
 
 #include "monitor.h"
 
-#define MONITOR_PAGES 15
+#define MONITOR_PAGES 16
 
 /** The processor's share, measured between two questions that are a second apart or more. */
 struct monitor_cpu {

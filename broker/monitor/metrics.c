@@ -216,23 +216,40 @@ static double value_of(const struct figures *f, enum origin origin, size_t offse
   return (double)value;
 }
 
-/* Ticks take from microseconds to whatever a handler makes of them. */
+/* One histogram, whose samples have these labels: durations take from microseconds to whatever a handler makes of them. */
+static void put_histogram(struct json_writer *to, const char *name, const char *labels,
+                          const struct tern_histogram *histogram) {
+  uint64_t sum = 0, below_ns = TERN_TICK_BUCKET_NS;
+  for (unsigned b = 0; b < TERN_TICK_BUCKETS; b++, below_ns *= 2) {
+    sum += histogram->buckets[b];
+    if (b < TERN_TICK_BUCKETS - 1)
+      put(to, "%s_bucket{%s,le=\"%.9g\"} %llu\n", name, labels, (double)below_ns / NS_PER_S,
+          (unsigned long long)sum);
+  }
+  put(to, "%s_bucket{%s,le=\"+Inf\"} %llu\n", name, labels, (unsigned long long)sum);
+  put(to, "%s_sum{%s} %.17g\n", name, labels, (double)histogram->ns / NS_PER_S);
+  put(to, "%s_count{%s} %llu\n", name, labels, (unsigned long long)sum);
+}
+
 static void put_ticks(struct json_writer *to, const struct figures *figures, unsigned count) {
   static const char name[] = "tern_worker_tick_seconds";
+  char labels[64];
   describe(to, name, "histogram", "How long rounds of the event loop took, sleep not included.");
   for (unsigned i = 0; i < count; i++) {
-    const struct tern_worker_stats *worker = &figures[i].worker;
-    uint64_t sum = 0, below_ns = TERN_TICK_BUCKET_NS;
-    for (unsigned b = 0; b < TERN_TICK_BUCKETS; b++, below_ns *= 2) {
-      sum += worker->tick_buckets[b];
-      if (b < TERN_TICK_BUCKETS - 1)
-        put(to, "%s_bucket{worker=\"%u\",le=\"%.9g\"} %llu\n", name, i, (double)below_ns / NS_PER_S,
-            (unsigned long long)sum);
-    }
-    put(to, "%s_bucket{worker=\"%u\",le=\"+Inf\"} %llu\n", name, i, (unsigned long long)sum);
-    put(to, "%s_sum{worker=\"%u\"} %.17g\n", name, i, (double)worker->tick_ns / NS_PER_S);
-    put(to, "%s_count{worker=\"%u\"} %llu\n", name, i, (unsigned long long)sum);
+    snprintf(labels, sizeof labels, "worker=\"%u\"", i);
+    put_histogram(to, name, labels, &figures[i].worker.ticks_took);
   }
+}
+
+static void put_stages(struct json_writer *to, const struct figures *figures, unsigned count) {
+  static const char name[] = "tern_stage_seconds";
+  char labels[64];
+  describe(to, name, "histogram", "How long messages take for a stage of their way, by samples.");
+  for (unsigned i = 0; i < count; i++)
+    for (unsigned stage = 0; stage < TERN_LATENCIES; stage++) {
+      snprintf(labels, sizeof labels, "worker=\"%u\",stage=\"%s\"", i, page_stage_name(stage));
+      put_histogram(to, name, labels, &figures[i].worker.latency[stage]);
+    }
 }
 
 static void put_workers(struct page *page) {
@@ -254,6 +271,7 @@ static void put_workers(struct page *page) {
           value_of(&figures[i], metrics[m].origin, metrics[m].offset) * scale);
   }
   put_ticks(&page->json, figures, count);
+  put_stages(&page->json, figures, count);
 }
 
 void metrics_page(struct page *page) {

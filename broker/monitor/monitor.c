@@ -24,7 +24,7 @@ static const struct {
     {"/healthz", healthz_page},   {"/metrics", metrics_page},
     {"/accountz", accountz_page}, {"/accstatz", accstatz_page},
     {"/topz", topz_page},         {"/interestz", interestz_page},
-    {"/", console_page},
+    {"/stagez", stagez_page},     {"/", console_page},
 };
 
 const char *monitor_path(unsigned page) { return pages[page].path; }

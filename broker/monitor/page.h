@@ -57,6 +57,8 @@ double page_cpu(struct monitor *monitor);
 bool page_account(struct page *page, const char *name, struct monitor_account *out);
 /** Figures of all accounts by number, to be freed, and how many there are. NULL: the page has failed. */
 struct nats_account_figures *page_accounts(struct page *page, uint32_t *count);
+/** What a stage is called (enum tern_latency). */
+const char *page_stage_name(unsigned stage);
 /** Nanoseconds since 1970. */
 uint64_t page_now_ns(void);
 /** "server_id" and "now", which most pages begin with. */
@@ -85,6 +87,7 @@ void jsz_page(struct page *page);
 void healthz_page(struct page *page);
 void topz_page(struct page *page);
 void interestz_page(struct page *page);
+void stagez_page(struct page *page);
 void console_page(struct page *page);
 /* By message only. */
 void accinfo_page(struct page *page);

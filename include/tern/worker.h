@@ -31,7 +31,9 @@ struct tern_workers;
 struct tern_workers_options {
   unsigned count;    /**< workers, 1 to TERN_WORKERS_MAX; 0: the processors available to the process */
   size_t ring_bytes; /**< per ring, a power of two; 0: TERN_RING_BYTES_DEFAULT */
-  void *arg;         /**< passed to the callbacks below */
+  /** One tick of so many has the times of its stages measured (enum tern_latency); 0: none. */
+  unsigned latency_every;
+  void *arg; /**< passed to the callbacks below */
   /** Runs first on each worker's thread. Its result becomes tern_loop_data of the worker's loop.
    * Return 0, or a negative error that makes tern_workers_start fail. */
   int (*started)(void *arg, struct tern_worker *worker, void **data);
@@ -176,22 +178,42 @@ TERN_API struct tern_buf *tern_buf_import(struct tern_worker *worker, struct ter
 /** Ticks shorter than this are counted in the first place. */
 #define TERN_TICK_BUCKET_NS 1024
 
+/** A histogram of durations. */
+struct tern_histogram {
+  uint64_t ns;                         /**< all of them together */
+  uint64_t buckets[TERN_TICK_BUCKETS]; /**< how many: the places of ticks */
+};
+
+/** Stages of a message's way through a worker, measured in one tick of tern_workers_options.latency_every. */
+enum tern_latency {
+  /** Of one connection with input, drawn at random: from the return of the poll until its turn to be read. */
+  TERN_LATENCY_WAITING,
+  /** That turn: from the read until all that came has been handled; output and records are queued then. */
+  TERN_LATENCY_HANDLING,
+  /** Of records from each other worker: from when they were made visible until the last of them was handled here. */
+  TERN_LATENCY_CROSSING,
+  /** Of one connection with output, drawn at random: from when output was queued until it has been written to the
+   * socket, as far as that takes it. */
+  TERN_LATENCY_FLUSHING,
+  TERN_LATENCIES /**< how many there are */
+};
+
 /** Figures of one worker; each is written by the worker alone and may be read by any thread. */
 struct tern_worker_stats {
-  uint64_t ticks;           /**< loop iterations */
-  uint64_t sleeps;          /**< times the worker waited in the kernel */
-  uint64_t wakeups_sent;    /**< eventfd writes to other workers */
-  uint64_t records_in;      /**< records received */
-  uint64_t records_out;     /**< records sent */
-  uint64_t overflows;       /**< records that found their ring full */
-  uint64_t retired_objects; /**< waiting for a grace period now */
-  uint64_t retired_bytes;   /**< their memory, without malloc's share; bound: TERN_LIMBO_MAX_BYTES */
-  uint64_t gp_age_ms;       /**< how long the oldest of them have waited; 0: none wait */
-  uint64_t held_back;       /**< calls of tern_worker_wait_limbo */
-  bool is_asleep;           /**< waits in the kernel now */
-  uint64_t waiting_bytes;   /**< in the rings from the others, not handled yet */
-  uint64_t tick_ns;         /**< time spent in ticks, sleep not included */
-  uint64_t tick_buckets[TERN_TICK_BUCKETS]; /**< ticks by how long they took */
+  uint64_t ticks;                   /**< loop iterations */
+  uint64_t sleeps;                  /**< times the worker waited in the kernel */
+  uint64_t wakeups_sent;            /**< eventfd writes to other workers */
+  uint64_t records_in;              /**< records received */
+  uint64_t records_out;             /**< records sent */
+  uint64_t overflows;               /**< records that found their ring full */
+  uint64_t retired_objects;         /**< waiting for a grace period now */
+  uint64_t retired_bytes;           /**< their memory, without malloc's share; bound: TERN_LIMBO_MAX_BYTES */
+  uint64_t gp_age_ms;               /**< how long the oldest of them have waited; 0: none wait */
+  uint64_t held_back;               /**< calls of tern_worker_wait_limbo */
+  bool is_asleep;                   /**< waits in the kernel now */
+  uint64_t waiting_bytes;           /**< in the rings from the others, not handled yet */
+  struct tern_histogram ticks_took; /**< ticks by how long they took, sleep not included */
+  struct tern_histogram latency[TERN_LATENCIES]; /**< stages, of what was measured */
 };
 /** Reads the figures. Thread: any. */
 TERN_API struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker);

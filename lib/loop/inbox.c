@@ -70,6 +70,20 @@ static void note_sent(struct tern_worker *worker, unsigned to, bool spilled) {
   }
 }
 
+/* Says when the records before it were made visible, to each receiver of some. */
+static void put_marks(struct tern_worker *worker) {
+  const uint64_t now = tern__loop_clock_ns(worker->loop);
+  for (uint64_t set = worker->staged & ~worker->congested; set != 0; set &= set - 1) {
+    const unsigned to = (unsigned)__builtin_ctzll(set);
+    struct tern__lane *lane = &worker->lanes[to];
+    if (lane->open || lane->reserved != NULL) continue; /* between a reservation and its commit */
+    void *at = tern__lane_reserve(lane, TERN__RECORD_MARK, sizeof now);
+    if (at == NULL) continue;
+    memcpy(at, &now, sizeof now);
+    note_sent(worker, to, tern__lane_commit(lane));
+  }
+}
+
 void *tern_worker_reserve(struct tern_worker *worker, unsigned to, unsigned kind, size_t len) {
   tern__loop_assert_owner(worker->loop);
   assert(to < worker->pool->count && to != worker->index && kind >= TERN_RECORD_USER);
@@ -165,15 +179,32 @@ static bool must_tell_waiters(const struct tern_worker *worker) {
 
 /* ---- receiving ---- */
 
-static void handle(struct tern_worker *worker, unsigned from, const struct tern__record *record) {
-  tern_counter_add(&worker->records_in, 1);
-  worker->in_record = true;
+static void handle_mark(struct tern_worker *worker, const struct tern__record *record) {
+  const uint64_t now = tern__loop_clock_ns(worker->loop);
+  uint64_t then;
+  memcpy(&then, record->data, sizeof then);
+  tern__histogram_add(&worker->loop->latency.stages[TERN_LATENCY_CROSSING], now > then ? now - then : 0);
+}
+
+/* A record of the library's own. */
+static void handle_own(struct tern_worker *worker, const struct tern__record *record) {
   if (record->kind == TERN__RECORD_RELEASE) {
     tern__lend_release(worker, record->data, record->len);
-  } else if (record->kind == TERN__RECORD_POST) {
+  } else if (record->kind == TERN__RECORD_MARK) {
+    handle_mark(worker, record);
+  } else {
+    assert(record->kind == TERN__RECORD_POST);
     tern__post_fn *fn;
     memcpy(&fn, record->data, sizeof fn);
     fn(worker, (const char *)record->data + sizeof fn, record->len - sizeof fn);
+  }
+}
+
+static void handle(struct tern_worker *worker, unsigned from, const struct tern__record *record) {
+  tern_counter_add(&worker->records_in, 1);
+  worker->in_record = true;
+  if (record->kind < TERN_RECORD_USER) {
+    handle_own(worker, record);
   } else if (worker->pool->options.record != NULL) {
     worker->pool->options.record(worker, from, record->kind, record->data, record->len);
   }
@@ -262,8 +293,6 @@ static int sleep_max_ms(void *arg) {
   return -1;
 }
 
-static int ilog2(uint64_t value) { return 63 - __builtin_clzll(value); }
-
 static bool may_sleep(void *arg) {
   struct tern_worker *worker = arg;
   if (!tern__bell_sleep(&worker->bell)) return false;
@@ -279,10 +308,7 @@ static void ticked(void *arg, uint64_t began_ns, uint64_t now_ns, bool slept) {
   struct tern_worker *worker = arg;
   const uint64_t end_ns = slept ? worker->fell_asleep_ns : now_ns;
   const uint64_t ns = end_ns > began_ns ? end_ns - began_ns : 0;
-  unsigned bucket = ns < TERN_TICK_BUCKET_NS ? 0 : (unsigned)(ilog2(ns) - ilog2(TERN_TICK_BUCKET_NS)) + 1;
-  if (bucket >= TERN_TICK_BUCKETS) bucket = TERN_TICK_BUCKETS - 1;
-  tern_counter_add(&worker->tick_buckets[bucket], 1);
-  tern_counter_add(&worker->tick_ns, ns);
+  tern__histogram_add(&worker->ticks_took, ns);
 }
 
 static void woke(void *arg) {
@@ -295,7 +321,11 @@ static void woke(void *arg) {
   atomic_store_explicit(&worker->sleep_began_ns, 0, memory_order_relaxed);
 }
 
-static void publish_step(void *arg) { tern__worker_publish(arg); }
+static void publish_step(void *arg) {
+  struct tern_worker *worker = arg;
+  if (worker->loop->latency.on && worker->staged != 0 && worker->stage < TERN__STAGE_LAST) put_marks(worker);
+  tern__worker_publish(worker);
+}
 
 static void set_gauge(struct tern_counter *gauge, uint64_t value) {
   tern_counter_add(gauge, value - tern_counter_read(gauge));

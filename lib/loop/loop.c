@@ -44,11 +44,11 @@ enum { EVENTS_PER_POLL = 256, TRIM_AFTER_MS = 1000, FILLED_AT_FIRST = 4, FILLED_
 
 static _Thread_local char thread_mark; /* its address identifies the thread */
 
-static uint64_t read_clock_ns(const struct tern_loop *loop) {
+uint64_t tern__loop_clock_ns(const struct tern_loop *loop) {
   return loop->simulated_ms != NULL ? *loop->simulated_ms * NS_PER_MS : tern__clock_ns();
 }
 
-static uint64_t read_clock(const struct tern_loop *loop) { return read_clock_ns(loop) / NS_PER_MS; }
+static uint64_t read_clock(const struct tern_loop *loop) { return tern__loop_clock_ns(loop) / NS_PER_MS; }
 
 int tern_loop_new(struct tern_loop **out) {
   struct tern_loop *loop = calloc(1, sizeof *loop);
@@ -162,10 +162,14 @@ static void run_ready(struct tern_loop *loop) {
   if (loop->running != NULL) loop->running->prev = &loop->running;
   loop->ready = NULL;
   loop->ready_end = &loop->ready;
+  uint32_t measured = loop->latency.on ? tern__latency_draw_ready(&loop->latency, loop->running) : 0;
   struct tern_watch *watch;
   while ((watch = loop->running) != NULL) {
     remove_ready(loop, watch);
-    watch->run(watch);
+    if (measured == 0 || --measured > 0)
+      watch->run(watch);
+    else
+      tern__latency_run(loop, watch);
   }
 }
 
@@ -223,7 +227,7 @@ static void poll_events(struct tern_loop *loop, int timeout_ms) {
   int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_POLL, sleep);
   if (announced && loop->hooks.woke != NULL) loop->hooks.woke(loop->hooks.arg);
   if (count < 0) assert(errno == EINTR);
-  const uint64_t now_ns = read_clock_ns(loop);
+  const uint64_t now_ns = tern__loop_clock_ns(loop);
   if (loop->hooks.ticked != NULL && loop->polled_ns != 0)
     loop->hooks.ticked(loop->hooks.arg, loop->polled_ns, now_ns, announced);
   loop->polled_ns = now_ns;
@@ -244,6 +248,7 @@ void tern__loop_dirty(struct tern_loop *loop, struct tern_flush *flush) {
   flush->prev = loop->dirty_end;
   *loop->dirty_end = flush;
   loop->dirty_end = &flush->next;
+  if (loop->latency.on) tern__latency_queued(loop, flush);
 }
 
 void tern__loop_undirty(struct tern_loop *loop, struct tern_flush *flush) {
@@ -255,16 +260,20 @@ void tern__loop_undirty(struct tern_loop *loop, struct tern_flush *flush) {
   } else {
     loop->dirty_end = flush->prev;
   }
+  if (loop->latency.drawn == flush) loop->latency.drawn = NULL;
   flush->queued = false;
 }
 
 static void run_dirty(struct tern_loop *loop) {
   struct tern_flush *flush;
   while ((flush = loop->dirty) != NULL) {
+    const bool measured = loop->latency.drawn == flush;
     tern__loop_undirty(loop, flush);
     tern__loop_publish(loop); /* a callback of the flush before may have sent records; they come first */
     flush->run(flush);
+    if (measured) tern__latency_flushed(loop);
   }
+  loop->latency.on = false;
 }
 
 void tern_loop_defer(struct tern_loop *loop, struct tern_deferred *deferred) {
@@ -314,6 +323,7 @@ void tern__loop_step(struct tern_loop *loop, enum tern__phase phase, int timeout
   loop->in_tick = true;
   switch (phase) {
     case TERN__PHASE_INBOX:
+      if (loop->latency.every != 0) tern__latency_begin(&loop->latency);
       loop->inbox_left = loop->hooks.inbox != NULL && loop->hooks.inbox(loop->hooks.arg);
       break;
     case TERN__PHASE_READY:

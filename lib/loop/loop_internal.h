@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "latency.h"
 #include "watch.h"
 #include "wheel.h"
 
@@ -54,10 +55,13 @@ struct tern_loop {
   struct tern_worker *worker; /* NULL: a loop of its own */
   const void *owner;          /* identifies the thread; NULL: nobody's yet */
   struct tern__wheel wheel;
+  struct tern__latency latency;
 };
 
 /** Runs one phase of a tick. timeout_ms is for TERN__PHASE_READY. */
 void tern__loop_step(struct tern_loop *loop, enum tern__phase phase, int timeout_ms);
+/** The time by the loop's clock. */
+uint64_t tern__loop_clock_ns(const struct tern_loop *loop);
 /** True when the next tick has something to do whatever the kernel says. */
 bool tern__loop_has_work(const struct tern_loop *loop);
 /** Makes the calling thread the owner. */

@@ -69,6 +69,8 @@ static int init_worker(struct tern_workers *workers, unsigned index) {
     tern__wheel_init(&worker->loop->wheel, workers->simulated_ms);
   }
   worker->loop->worker = worker;
+  worker->loop->latency.every = workers->options.latency_every;
+  worker->loop->latency.left = workers->options.latency_every;
   struct tern_loop_hooks hooks = tern__worker_hooks;
   hooks.arg = worker;
   tern__loop_set_hooks(worker->loop, &hooks);
@@ -433,11 +435,11 @@ struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker) {
       .retired_bytes = tern_counter_read(&worker->retired_bytes),
       .gp_age_ms = age_of(worker, tern_counter_read(&worker->retired_since_ms)),
       .held_back = tern_counter_read(&worker->held_back),
-      .tick_ns = tern_counter_read(&worker->tick_ns),
       /* relaxed: a figure; pairs with the stores in may_sleep and woke */
       .is_asleep = atomic_load_explicit(&worker->sleep_began_ns, memory_order_relaxed) != 0};
-  for (unsigned i = 0; i < TERN_TICK_BUCKETS; i++)
-    stats.tick_buckets[i] = tern_counter_read(&worker->tick_buckets[i]);
+  tern__histogram_read(&worker->ticks_took, &stats.ticks_took);
+  for (unsigned i = 0; i < TERN_LATENCIES; i++)
+    tern__histogram_read(&worker->loop->latency.stages[i], &stats.latency[i]);
   for (unsigned from = 0; from < TERN__SLOTS; from++) {
     /* acquire: pairs with the release where the ring is made; it stays until the pool is freed */
     const struct tern__ring *ring = atomic_load_explicit(&worker->in[from].ring, memory_order_acquire);

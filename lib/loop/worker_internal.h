@@ -63,6 +63,7 @@ struct tern__worker_load tern__worker_load(const struct tern_worker *worker);
 enum {
   TERN__RECORD_RELEASE = 1, /* a proxy is done with: lend.c */
   TERN__RECORD_POST = 2,    /* run a function: tern__workers_post */
+  TERN__RECORD_MARK = 3,    /* when it was sent, in ns: what came before it has been waiting since then */
 };
 
 /** How far a worker has come in stopping; see stop.c. */
@@ -122,7 +123,7 @@ struct tern_worker {
   struct tern_counter sleeps, wakeups_sent, records_in, records_out, overflows;
   struct tern_counter retired, retired_bytes, retired_since_ms, held_back;
   struct tern_counter connections, slept_ns;
-  struct tern_counter tick_ns, tick_buckets[TERN_TICK_BUCKETS];
+  struct tern__histogram ticks_took;
   _Atomic uint64_t sleep_began_ns; /* 0: awake */
   _Atomic uint64_t period_seen;    /* the newest grace period that had begun when the last tick ended */
 };

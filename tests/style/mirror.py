@@ -26,6 +26,7 @@ ELSEWHERE = {
     "broker/monitor/connz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/interestz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/metrics.c": "tests/e2e/monitor: what the page says is compared with METRICS.md and read as Prometheus does",
+    "broker/monitor/stagez.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/subsz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/topz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",
     "broker/monitor/varz.c": "tests/unit/broker/monitor_monitor.c: pages are made by the monitor",

@@ -64,7 +64,8 @@ int sim_open(struct sim *sim, unsigned workers, size_t ring_bytes, const struct 
   if (settings == NULL) return -ENOMEM;
   core_init(&sim->core, settings, 0);
   sim->core.nats.watched = watched;
-  struct tern_workers_options options = {.count = workers, .ring_bytes = ring_bytes};
+  struct tern_workers_options options = {
+      .count = workers, .ring_bytes = ring_bytes, .latency_every = watched ? 1 : 0};
   core_worker_options(&sim->core, &options);
   core_started = options.started;
   options.started = started;

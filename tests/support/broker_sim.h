@@ -28,7 +28,7 @@ struct sim {
   unsigned count;
   enum tern__phase next_phase[SIM_WORKERS_MAX];
   uint64_t random; /* may be set before sim_open, as the next one */
-  bool watched;    /* somebody may ask for the busiest subjects */
+  bool watched;    /* somebody may ask for the busiest subjects; latencies are measured in every tick */
   struct sim_client *clients;
 };
 

@@ -97,6 +97,7 @@ static void publish(struct sim *sim, struct sim_client *c, const char *subject, 
 static void start(struct sim *sim, uint64_t seed) {
   memset(sim, 0, sizeof *sim);
   sim->random = seed * 0x9E3779B97F4A7C15u;
+  sim->watched = seed % 2 == 1;
   assert_int_equal(sim_open(sim, WORKERS, RING_BYTES, NULL), 0);
 }
 

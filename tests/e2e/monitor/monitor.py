@@ -42,6 +42,8 @@ NULL_LISTS = {"leafs"}
 ENDINGS = [b"PUB foo\r\n", b"PUB\r\n", b"CONNECT foo\r\n", b'CONNECT {"protocol":2}\r\n', b'CONNECT {"no_responders":true}\r\n',
            b"PUB f 999999999\r\n", b"PUB f 9999999999\r\n", b"SUB " + b"a" * 5000 + b" 1\r\n", b"-ERR x\r\n",
            b"HPUB f 0 5\r\n", b'CONNECT {"account":"A"}\r\n', b"INFO x\r\n", b"BOGUS\r\n"]
+#: Stages of a message's way.
+STAGES = ["waiting", "routing", "crossing", "flushing"]
 #: Maps whose keys are data.
 OPEN_MAPS = {"http_req_stats"}
 
@@ -235,6 +237,22 @@ class Pages(Side):
         self.assertEqual([one["subject"] for one in get_json(self.url, "/topz?sort=bytes&n=1&acc=$G")["subjects"]], ["large"])
         self.assertEqual(get(self.url, "/topz?n=1000")[0], 400)
 
+    def test_stages(self):
+        host = ("127.0.0.1", self.tern.port)
+        with socket.create_connection(host, timeout=broker.WAIT_SECONDS) as peer:
+            peer.sendall(b'CONNECT {"verbose":false}\r\n')
+            for _ in range(200):  # one tick of several is measured
+                peer.sendall(b"PING\r\n")
+                self.assertTrue(peer.recv(65536))
+        found = get_json(self.url, "/stagez")
+        self.assertEqual([one["stage"] for one in found["stages"]], STAGES)
+        for one in found["stages"]:
+            self.assertEqual(sum(one["buckets"]), one["count"])
+            self.assertEqual(len(one["buckets"]), len(found["le"]) + 1)
+            if one["stage"] != "crossing":
+                self.assertGreater(one["count"], 0)
+                self.assertGreaterEqual(one["seconds"], 0)
+
     def test_interest(self):
         broker.talk(self.tern.port, b'CONNECT {"verbose":false}\r\nPING\r\n')
         with socket.create_connection(("127.0.0.1", self.tern.port), timeout=broker.WAIT_SECONDS) as peer:
@@ -304,13 +322,15 @@ class Metrics(Side):
             self.assertEqual(name.endswith("_total"), type_ == "counter", name)
         counts = {}
         for name, labels, number in samples:
-            if name == "tern_worker_tick_seconds_bucket":
-                limits, numbers = counts.setdefault(labels["worker"], ([], []))
+            histogram = (name.rsplit("_", 1)[0], labels.get("worker"), labels.get("stage"))
+            if name.endswith("_bucket"):
+                limits, numbers = counts.setdefault(histogram, ([], []))
                 limits.append(float(labels["le"]))
                 numbers.append(number)
-            if name == "tern_worker_tick_seconds_count":
-                self.assertEqual(number, counts[labels["worker"]][1][-1])
-        self.assertTrue(counts)
+            if name.endswith("_count"):
+                self.assertEqual(number, counts[histogram][1][-1])
+        self.assertEqual({(name, stage) for name, _, stage in counts},
+                         {("tern_worker_tick_seconds", None)} | {("tern_stage_seconds", stage) for stage in STAGES})
         for limits, numbers in counts.values():
             self.assertEqual((limits, numbers), (sorted(limits), sorted(numbers)))
             self.assertEqual(limits[-1], float("inf"))

@@ -410,6 +410,47 @@ static void topz_tells_what_is_published_most(void **unused) {
   leave(c, 2);
 }
 
+static void stagez_tells_latencies(void **unused) {
+  (void)unused;
+  static const char *const names[] = {"waiting", "routing", "crossing", "flushing"};
+  struct sim_client c[2];
+  for (unsigned i = 0; i < 2; i++)
+    join(&sim, &c[i], i, QUIET);
+  say_and_sync(&c[0], "SUB a 1\r\n");
+  json_t *before = load("/stagez");
+  assert_int_equal(json_array_size(value_at(before, "stages")), 4);
+  for (unsigned n = 0; n < 3; n++) {
+    sim_say(&c[1], "PUB a 1\r\nx\r\n");
+    tick(&sim, 1);
+    tern__sim_advance(sim.workers, 5); /* on its way from one worker to the other */
+    expect(&c[0], "MSG a 1 1\r\nx\r\n");
+  }
+  json_t *after = load("/stagez");
+  assert_int_equal(json_array_size(value_at(after, "le")), TERN_TICK_BUCKETS - 1);
+  for (unsigned i = 0; i < 4; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "stages.%u.stage", i);
+    assert_string_equal(text_at(after, path), names[i]);
+    snprintf(path, sizeof path, "stages.%u.count", i);
+    const json_int_t count = number_at(after, path) - number_at(before, path);
+    assert_true(count >= 3);
+    json_int_t buckets = 0;
+    snprintf(path, sizeof path, "stages.%u.buckets", i);
+    assert_int_equal(json_array_size(value_at(after, path)), TERN_TICK_BUCKETS);
+    for (unsigned b = 0; b < TERN_TICK_BUCKETS; b++)
+      buckets += json_integer_value(json_array_get(value_at(after, path), b)) -
+                 json_integer_value(json_array_get(value_at(before, path), b));
+    assert_int_equal(buckets, count);
+    snprintf(path, sizeof path, "stages.%u.seconds", i);
+    const double seconds =
+        json_number_value(value_at(after, path)) - json_number_value(value_at(before, path));
+    assert_true(i == 2 ? seconds > 0.0149 && seconds < 0.0151 : seconds == 0);
+  }
+  json_decref(before);
+  json_decref(after);
+  leave(c, 2);
+}
+
 static void interestz_counts_receivers(void **unused) {
   (void)unused;
   struct sim_client c[2];
@@ -484,6 +525,7 @@ int main(void) {
       cmocka_unit_test(subsz_tells_subscriptions),
       cmocka_unit_test(accounts_have_their_figures),
       cmocka_unit_test(topz_tells_what_is_published_most),
+      cmocka_unit_test(stagez_tells_latencies),
       cmocka_unit_test(interestz_counts_receivers),
   };
   return cmocka_run_group_tests_name("monitor_monitor", tests, begin, finish);
