@@ -158,6 +158,7 @@ void hasher_forget(struct hasher *hasher) { verified_forget(hasher->verified); }
 struct hasher_stats hasher_stats(struct hasher *hasher) {
   pthread_mutex_lock(&hasher->lock);
   struct hasher_stats stats = hasher->stats;
+  stats.waiting = hasher->queued;
   pthread_mutex_unlock(&hasher->lock);
   return stats;
 }

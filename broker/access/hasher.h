@@ -24,11 +24,12 @@ struct hasher_job {
   struct hasher_job *next; /* private */
 };
 
-/** Figures since the start. */
+/** Figures since the start, and now. */
 struct hasher_stats {
   uint64_t hashed;  /* compared at full cost */
   uint64_t known;   /* found among those that were compared before */
   uint64_t refused; /* the queue was full */
+  uint64_t waiting; /* in the queue now */
 };
 
 /** Makes it; threads start with the first job. threads: 0: half the processors. NULL without memory. Thread: control. */

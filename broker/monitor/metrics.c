@@ -12,6 +12,8 @@
 
 #include <tern/log.h>
 
+#include "busiest.h"
+#include "hasher.h"
 #include "inside.h"
 #include "nats.h"
 #include "page.h"
@@ -96,6 +98,17 @@ static void put_totals(struct json_writer *to, const struct core_figures *f) {
           (double)tern_log_dropped());
 }
 
+static void put_hashes(struct json_writer *to, struct hasher *hasher) {
+  struct hasher_stats stats = {0};
+  if (hasher != NULL) stats = hasher_stats(hasher);
+  put_one(to, "tern_auth_hashes_compared_total", "counter", "Passwords compared with bcrypt hashes.",
+          (double)stats.hashed);
+  put_one(to, "tern_auth_hashes_known_total", "counter", "Passwords known to match without comparing.",
+          (double)stats.known);
+  put_one(to, "tern_auth_hashes_waiting", "gauge", "Passwords that wait to be compared.",
+          (double)stats.waiting);
+}
+
 static void put_requests(struct json_writer *to, const struct monitor *monitor) {
   describe(to, "tern_http_requests_total", "counter", "Requests for pages of monitoring.");
   for (unsigned i = 0; i < MONITOR_PAGES; i++)
@@ -169,6 +182,19 @@ static const struct {
      0},
     {"tern_auth_crowded_total", "counter", "CONNECTs refused because too many hashes waited to be compared.",
      OF_NATS, NATS(auth_crowded), 0},
+    {"tern_permission_violations_total", "counter",
+     "Publishes and subscriptions that permissions, or limits of subjects, have forbidden.", OF_NATS,
+     NATS(violations), 0},
+    {"tern_tls_handshakes_total", "counter", "TLS handshakes that were completed.", OF_NATS,
+     NATS(tls_handshakes), 0},
+    {"tern_tls_resumed_total", "counter", "Of these, those that resumed an earlier session.", OF_NATS,
+     NATS(tls_resumed), 0},
+    {"tern_tls_failed_total", "counter", "TLS handshakes that failed, came too late or were none.", OF_NATS,
+     NATS(tls_failed), 0},
+    {"tern_tls_throttled_total", "counter", "Connections refused by connection_rate_limit.", OF_NATS,
+     NATS(tls_throttled), 0},
+    {"tern_tls_handshakes_pending", "gauge", "TLS handshakes under way, or waiting for their turn.", OF_NATS,
+     NATS(tls_pending), 0},
     {"tern_messages_dropped_no_memory_total", "counter", "Messages dropped because memory was refused.",
      OF_ROUTE, ROUTE(no_memory), 0},
     {"tern_queue_messages_rerouted_total", "counter",
@@ -202,6 +228,26 @@ static const struct {
      OF_POOL, POOL(live_bytes), 0},
     {"tern_worker_pool_held_bytes", "gauge", "The same with what is kept for reuse.", OF_POOL,
      POOL(held_bytes), 0},
+};
+
+/* Those with one more label. */
+static const struct {
+  const char *name, *type, *help, *label;
+  struct {
+    const char *value;
+    size_t offset; /* in nats_stats */
+  } parts[2];
+} split_metrics[] = {
+    {"tern_slow_consumers_by_reason_total",
+     "counter",
+     "The same by why: too much waited for them (pending), or for too long (deadline).",
+     "reason",
+     {{"pending", NATS(slow_pending)}, {"deadline", NATS(slow_deadline)}}},
+    {"tern_tls_connections",
+     "gauge",
+     "Open client connections over TLS.",
+     "version",
+     {{"1.2", NATS(tls_12)}, {"1.3", NATS(tls_13)}}},
 };
 
 static double value_of(const struct figures *f, enum origin origin, size_t offset) {
@@ -252,7 +298,41 @@ static void put_stages(struct json_writer *to, const struct figures *figures, un
     }
 }
 
-static void put_workers(struct page *page) {
+static void put_split(struct json_writer *to, const struct figures *figures, unsigned count) {
+  for (size_t m = 0; m < sizeof split_metrics / sizeof split_metrics[0]; m++) {
+    describe(to, split_metrics[m].name, split_metrics[m].type, split_metrics[m].help);
+    for (unsigned i = 0; i < count; i++)
+      for (unsigned part = 0; part < 2; part++)
+        put(to, "%s{worker=\"%u\",%s=\"%s\"} %.17g\n", split_metrics[m].name, i, split_metrics[m].label,
+            split_metrics[m].parts[part].value,
+            value_of(&figures[i], OF_NATS, split_metrics[m].parts[part].offset));
+  }
+}
+
+static void put_memory(struct json_writer *to, const struct nats_server *server,
+                       const struct core_figures *totals, const struct figures *figures, unsigned count) {
+  uint64_t pools = 0, rings = 0, closed = 0;
+  for (unsigned i = 0; i < count; i++) {
+    pools += figures[i].pool.held_bytes;
+    rings += figures[i].worker.ring_bytes;
+    closed += tern_counter_read(&figures[i].nats->closed_bytes);
+  }
+  const struct {
+    const char *subsystem;
+    uint64_t bytes;
+  } parts[] = {{"pools", pools},
+               {"registry", totals->registry_bytes},
+               {"retired", totals->retired_bytes},
+               {"rings", rings},
+               {"closed_connections", closed},
+               {"busiest_subjects", nats_busiest_bytes(server) * count}};
+  describe(to, "tern_memory_bytes", "gauge", "Memory by what it is for.");
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+    put(to, "tern_memory_bytes{subsystem=\"%s\"} %llu\n", parts[i].subsystem,
+        (unsigned long long)parts[i].bytes);
+}
+
+static void put_workers(struct page *page, const struct core_figures *totals) {
   static const size_t metric_count = sizeof metrics / sizeof metrics[0];
   const struct monitor_source *source = &page->monitor->source;
   struct figures figures[TERN_WORKERS_MAX];
@@ -270,8 +350,10 @@ static void put_workers(struct page *page) {
       put(&page->json, "%s{worker=\"%u\"} %.17g\n", metrics[m].name, i,
           value_of(&figures[i], metrics[m].origin, metrics[m].offset) * scale);
   }
+  put_split(&page->json, figures, count);
   put_ticks(&page->json, figures, count);
   put_stages(&page->json, figures, count);
+  put_memory(&page->json, source->nats, totals, figures, count);
 }
 
 void metrics_page(struct page *page) {
@@ -281,5 +363,6 @@ void metrics_page(struct page *page) {
   put_process(&page->json, page->monitor);
   put_totals(&page->json, &figures);
   put_requests(&page->json, page->monitor);
-  put_workers(page);
+  put_hashes(&page->json, source->nats->hasher);
+  put_workers(page, &figures);
 }

@@ -119,8 +119,11 @@ void nats_client_error(struct nats_client *client, bool close, const char *forma
 void nats_client_slow(struct nats_client *client, const char *why) {
   if (client->flow == NATS_ENDED) return;
   client->flow = NATS_ENDED;
-  nats_client_because(client, nats_reason_of(why));
-  tern_counter_add(&client->worker->stats.slow_consumers, 1);
+  struct nats_stats *stats = &client->worker->stats;
+  const enum nats_reason reason = nats_reason_of(why);
+  nats_client_because(client, reason);
+  tern_counter_add(&stats->slow_consumers, 1);
+  tern_counter_add(reason == NATS_SLOW_DEADLINE ? &stats->slow_deadline : &stats->slow_pending, 1);
   tern_log_event(TERN_LOG_WARN, nats_client_about(client, "slow_consumer"),
                  "Slow Consumer Detected: %s exceeded with %zu bytes pending", why,
                  nats_client_pending(client));
@@ -289,6 +292,7 @@ static void on_lost(struct tern_protocol *protocol, int error) {
                    error == 0 ? "Client Closed" : tern_strerror(error));
   nats_closed_add(client, error);
   nats_event_lost(client);
+  nats_secure_lost(client);
   client->transport = NULL;
   client->flow = NATS_ENDED;
   tern_nats_reset(&client->parser);

@@ -232,6 +232,8 @@ void nats_secure_init(struct nats_worker *worker);
 bool nats_secure_open(struct nats_client *client);
 /** Does its handshake wait for its turn? Reading is paused for that, and goes on with it. */
 bool nats_secure_waits(const struct nats_client *client);
+/** A connection has been lost, which may have been secured; it still has its transport. */
+void nats_secure_lost(const struct nats_client *client);
 /** INFO's fields about TLS for this client, with a comma in front; or "". */
 const char *nats_secure_fields(const struct nats_client *client);
 

@@ -125,11 +125,15 @@ void nats_closed_add(struct nats_client *client, int error) {
   }
   conn->stop_ms = tern_loop_now_ms(client->worker->loop);
   conn->number = closed->added++;
-  if (closed->count < closed->capacity)
+  uint64_t bytes = conn->size;
+  if (closed->count < closed->capacity) {
     closed->count++;
-  else
+  } else {
+    bytes -= (*at)->size;
     free(*at);
+  }
   *at = conn;
+  tern_counter_add(&client->worker->stats.closed_bytes, bytes);
 }
 
 const struct nats_conn *nats_closed_at(const struct nats_closed *closed, uint64_t number) {

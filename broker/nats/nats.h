@@ -60,15 +60,22 @@ struct nats_stats {
   struct tern_counter refused_by_memory, cut_by_memory;    /* what the ceiling for memory has cost */
   struct tern_counter paced;                               /* pauses of those who published too fast */
   struct tern_counter slow_consumers;
-  struct tern_counter overflow_dropped; /* messages, by policies other than to disconnect */
+  struct tern_counter slow_pending, slow_deadline; /* the same by why: too much waits, or for too long */
+  struct tern_counter overflow_dropped;            /* messages, by policies other than to disconnect */
   struct tern_counter stale_connections;
   struct tern_counter protocol_errors;
+  struct tern_counter violations;   /* of permissions, by publishes and subscriptions */
   struct tern_counter auth_granted; /* CONNECTs by the right credentials, where some are needed */
   struct tern_counter auth_refused; /* by wrong ones, or none */
   struct tern_counter auth_late;    /* no CONNECT in time */
   struct tern_counter auth_crowded; /* too many bcrypt hashes waiting to be compared */
   struct tern_counter
       forgotten_answers; /* requests that allow_responses let clients answer, until they were too many */
+  struct tern_counter tls_handshakes,
+      tls_resumed; /* complete; of these, by a ticket of an earlier connection */
+  struct tern_counter tls_failed, tls_throttled;   /* handshakes; connections over connection_rate_limit */
+  struct tern_counter tls_pending, tls_12, tls_13; /* now: handshakes, connections by version */
+  struct tern_counter closed_bytes;                /* now: of connections that are remembered (closed.h) */
   struct tern_counter stalled; /* publishers paused because a worker they publish to is congested */
 };
 

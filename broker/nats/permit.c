@@ -168,6 +168,7 @@ static char *quoted(struct tern_slice text) {
 
 void nats_violation(struct nats_client *client, const char *what, struct tern_slice name, const char *rest) {
   char *text = quoted(name);
+  tern_counter_add(&client->worker->stats.violations, 1);
   nats_client_error(client, false, "Permissions Violation for %s \"%s\"%s", what, text != NULL ? text : "",
                     rest);
   free(text);
@@ -176,6 +177,7 @@ void nats_violation(struct nats_client *client, const char *what, struct tern_sl
 void nats_violation_of_two(struct nats_client *client, const char *what, struct tern_slice name,
                            const char *before, struct tern_slice second, const char *after) {
   char *text = quoted(name), *other = quoted(second);
+  tern_counter_add(&client->worker->stats.violations, 1);
   nats_client_error(client, false, "Permissions Violation for %s \"%s\"%s\"%s\"%s", what,
                     text != NULL ? text : "", before, other != NULL ? other : "", after);
   free(text);

@@ -35,7 +35,8 @@ struct nats_opening {
   struct tern_timer timer;           /* INFO is due, or the handshake is late */
   uint64_t until_ms;                 /* when it is late */
   bool told;                         /* INFO has been sent, in clear */
-  bool begun;                        /* the handshake */
+  bool wanted;                       /* the handshake: the client has begun it */
+  bool begun;                        /* and so has this end */
   struct tern_chunk first;           /* the client's first bytes, while they wait for their turn */
   struct nats_opening *next, **prev; /* those who wait; prev is NULL: not among them */
 };
@@ -54,6 +55,7 @@ static void leave_queue(struct nats_opening *opening) {
 static void forget(struct nats_client *client) {
   struct nats_opening *opening = client->opening;
   struct nats_worker *worker = client->worker;
+  if (opening->wanted) tern_counter_add(&worker->stats.tls_pending, (uint64_t)-1);
   leave_queue(opening);
   tern_timer_stop(worker->loop, &opening->timer);
   if (opening->first.owner != NULL) tern_buf_unref(opening->first.owner);
@@ -66,6 +68,7 @@ static void forget(struct nats_client *client) {
 static void give_up(struct nats_client *client, const char *why) {
   tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "tls_failed"), "TLS handshake error: %s", why);
   nats_client_because(client, NATS_TLS_FAILURE);
+  tern_counter_add(&client->worker->stats.tls_failed, 1);
   nats_client_end(client);
 }
 
@@ -87,6 +90,8 @@ static void start_handshake(struct nats_opening *opening, const struct tern_chun
   tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "tls_failed"), "TLS cannot begin: %s",
                  tern_strerror(error));
   nats_client_because(client, NATS_TLS_FAILURE);
+  if (error != TERN_ETLS) /* else counted when it is lost */
+    tern_counter_add(&client->worker->stats.tls_failed, 1);
   tern_transport_abort(client->transport, error);
 }
 
@@ -134,6 +139,8 @@ static void wait_for_turn(struct nats_opening *opening, const struct tern_chunk 
 static void want_handshake(struct nats_opening *opening, const struct tern_chunk *chunk) {
   struct nats_worker *worker = opening->client->worker;
   if (opening->begun) return;
+  opening->wanted = true;
+  tern_counter_add(&worker->stats.tls_pending, 1);
   tern_timer_stop(worker->loop, &opening->client->ping); /* starts again when CONNECT may come */
   if (worker->handshakes < HANDSHAKES_MAX) {
     worker->handshakes++;
@@ -199,13 +206,33 @@ static void on_data(struct tern_protocol *protocol, const struct tern_chunk *chu
   }
 }
 
+/* The gauge of a version. */
+static struct tern_counter *connections_of(struct nats_stats *stats, const struct tern_tls_info *info) {
+  return strcmp(info->version, "1.2") == 0 ? &stats->tls_12 : &stats->tls_13;
+}
+
+static void count_secured(struct nats_client *client, const struct tern_tls_info *info) {
+  struct nats_stats *stats = &client->worker->stats;
+  tern_counter_add(&stats->tls_handshakes, 1);
+  if (info->resumed) tern_counter_add(&stats->tls_resumed, 1);
+  tern_counter_add(connections_of(stats, info), 1);
+}
+
+void nats_secure_lost(const struct nats_client *client) {
+  struct tern_tls_info info;
+  if (client->transport == NULL || !tern_tls_info(client->transport, &info)) return;
+  tern_counter_add(connections_of(&client->worker->stats, &info), (uint64_t)-1);
+}
+
 static void on_secured(struct tern_protocol *protocol) {
   struct nats_client *client = client_of(protocol);
   const bool told = client->opening->told;
   struct tern_tls_info info;
-  if (tern_tls_info(client->transport, &info))
+  if (tern_tls_info(client->transport, &info)) {
+    count_secured(client, &info);
     tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "tls_secured"),
                    "TLS handshake complete, version %s, cipher suite %s", info.version, info.cipher);
+  }
   forget(client);
   client->protocol.ops = &nats_client_ops;
   if (!told) nats_info_send(client, false);
@@ -216,7 +243,10 @@ static bool on_eof(struct tern_protocol *protocol) { return nats_client_ops.eof_
 
 static void on_lost(struct tern_protocol *protocol, int error) {
   struct nats_client *client = client_of(protocol);
-  if (error == TERN_ETLS) nats_client_because(client, NATS_TLS_FAILURE);
+  if (error == TERN_ETLS) {
+    nats_client_because(client, NATS_TLS_FAILURE);
+    tern_counter_add(&client->worker->stats.tls_failed, 1);
+  }
   forget(client);
   nats_client_ops.connection_lost(protocol, error);
 }
@@ -279,6 +309,7 @@ bool nats_secure_open(struct nats_client *client) {
   const uint64_t now = tern_loop_now_ms(worker->loop);
   if (!is_for(client, tls) || client->refused) return false;
   if (!may_come(worker->server, tls->rate, now)) {
+    tern_counter_add(&worker->stats.tls_throttled, 1);
     if (!tls->first) nats_info_send(client, false);
     nats_client_because(client, NATS_MAX_CONNECTIONS);
     nats_client_error(client, true, "Connection throttling is active. Please try again later.");

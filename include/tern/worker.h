@@ -200,19 +200,20 @@ enum tern_latency {
 
 /** Figures of one worker; each is written by the worker alone and may be read by any thread. */
 struct tern_worker_stats {
-  uint64_t ticks;                   /**< loop iterations */
-  uint64_t sleeps;                  /**< times the worker waited in the kernel */
-  uint64_t wakeups_sent;            /**< eventfd writes to other workers */
-  uint64_t records_in;              /**< records received */
-  uint64_t records_out;             /**< records sent */
-  uint64_t overflows;               /**< records that found their ring full */
-  uint64_t retired_objects;         /**< waiting for a grace period now */
-  uint64_t retired_bytes;           /**< their memory, without malloc's share; bound: TERN_LIMBO_MAX_BYTES */
-  uint64_t gp_age_ms;               /**< how long the oldest of them have waited; 0: none wait */
-  uint64_t held_back;               /**< calls of tern_worker_wait_limbo */
-  bool is_asleep;                   /**< waits in the kernel now */
-  uint64_t waiting_bytes;           /**< in the rings from the others, not handled yet */
-  struct tern_histogram ticks_took; /**< ticks by how long they took, sleep not included */
+  uint64_t ticks;           /**< loop iterations */
+  uint64_t sleeps;          /**< times the worker waited in the kernel */
+  uint64_t wakeups_sent;    /**< eventfd writes to other workers */
+  uint64_t records_in;      /**< records received */
+  uint64_t records_out;     /**< records sent */
+  uint64_t overflows;       /**< records that found their ring full */
+  uint64_t retired_objects; /**< waiting for a grace period now */
+  uint64_t retired_bytes;   /**< their memory, without malloc's share; bound: TERN_LIMBO_MAX_BYTES */
+  uint64_t gp_age_ms;       /**< how long the oldest of them have waited; 0: none wait */
+  uint64_t held_back;       /**< calls of tern_worker_wait_limbo */
+  bool is_asleep;           /**< waits in the kernel now */
+  uint64_t waiting_bytes;   /**< in the rings from the others, not handled yet */
+  uint64_t ring_bytes; /**< memory of those rings; pages that were never used are not taken from the system */
+  struct tern_histogram ticks_took;              /**< ticks by how long they took, sleep not included */
   struct tern_histogram latency[TERN_LATENCIES]; /**< stages, of what was measured */
 };
 /** Reads the figures. Thread: any. */

@@ -161,6 +161,8 @@ bool tern__ring_release(struct tern__ring *ring) {
   return true;
 }
 
+size_t tern__ring_memory(const struct tern__ring *ring) { return sizeof *ring + ring->bytes; }
+
 size_t tern__ring_waiting(const struct tern__ring *ring) {
   /* relaxed, both: a figure; the head may be newer than the tail */
   const uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);

@@ -59,6 +59,8 @@ size_t tern__ring_taken(const struct tern__ring *ring);
 /** Receiver: gives the room of all taken records back. True when the sender wants to know of it. */
 bool tern__ring_release(struct tern__ring *ring);
 
+/** Bytes of memory it takes. Thread: any. */
+size_t tern__ring_memory(const struct tern__ring *ring);
 /** Bytes published and not yet released. Thread: any. */
 size_t tern__ring_waiting(const struct tern__ring *ring);
 

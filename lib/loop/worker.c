@@ -443,7 +443,9 @@ struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker) {
   for (unsigned from = 0; from < TERN__SLOTS; from++) {
     /* acquire: pairs with the release where the ring is made; it stays until the pool is freed */
     const struct tern__ring *ring = atomic_load_explicit(&worker->in[from].ring, memory_order_acquire);
-    if (ring != NULL) stats.waiting_bytes += tern__ring_waiting(ring);
+    if (ring == NULL) continue;
+    stats.waiting_bytes += tern__ring_waiting(ring);
+    stats.ring_bytes += tern__ring_memory(ring);
   }
   return stats;
 }

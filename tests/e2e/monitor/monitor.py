@@ -44,6 +44,7 @@ ENDINGS = [b"PUB foo\r\n", b"PUB\r\n", b"CONNECT foo\r\n", b'CONNECT {"protocol"
            b"HPUB f 0 5\r\n", b'CONNECT {"account":"A"}\r\n', b"INFO x\r\n", b"BOGUS\r\n"]
 #: Stages of a message's way.
 STAGES = ["waiting", "routing", "crossing", "flushing"]
+HISTOGRAMS = ("tern_worker_tick_seconds", "tern_stage_seconds")
 #: Maps whose keys are data.
 OPEN_MAPS = {"http_req_stats"}
 
@@ -344,10 +345,14 @@ class Metrics(Side):
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
     def test_the_documentation_is_complete(self):
-        about, _ = self.read()
+        about, samples = self.read()
         with open(METRICS, encoding="utf-8") as file:
             rows = re.findall(r"^\| `([a-z_]+)`(?: \{([a-z,]+)\})? \| (\w+) \| (.*) \|$", file.read(), re.M)
         self.assertEqual({name: [type_, help_text] for name, _, type_, help_text in rows}, about)
+        labels = {re.sub("_(bucket|sum|count)$", "", name) if name.startswith(HISTOGRAMS) else name: list(labels)
+                  for name, labels, _ in samples if "le" not in labels}
+        self.assertEqual({name: names.split(",") if names else [] for name, names, _, _ in rows if name != "tern_info"},
+                         {name: names for name, names in labels.items() if name != "tern_info"})
 
     def test_traffic_shows(self):
         broker.talk(self.tern.port, b'CONNECT {"verbose":false}\r\nSUB a 1\r\nPUB a 5\r\nhello\r\nPING\r\n')
@@ -361,6 +366,22 @@ class Metrics(Side):
         self.assertGreater(sums["tern_worker_tick_seconds_count"], 0)
         self.assertGreater(sums["process_resident_memory_bytes"], 1e6)
         self.assertGreater(sums["process_open_fds"], 5)
+
+    def test_memory_is_told_by_subsystem(self):
+        _, samples = self.read()
+        found = {labels["subsystem"]: number for name, labels, number in samples if name == "tern_memory_bytes"}
+        self.assertEqual(set(found), {"pools", "registry", "retired", "rings", "closed_connections", "busiest_subjects"})
+        self.assertGreater(found["busiest_subjects"], 100000)
+        with socket.create_connection(("127.0.0.1", self.tern.port), timeout=broker.WAIT_SECONDS) as peer:
+            self.assertTrue(peer.recv(4096))  # INFO
+            self.assertTrue(any(number > 0 for _, labels, number in self.read()[1] if labels.get("subsystem") == "pools"))
+        broker.wait_for("it in the figures", lambda: any(
+            labels["subsystem"] == "closed_connections" and number > 0 for name, labels, number in self.read()[1]
+            if name == "tern_memory_bytes"))
+
+    def test_violations_are_counted(self):
+        broker.talk(self.tern.port, b'CONNECT {"verbose":false}\r\nPUB _GR_.x 0\r\n\r\nPING\r\n')
+        self.assertEqual(sum(number for name, _, number in self.read()[1] if name == "tern_permission_violations_total"), 1)
 
     def test_names_cannot_break_it(self):
         with broker.Broker(TERN, flags=("-m", "-1", "-n", 'a"b\\c}{')) as server:
@@ -388,6 +409,18 @@ class Settings(unittest.TestCase):
             file.write(text)
         return path
 
+    @staticmethod
+    def tls_figures(connection):
+        """Of all workers; connections by version, those without any left out."""
+        connection.request("GET", "/metrics")
+        figures = {}
+        for name, version, number in re.findall(r'^(tern_tls_\w+)\{worker="\d+"(?:,version="([0-9.]+)")?\} (\d+)$',
+                                                connection.getresponse().read().decode(), re.M):
+            if version == "" or number != "0":
+                key = f"{name}{{{version}}}" if version else name
+                figures[key] = figures.get(key, 0) + int(number)
+        return figures
+
     @unittest.skipUnless(shutil.which("openssl"), "openssl(1), which makes the certificates, is not installed")
     def test_https(self):
         subprocess.run(["sh", os.path.join(os.path.dirname(METRICS), "..", "..", "tests", "support", "certs.sh"), self.folder],
@@ -408,6 +441,10 @@ class Settings(unittest.TestCase):
                     found = json.loads(connection.getresponse().read())["connections"][0]
                     self.assertEqual((found["tls_version"], found["tls_cipher_suite"]),
                                      (secured.version()[4:], secured.cipher()[0]))
+                    self.assertEqual(self.tls_figures(connection), {
+                        "tern_tls_handshakes_total": 1, "tern_tls_resumed_total": 0, "tern_tls_failed_total": 0,
+                        "tern_tls_throttled_total": 0, "tern_tls_handshakes_pending": 0,
+                        f'tern_tls_connections{{{secured.version()[4:]}}}': 1})
             connection.request("GET", "/varz")
             varz = json.loads(connection.getresponse().read())
             self.assertEqual((varz["tls_required"], varz["https_port"], varz["http_port"]), (True, -1, 0))

@@ -133,6 +133,7 @@ static void the_queue_is_bounded_and_the_rest_is_cancelled(void **state) {
   all[HASHER_QUEUE_MAX + 1] = job_for(&jobs, "secret");
   assert_int_equal(hasher_submit(hasher, &all[HASHER_QUEUE_MAX + 1].job), TERN_EFULL);
   assert_int_equal(hasher_stats(hasher).refused, 1);
+  assert_int_equal(hasher_stats(hasher).waiting, HASHER_QUEUE_MAX);
   pthread_mutex_lock(&jobs.lock);
   jobs.hold = false;
   pthread_cond_broadcast(&jobs.change);

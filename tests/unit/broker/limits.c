@@ -176,6 +176,8 @@ static void max_pending_drops_the_one_that_does_not_read(void **state) {
     assert_false(c[i].lost);
   }
   assert_int_equal(SUM(&sim, slow_consumers), 1);
+  assert_int_equal(SUM(&sim, slow_pending), 1);
+  assert_int_equal(SUM(&sim, slow_deadline), 0);
   assert_int_equal(SUM(&sim, connections), 3);
   assert_int_equal(SUM(&sim, subscriptions), 2);
   sim_pull(&c[1]);
@@ -205,6 +207,8 @@ static void write_deadline_is_about_progress(void **state) {
   assert_int_equal(SUM(&sim, connections), 2);
   later(&sim, 1100);
   assert_int_equal(SUM(&sim, slow_consumers), 1);
+  assert_int_equal(SUM(&sim, slow_pending), 0);
+  assert_int_equal(SUM(&sim, slow_deadline), 1);
   assert_int_equal(SUM(&sim, connections), 1);
   say_and_sync(&c[0], "SUB still.here 1\r\n");
   end(&sim, c, 2);

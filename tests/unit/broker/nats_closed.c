@@ -31,6 +31,10 @@ static void the_latest_are_remembered(void **unused) {
     assert_int_equal(nats_closed_at(closed(), i)->cid, i + 1);
     const struct nats_conn *oldest = nats_closed_at(closed(), closed()->added - closed()->count);
     assert_int_equal(oldest->cid, i < 20 ? 1 : i - 18);
+    uint64_t bytes = 0;
+    for (uint64_t n = closed()->added - closed()->count; n < closed()->added; n++)
+      bytes += nats_closed_at(closed(), n)->size;
+    assert_int_equal(SUM(&sim, closed_bytes), bytes);
   }
   assert_null(nats_closed_at(closed(), 29));
   assert_null(nats_closed_at(closed(), 50));

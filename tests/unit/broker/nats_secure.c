@@ -148,9 +148,20 @@ static void info_then_tls(void **state) {
   assert_non_null(strstr(info, "\"tls_required\":true"));
   assert_null(strstr(info, "tls_verify"));
   session_begin(&s, &c[0]);
+  ticks(&sim, 2);
+  assert_int_equal(SUM(&sim, tls_pending), 0); /* it has said nothing */
   assert_true(shake_hands(&s));
   converse(&s, true);
+  assert_int_equal(SUM(&sim, tls_handshakes), 1);
+  assert_int_equal(SUM(&sim, tls_resumed), 0);
+  assert_int_equal(SUM(&sim, tls_failed), 0);
+  assert_int_equal(SUM(&sim, tls_pending), 0);
+  assert_int_equal(SUM(&sim, tls_12) + SUM(&sim, tls_13), 1);
   session_end(&s);
+  sim_hang_up(&c[0]);
+  ticks(&sim, 20);
+  assert_int_equal(SUM(&sim, tls_12) + SUM(&sim, tls_13), 0);
+  assert_int_equal(SUM(&sim, tls_handshakes), 1);
   end(&sim, c, 1);
 }
 
@@ -214,10 +225,13 @@ static void the_time_for_the_handshake_is_bounded(void **state) {
   later(&sim, 990);
   expect_silence(&c[0]);
   expect_silence(&c[1]);
+  assert_int_equal(SUM(&sim, tls_pending), 1);
   later(&sim, 30);
   expect_end(&c[0]);
   later(&sim, 1100); /* TLS has its last words */
   expect_end(&c[1]);
+  assert_int_equal(SUM(&sim, tls_failed), 2); /* who said nothing, and who did not go on */
+  assert_int_equal(SUM(&sim, tls_pending), 0);
   end(&sim, c, 2);
 }
 
@@ -241,6 +255,8 @@ static void what_is_not_tls_ends_it(void **state) {
   }
   assert_true(c[1].lost);
   assert_null(strstr(unread(&c[1]), "INFO"));
+  assert_int_equal(SUM(&sim, tls_failed), 2);
+  assert_int_equal(SUM(&sim, tls_handshakes), 0);
   end(&sim, c, 2);
 }
 
@@ -313,6 +329,7 @@ static void so_many_in_a_second(void **state) {
     expect(&c[i], "-ERR 'Connection throttling is active. Please try again later.'\r\n");
     expect_end(&c[i]);
   }
+  assert_int_equal(SUM(&sim, tls_throttled), 2);
   later(&sim, 1000);
   come(&sim, &c[4], 0);
   info_of(&c[4]);
@@ -379,6 +396,7 @@ static void a_crowd_is_taken_a_few_at_a_time(void **state) {
     if (n == 0) assert_true(answered < CROWD);
   }
   assert_int_equal(answered, CROWD);
+  assert_int_equal(SUM(&sim, tls_pending), CROWD);
   assert_true(waited >= (CROWD - 2) / 2 - 1);
   for (unsigned i = 0; i < CROWD; i++) {
     assert_true(shake_hands(&s[i]));

@@ -334,6 +334,7 @@ static void what_waits_in_rings_shows(void **state) {
   assert_int_equal(tern_worker_stats(b).waiting_bytes, 0);
   send_one(a, 1);
   tern__worker_tick(a);
+  assert_in_range(tern_worker_stats(b).ring_bytes, 256, 256 + 2048); /* with its ends */
   assert_true(tern_worker_stats(b).waiting_bytes > 0);
   assert_int_equal(tern_worker_stats(a).waiting_bytes, 0);
   tern__worker_tick(b);
@@ -351,6 +352,7 @@ static void an_idle_pool_has_no_rings(void **state) {
     for (unsigned from = 0; from < TERN__SLOTS; from++) {
       assert_null(atomic_load_explicit(&worker->in[from].ring, memory_order_relaxed)); /* one thread */
     }
+    assert_int_equal(tern_worker_stats(worker).ring_bytes, 0);
   }
   end(workers);
 }
