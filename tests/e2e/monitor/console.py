@@ -122,11 +122,42 @@ class Page(unittest.TestCase):
         self.assertEqual(len(lines), 8)
         self.assertTrue(all(re.fullmatch(r"M[\d.]+ [\d.]+([LM][\d.]+ [\d.]+)*", one) for one in lines), lines)
 
+    def test_busiest_subjects_who_is_behind_and_where_time_goes(self):
+        server = self.serve('write_deadline: "600s"\n')
+        self.client(server, "awake", b"SUB other 1\r\n")
+        self.client(server, "asleep", b"SUB big 1\r\n")  # and reads no more
+        self.client(server, "large", (b"PUB big 500000\r\n" + b"x" * 500000 + b"\r\n") * 40)
+        self.client(server, "small", b"PUB often 10\r\n0123456789\r\n" * 250 + b"PUB " + b"l" * 200 + b" 0\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", server.port), timeout=broker.WAIT_SECONDS) as peer:
+            peer.sendall(b'CONNECT {"verbose":false}\r\n')
+            for _ in range(200):  # one tick of several is measured
+                peer.sendall(b"PING\r\n")
+                self.assertTrue(peer.recv(65536))
+        page, complaints = browse(server.monitoring + "/")
+        self.assertEqual(complaints, [])
+        self.assertEqual([(row[0], row[4], row[2]) for row in page.rows["top"]],
+                         [("often", "$G", "85.9 %"), ("big", "$G", "13.7 %"), ("l" * 128 + "\u2026", "$G", "0.3 %")])
+        for row in page.rows["top"]:
+            self.assertRegex(row[1], r"^[\d.]+( k)?$")
+            self.assertRegex(row[3], r"^[\d.]+ (B|KiB|MiB)$")
+        self.assertRegex(page.texts["top-caption"], r"^Of the last (\d+ seconds|second)$")
+        bars = [attrs["style"] for tag, attrs in page.attributes if attrs.get("class") == "bar"]
+        self.assertTrue(bars[0].startswith("--part: 0.859"), bars)
+        self.assertEqual([row[1] for row in page.rows["behind"]], ["asleep"])
+        self.assertRegex(page.rows["behind"][0][2], r"^[\d.]+ MiB$")
+        self.assertRegex(page.rows["behind"][0][3], r"^[1-9][\d.]* %$")
+        self.assertEqual([row[0] for row in page.rows["stages"]], ["waiting", "routing", "crossing", "flushing"])
+        self.assertRegex(page.texts["stages-caption"], r"^(Of the last (\d+ seconds|second)|Since the start), by [\d,]+ samples$")
+        for row in page.rows["stages"]:
+            for text in row[1:]:
+                self.assertRegex(text, "^([\\d.]+ (\u00b5s|ms|s)|\u2013)$")
+
     def test_a_name_stays_a_text(self):
         server = self.serve()
-        self.client(server, HOSTILE)
+        self.client(server, HOSTILE, b"PUB <img/src=x/onerror=document.title='ran'> 0\r\n\r\n")
         page, complaints = browse(server.monitoring + "/")
         self.assertEqual([row[1] for row in page.rows["open"]], [HOSTILE])
+        self.assertEqual([row[0] for row in page.rows["top"]], ["<img/src=x/onerror=document.title='ran'>"])
         self.assertEqual((page.tags.count("script"), page.tags.count("img"), complaints), (1, 0, []))
         self.assertNotEqual(page.texts.get("title"), "ran")
 

@@ -105,11 +105,12 @@ static void tables_and_parts_have_names(void **unused) {
 /* Every page there is has its link; /subscriptionsz is another name of /subsz. */
 static void all_pages_are_linked(void **unused) {
   (void)unused;
-  static const char *const pages[] = {"varz", "connz",    "subsz",   "routez",  "leafz",   "gatewayz",
-                                      "jsz",  "accountz", "healthz", "metrics", "accstatz"};
+  static const char *const pages[] = {
+      "varz",     "connz",   "subsz",   "routez",   "leafz", "gatewayz", "jsz",
+      "accountz", "healthz", "metrics", "accstatz", "topz",  "stagez",   "interestz?subject=example"};
   for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
     char path[40], link[40];
-    snprintf(path, sizeof path, "/%s", pages[i]);
+    snprintf(path, sizeof path, "/%.*s", (int)strcspn(pages[i], "?"), pages[i]);
     snprintf(link, sizeof link, "<a href=\"%s\">", pages[i]);
     assert_true(monitor_find(path) >= 0);
     assert_int_equal(count(link), 1);
