@@ -474,7 +474,8 @@ int server_start(const struct options *options, const char *program, struct serv
   tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "server_starting"},
                  "Starting tern %s (speaks NATS as nats-server %s)", TERN_VERSION, TERN_NATS_VERSION);
   if (options->config_file != NULL)
-    tern_log(TERN_LOG_INFO, "Using configuration file: %s", options->config_file);
+    tern_log(TERN_LOG_INFO, "Using configuration file: %s (%s)", options->config_file,
+             options->config_digest);
   int error = start(server);
   if (error != 0) {
     stop(server);

@@ -11,6 +11,7 @@
 
 #include "access.h"
 #include "inside.h"
+#include "labels.h"
 #include "page.h"
 #include "text.h"
 #include "version.h"
@@ -124,6 +125,23 @@ static void put_requests(struct json_writer *json, struct monitor *monitor) {
   json_put_close(json, '}');
 }
 
+static void put_configuration(struct json_writer *json, const struct options *options) {
+  const struct conf_node *metadata = labels_metadata(options);
+  json_put_time(json, "config_load_time", options->loaded_ns);
+  json_put_string(json, "config_digest", options->config_digest != NULL ? options->config_digest : "");
+  if (options->tag_count > 0) {
+    json_put_open(json, "tags", '[');
+    for (size_t i = 0; i < options->tag_count; i++)
+      json_put_string(json, NULL, options->tags[i]);
+    json_put_close(json, ']');
+  }
+  if (metadata == NULL || metadata->first == NULL) return;
+  json_put_open(json, "metadata", '{');
+  for (const struct conf_node *at = metadata->first; at != NULL; at = at->next)
+    json_put_string(json, at->key, at->text);
+  json_put_close(json, '}');
+}
+
 void varz_page(struct page *page) {
   struct monitor *monitor = page->monitor;
   const struct monitor_source *source = &monitor->source;
@@ -154,7 +172,7 @@ void varz_page(struct page *page) {
   json_put_number(json, "cpu", page_cpu(monitor));
   put_traffic(json, &figures);
   put_requests(json, monitor);
-  json_put_time(json, "config_load_time", monitor->start_ns);
+  put_configuration(json, source->options);
   if (access != NULL && access->system != NULL) json_put_string(json, "system_account", access->system->name);
   put_by_kind(json, "slow_consumer_stats", figures.slow_consumers);
   put_by_kind(json, "stale_connection_stats", figures.stale_connections);

@@ -23,10 +23,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <tern/limits.h>
 
 #include "access.h"
+#include "labels.h"
 #include "options_diff.h"
 #include "options_file.h"
 #include "options_table.h"
@@ -285,6 +287,9 @@ static void check_access(const struct options *options, struct conf_report *repo
 /* What no single option can say: values that stand for others, and values that must fit one another. */
 static enum options_verdict check_all(struct options *options, struct conf_report *report) {
   const unsigned errors = report->errors;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  options->loaded_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
   if (options->port == 0) options->port = PORT_DEFAULT;
   if (options->max_connections == 0) options->max_connections = TERN_CONNECTIONS_MAX_DEFAULT;
   if (options->max_connections < 0) options->max_connections = INT64_MAX;
@@ -331,7 +336,8 @@ static enum options_verdict conclude(const struct options *options, unsigned war
             warnings, warnings > 1 ? "s" : "");
     return OPTIONS_FAIL;
   }
-  fprintf(stderr, "tern: configuration file %s is valid\n", options->config_file);
+  fprintf(stderr, "tern: configuration file %s is valid (%s)\n", options->config_file,
+          options->config_digest);
   return OPTIONS_EXIT;
 }
 
@@ -419,6 +425,9 @@ void options_free(struct options *options) {
   option_clear_handlers(options);
   tern_tls_unref(options->tls.context);
   options->tls.context = NULL;
+  labels_free(options);
+  free(options->config_digest);
+  options->config_digest = NULL;
   conf_free(options->conf);
   options->conf = NULL;
 }

@@ -68,6 +68,10 @@ struct options {
   char *tls_cert, *tls_key, *tls_ca; /* NULL: not given */
   struct tls_settings tls;           /* what follows from all of it */
   struct conf *conf;                 /* the file's tree, for those who read blocks; NULL: no file */
+  char *config_digest;               /* of the file, "sha256:..."; NULL: no file */
+  uint64_t loaded_ns;                /* when everything was read, since 1970 */
+  char **tags;                       /* server_tags, in lower case */
+  size_t tag_count;
   struct options_handler *handlers;
   size_t handler_count;
   char **argv;

@@ -24,6 +24,8 @@ static const struct block {
     {"accounts", true},
     {"no_auth_user", true},
     {"mappings|maps", true},
+    {"server_tags", true},
+    {"server_metadata", true},
     {"tls", true},
     {"allow_non_tls", true},
     {"system_account|system", false},

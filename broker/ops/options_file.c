@@ -19,8 +19,10 @@
 #include <string.h>
 
 #include "access.h"
+#include "conf_digest.h"
 #include "conf_report.h"
 #include "imports.h"
+#include "labels.h"
 #include "options_table.h"
 #include "overflow_rules.h"
 #include "tls_block.h"
@@ -55,7 +57,6 @@ static const struct missing {
     {"no_header_support|disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", WARN,
      "this setting"},
     {"connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", WARN, "this setting"},
-    {"server_tags|server_metadata", WARN, "this setting"},
 };
 
 /* ---- what is said ---- */
@@ -208,6 +209,8 @@ static void read_all(struct reader *reader, const struct conf_node *root) {
       read_own(reader, node);
     else if (tls_block_has_key(node->key))
       continue; /* read when the flags are known */
+    else if (labels_has_key(node->key))
+      labels_read(reader->options, node, reader->report);
     else if (about != NULL)
       read_missing(reader, about, node);
     else if (!option_has_name("mappings|maps", node->key) &&
@@ -236,5 +239,8 @@ int options_read_file(struct options *options, const char *path, struct conf_rep
     conf_warn(report, conf_root(options->conf), "config has no values or is empty");
   read_all(&reader, conf_root(options->conf));
   check_imports(&reader, conf_root(options->conf));
+  char digest[CONF_DIGEST_BYTES];
+  if (conf_digest(options->conf, digest) == 0) options->config_digest = strdup(digest);
+  if (options->config_digest == NULL) conf_wrong(report, NULL, "%s", option_no_memory);
   return report->errors == errors ? 0 : -1;
 }

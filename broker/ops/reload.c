@@ -85,6 +85,6 @@ int reload(struct options *options, reload_apply_fn *apply, void *arg, char reas
   options_diff(options, &next, log_done, NULL);
   replace(options, &next);
   tern_log_event(TERN_LOG_INFO, (struct tern_log_about){.event = "reloaded"},
-                 "Reloaded server configuration");
+                 "Reloaded server configuration (%s)", options->config_digest);
   return 0;
 }

@@ -16,6 +16,7 @@ verdicts.t is a list of small files:
 
 Exit code 77: all is well, but there was no nats-server to compare with.
 """
+import hashlib
 import json
 import os
 import re
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
@@ -108,7 +110,7 @@ class Verdicts(InFolder):
                 valid, said = check(TERN, path, case.env)
                 self.assertEqual(valid, case.for_tern, said)
                 if valid:
-                    self.assertEqual(said, f"tern: configuration file {path} is valid\n")
+                    self.assertRegex(said, rf"^tern: configuration file {path} is valid \(sha256:[0-9a-f]{{64}}\)\n$")
                 else:
                     self.assertRegex(said, rf"^tern: ({re.escape(self.dir)}/)?{re.escape(case.says)}")
                 if broker.reference():
@@ -232,10 +234,38 @@ class Serving(InFolder):
         with broker.Broker(TERN, flags=("-c", path)) as server:
             self.assertIn(b"PONG\r\n", broker.talk(server.port, b"PING\r\n", b"PONG\r\n"))
             self.assertEqual(server.stop(), 0)
-            self.assertEqual(len(re.findall(rf"^tern: {path}:\d+:13: warning: .*; ignored$", server.output(), re.M)), 3)
+            self.assertEqual(len(re.findall(rf"^tern: {path}:\d+:13: warning: .*; ignored$", server.output(), re.M)), 2)
         valid, said = check(TERN, path)
         self.assertFalse(valid)
-        self.assertIn(f"tern: configuration file {path} would be used, with 3 warnings\n", said)
+        self.assertIn(f"tern: configuration file {path} would be used, with 2 warnings\n", said)
+
+    def test_monitoring_tells_which_configuration_is_in_use(self):
+        text = "http: '127.0.0.1:-1', server_tags: [ id:XXXX, b, B ], server_metadata { zone: z, rack: r }\n"
+        path = self.write("conf", text)
+        with broker.Broker(TERN, flags=("-c", path)) as server:
+            def varz():
+                with urllib.request.urlopen(server.monitoring + "/varz", timeout=broker.WAIT_SECONDS) as answer:
+                    return json.load(answer)
+
+            def digest(**tree):
+                tree = json.dumps({"http": "127.0.0.1:-1", **tree}, separators=(",", ":"), sort_keys=True) + "\n"
+                return "sha256:" + hashlib.sha256(tree.encode()).hexdigest()
+            before, want = varz(), digest(server_tags=["id:XXXX", "b", "B"], server_metadata={"zone": "z", "rack": "r"})
+            self.assertEqual(before["tags"], ["id:xxxx", "b"])
+            self.assertEqual(before["metadata"], {"zone": "z", "rack": "r"})
+            self.assertEqual(before["config_digest"], want)
+            self.assertIn(f"Using configuration file: {path} ({want})", server.output())
+            self.assertEqual(check(TERN, path)[1], f"tern: configuration file {path} is valid ({want})\n")
+            self.write("conf", "http: '127.0.0.1:-1', server_tags: c\n")
+            server.process.send_signal(signal.SIGHUP)
+            want = digest(server_tags="c")
+            broker.wait_for("the reload", lambda: f"Reloaded server configuration ({want})" in server.output())
+            after = varz()
+            self.assertEqual(after["tags"], ["c"])
+            self.assertNotIn("metadata", after)
+            self.assertEqual(after["config_digest"], want)
+            self.assertGreater(after["config_load_time"], before["config_load_time"])
+            self.assertEqual(after["start"], before["start"])
 
     def test_the_example_of_the_readme(self):
         with open(README, encoding="utf-8") as file:

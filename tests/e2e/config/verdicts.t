@@ -604,7 +604,16 @@ https: 2
 @says case.conf:1:1: warning: leafnodes: tern does not have leaf nodes; ignored
 leafnodes { listen: "127.0.0.1:-1" }
 websocket { port: -1, no_tls: true }
+=== valid: tags
 server_tags [ id:XXXX ]
+=== valid: one tag
+server_tags: one
+=== invalid: a tag that is none
+@says case.conf:1:16: server_tags is an integer; it must be a string, or a list of strings
+server_tags: [ 1, a ]
+=== only tern: metadata
+@differs nats-server 2.9.10 does not know it yet
+server_metadata { zone: a }
 === valid: the log
 log_file: "/tmp/tern.log", log_size_limit: 1MB
 syslog: true, remote_syslog: "udp://127.0.0.1:514"

@@ -300,8 +300,6 @@ static void what_is_only_not_offered_is_warned_of(void **unused) {
       "mqtt {}",
       "store_dir: /x",
       "no_header_support: true",
-      "server_tags [ id:XXXX ]",
-      "server_metadata {a: b}",
       "prof_port: 1",
       "disable_sublist_cache: true",
       "write_timeout: retry",
@@ -394,7 +392,9 @@ static void t_gives_a_verdict(void **unused) {
     enum options_verdict verdict;
     const char *says;
   } cases[] = {
-      {"port: 1", OPTIONS_EXIT, "tern: configuration file FILE is valid\n"},
+      {"port: 1", OPTIONS_EXIT,
+       "tern: configuration file FILE is valid "
+       "(sha256:5b27b68e52c25859a76c94f378c31d5a499ca677a46b38fb5f58ded229b59650)\n"},
       {"port: x", OPTIONS_FAIL, "tern: FILE:1:1: port is a string; it must be a number without quotes\n"},
       {"ws {}", OPTIONS_FAIL,
        "tern: FILE:1:1: warning: ws: tern does not have WebSocket; ignored\n"
