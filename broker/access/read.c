@@ -159,6 +159,12 @@ static bool read_nkey(struct reader *reader, const struct conf_node *node, struc
   return user->name != NULL;
 }
 
+static void refuse_proxy(struct reader *reader, const struct conf_node *node) {
+  if (!conf_is_off(node))
+    conf_wrong(reader->report, node,
+               "proxy_required: tern does not have trusted proxies; nobody could connect");
+}
+
 /* One key of a user. */
 static void read_user_key(struct reader *reader, const struct conf_node *node, struct draft *draft,
                           const struct conf_node **nkey) {
@@ -177,8 +183,7 @@ static void read_user_key(struct reader *reader, const struct conf_node *node, s
   } else if (is_key(node, "allowed_connection_types|connection_types|clients")) {
     user->ways = read_ways(reader, node);
   } else if (is_key(node, "proxy_required")) {
-    conf_wrong(reader->report, node,
-               "proxy_required: tern does not have trusted proxies; nobody could connect");
+    refuse_proxy(reader, node);
   } else {
     conf_unknown(reader->report, node, "users");
   }
@@ -271,8 +276,7 @@ static void read_authorization(struct reader *reader, const struct conf_node *bl
     else if (is_key(node, "auth_callout|auth_hook"))
       conf_wrong(reader->report, node, "%s: tern does not have it; list the users here", node->key);
     else if (is_key(node, "proxy_required"))
-      conf_wrong(reader->report, node,
-                 "proxy_required: tern does not have trusted proxies; nobody could connect");
+      refuse_proxy(reader, node);
     else
       conf_unknown(reader->report, node, "authorization");
   }
@@ -329,6 +333,8 @@ static void read_account(struct reader *reader, const struct conf_node *block,
         conf_wrong(reader->report, node, "not a valid public nkey for an account; those begin with A");
     } else if (is_key(node, "exports|imports|mappings|maps"))
       continue; /* see imports.h */
+    else if (is_key(node, "jetstream") && conf_is_off(node))
+      continue;
     else if (is_key(node, "jetstream"))
       conf_wrong(reader->report, node, "jetstream: tern does not have JetStream; nothing would be stored");
     else if (is_key(node, "msg_trace|trace_dest"))

@@ -496,6 +496,18 @@ const struct conf_node *conf_find(const struct conf_node *map, const char *key) 
   return found;
 }
 
+bool conf_is_off(const struct conf_node *node) {
+  if (node->type == CONF_MAP) {
+    const struct conf_node *enabled = conf_find(node, "enabled"), *mode = conf_find(node, "mode");
+    return enabled != NULL
+               ? enabled->type == CONF_BOOL && !enabled->truth
+               : mode != NULL && mode->type == CONF_STRING && strcasecmp(mode->text, "never") == 0;
+  }
+  if (node->type == CONF_STRING)
+    return strcasecmp(node->text, "disabled") == 0 || strcasecmp(node->text, "disable") == 0;
+  return node->type == CONF_BOOL ? !node->truth : node->type == CONF_INT && node->integer == 0;
+}
+
 void conf_free(struct conf *conf) {
   if (conf == NULL) return;
   while (conf->chunks != NULL) {

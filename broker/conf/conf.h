@@ -57,6 +57,8 @@ int conf_parse(const char *name, const char *text, size_t len, struct conf **out
 const struct conf_node *conf_root(const struct conf *conf);
 /** What stands under a key, in any case, in a map; NULL: nothing, or it is no map. */
 const struct conf_node *conf_find(const struct conf_node *map, const char *key);
+/** What switches a feature off: false, "disabled", 0 of ports and limits; of a block the key `enabled`, or `mode: never`. */
+bool conf_is_off(const struct conf_node *node);
 /** Frees the tree. NULL is allowed. */
 void conf_free(struct conf *conf);
 /** "a string", "an integer", ... */

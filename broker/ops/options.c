@@ -173,6 +173,35 @@ static void print_help(FILE *out) {
   options_free(&defaults);
 }
 
+static void print_help_tls(void) {
+  static const char text[] =
+      "A block tls in the configuration file secures client connections:\n"
+      "\n"
+      "    tls {\n"
+      "      cert_file: \"server.pem\"        # the certificate, and those it takes to vouch for it; PEM\n"
+      "      key_file: \"server.key\"         # its private key\n"
+      "      ca_file: \"ca.pem\"              # who vouches for the certificates of clients\n"
+      "      verify: true                   # clients must show one\n"
+      "      verify_and_map: true           # and it says which user they are\n"
+      "      pinned_certs: [\"<sha256>\"]     # only these, by the hash of their public keys\n"
+      "      timeout: 2                     # seconds, or a duration, that a handshake may take\n"
+      "      handshake_first: \"auto\"        # TLS before INFO: true, false, \"auto\" (who waits gets INFO\n"
+      "                                     # after 50ms), or a duration to wait\n"
+      "      connection_rate_limit: 100     # handshakes in a second\n"
+      "      min_version: \"1.2\"             # or \"1.3\"\n"
+      "      cipher_suites: [\"TLS_AES_128_GCM_SHA256\"]\n"
+      "      curve_preferences: [\"X25519\"]  # and CurveP256, CurveP384, CurveP521\n"
+      "    }\n"
+      "    allow_non_tls: true              # beside the block: who wants no TLS may do without\n"
+      "\n"
+      "Several certificates stand in a list, certs: [{cert_file: ..., key_file: ...}], in place of the first "
+      "two.\n"
+      "Files are read again by a reload, and when they change. The flags --tls, --tlscert, --tlskey, "
+      "--tlsverify\n"
+      "and --tlscacert replace the block.\n";
+  fputs(text, stdout);
+}
+
 static void print_version(void) { printf("nats-server: v%s (tern %s)\n", TERN_NATS_VERSION, TERN_VERSION); }
 
 /* ---- the command line ---- */
@@ -211,16 +240,17 @@ static enum options_verdict read_switch(struct options *options, const struct op
   bool on = true;
   const char *problem = value != NULL ? value_bool(value, &on) : NULL;
   if (problem != NULL) return refuse_value(value, word, len, problem);
-  if (option->kind == OPTION_VERSION || option->kind == OPTION_HELP) {
-    if (!on) return OPTIONS_RUN;
-    if (option->kind == OPTION_VERSION)
-      print_version();
-    else
-      print_help(stdout);
-    return OPTIONS_EXIT;
-  }
-  option_set_bool(options, option, on);
-  return OPTIONS_RUN;
+  const bool prints =
+      option->kind == OPTION_VERSION || option->kind == OPTION_HELP || option->kind == OPTION_HELP_TLS;
+  if (!prints) option_set_bool(options, option, on);
+  if (!prints || !on) return OPTIONS_RUN;
+  if (option->kind == OPTION_VERSION)
+    print_version();
+  else if (option->kind == OPTION_HELP)
+    print_help(stdout);
+  else
+    print_help_tls();
+  return OPTIONS_EXIT;
 }
 
 /* One word with a dash, and its value if that is the next word. */
@@ -241,6 +271,7 @@ static enum options_verdict read_flag(struct reader *reader, const char *word) {
     case OPTION_DEBUG_TRACE:
     case OPTION_VERSION:
     case OPTION_HELP:
+    case OPTION_HELP_TLS:
       return read_switch(reader->options, option, word, len, value);
     default:
       break;

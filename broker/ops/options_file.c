@@ -47,7 +47,7 @@ static const struct missing {
      REFUSE, "authentication by JWT: it would let everyone in"},
     {"default_sentinel|proxies", REFUSE, "connections through trusted proxies"},
     {"proxy_protocol", REFUSE_UNLESS_OFF, "connections through trusted proxies"},
-    {"ocsp|ocsp_cache", REFUSE_UNLESS_OFF, "TLS: what clients send could be read on the way"},
+    {"ocsp|ocsp_cache", REFUSE_UNLESS_OFF, "OCSP: nobody would be told of revoked certificates"},
     {"jetstream", REFUSE_UNLESS_OFF, "JetStream: nothing would be stored"},
     {"cluster|gateway|gateways", REFUSE, "clustering: messages would not reach the other servers"},
     {"leafnodes|leaf", WARN, "leaf nodes"},
@@ -149,15 +149,8 @@ static void read_option(struct reader *reader, const struct option *option, cons
 
 /* ---- keys that are no options ---- */
 
-/* false, "disabled", and 0 of ports and limits. */
-static bool is_off(const struct conf_node *node) {
-  if (node->type == CONF_STRING)
-    return strcasecmp(node->text, "disabled") == 0 || strcasecmp(node->text, "disable") == 0;
-  return node->type == CONF_BOOL ? !node->truth : node->type == CONF_INT && node->integer == 0;
-}
-
 static void read_missing(struct reader *reader, const struct missing *about, const struct conf_node *node) {
-  if (about->answer != REFUSE && is_off(node)) return;
+  if (about->answer != REFUSE && conf_is_off(node)) return;
   bool refuse = about->answer != WARN ||
                 conf_find(node, "remotes") != NULL; /* leaf nodes that connect to other servers */
   if (refuse)

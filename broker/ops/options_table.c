@@ -180,9 +180,10 @@ const struct option option_table[] = {
      .help = "Print the version and end. The first number is that of the nats-server "
              "whose behaviour this is, for tools that ask"},
     {"h|help", NULL, OPTION_HELP, .help = "Print this text and end"},
+    {"help_tls", NULL, OPTION_HELP_TLS, .help = "Print what a block tls may say, and end"},
 
     {.flags = "profile", .kind = OPTION_UNSUPPORTED},
-    {.flags = "help_tls|js|jetstream|sd|store_dir|routes|cluster", .kind = OPTION_UNSUPPORTED},
+    {.flags = "js|jetstream|sd|store_dir|routes|cluster", .kind = OPTION_UNSUPPORTED},
     {.flags = "cluster_listen|cluster_name|cluster_advertise|no_advertise|connect_retries",
      .kind = OPTION_UNSUPPORTED},
 };

@@ -24,6 +24,7 @@ enum option_kind {
   OPTION_DEBUG_TRACE, /* a switch for two members at once */
   OPTION_VERSION,     /* print and end */
   OPTION_HELP,
+  OPTION_HELP_TLS,
   OPTION_UNSUPPORTED, /* a flag that nats-server has and tern has not */
 };
 

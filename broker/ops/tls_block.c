@@ -158,11 +158,19 @@ static void read_timeout(struct reader *reader, const struct conf_node *node) {
     reader->settings.timeout_ms = (uint32_t)ms;
 }
 
+/* As in nats-server: an empty list is a mistake, and must not be taken for the default. */
+static void refuse_empty(struct reader *reader, const struct conf_node *node) {
+  if (node->type == CONF_ARRAY && node->first == NULL)
+    conf_wrong(reader->report, node, "%s cannot be empty; without it, there is a default", node->key);
+}
+
 static void read_ciphers(struct reader *reader, const struct conf_node *node) {
+  refuse_empty(reader, node);
   reader->tls.cipher_count = read_list(reader, node, reader->ciphers);
 }
 
 static void read_curves(struct reader *reader, const struct conf_node *node) {
+  refuse_empty(reader, node);
   reader->tls.curve_count = read_list(reader, node, reader->curves);
 }
 
@@ -207,6 +215,14 @@ static void read_rate(struct reader *reader, const struct conf_node *node) {
     reader->settings.rate = (uint32_t)node->integer;
 }
 
+static void read_ocsp(struct reader *reader, const struct conf_node *node) {
+  if (!conf_is_off(node))
+    conf_wrong(reader->report, node,
+               "%s: tern does not have OCSP: revoked certificates would be taken; remove this, or keep "
+               "nats-server",
+               node->key);
+}
+
 static const struct {
   const char *keys;
   read_fn *read;
@@ -226,6 +242,7 @@ static const struct {
     {"handshake_first|first|immediate", read_first},
     {"connection_rate_limit", read_rate},
     {"allow_insecure_cipher_suites", read_insecure_ciphers},
+    {"ocsp_peer", read_ocsp},
 };
 
 static void read_block(struct reader *reader, const struct conf_node *block) {

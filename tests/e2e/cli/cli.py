@@ -65,6 +65,14 @@ class Flags(unittest.TestCase):
             for option in ("-p", "--port", "-a", "--addr", "-P", "--pid", "-l", "--log", "--ports_file_dir", "-D", "-V"):
                 self.assertIn(option, text)
 
+    def test_help_on_tls(self):
+        done = run("-help_tls")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for key in ("cert_file", "key_file", "ca_file", "verify", "verify_and_map", "pinned_certs", "timeout",
+                    "handshake_first", "connection_rate_limit", "min_version", "cipher_suites", "curve_preferences",
+                    "certs", "allow_non_tls", "--tlscert"):
+            self.assertIn(key, done.stdout)
+
     def test_unknown_flag(self):
         done = run("--no_such_flag")
         self.assertEqual(done.returncode, 0)

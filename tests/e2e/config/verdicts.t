@@ -786,3 +786,138 @@ tls { certificate: "no.pem" }
 === invalid: TLS with a switch for a certificate
 @says case.conf:1:7: cert_file is true or false
 tls { cert_file: true, key_file: true }
+=== valid: TLS
+tls { cert_file: server.pem, key_file: server.key, ca_file: ca.pem, verify: true, timeout: 1.5, connection_rate_limit: 10, pinned_certs: [],
+cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256],
+curve_preferences: [X25519, CurveP256, CurveP384, CurveP521] }
+allow_non_tls: true
+=== valid: TLS that maps certificates to users
+tls { cert_file: server.pem, key_file: server.key, ca_file: ca.pem, verify_and_map: true, timeout: "2s", insecure: false }
+authorization { users: [{user: "alice@example.com"}] }
+=== invalid: no cipher suite at all
+@says case.conf:1:52: cipher_suites cannot be empty
+tls { cert_file: server.pem, key_file: server.key, cipher_suites: [] }
+=== invalid: a cipher suite that is not there
+@says case.conf:1:1: cipher suite 'XX' is not known
+tls { cert_file: server.pem, key_file: server.key, cipher_suites: ["XX"] }
+=== only nats-server: a cipher suite that is insecure
+@differs refused since 2.11, without allow_insecure_cipher_suites
+@says case.conf:1:1: cipher suite 'TLS_RSA_WITH_AES_128_CBC_SHA' is insecure
+tls { cert_file: server.pem, key_file: server.key, cipher_suites: ["TLS_RSA_WITH_AES_128_CBC_SHA"] }
+=== invalid: no curve at all
+@says case.conf:1:52: curve_preferences cannot be empty
+tls { cert_file: server.pem, key_file: server.key, curve_preferences: [] }
+=== invalid: a curve that is not there
+@says case.conf:1:1: curve 'x' is not known
+tls { cert_file: server.pem, key_file: server.key, curve_preferences: ["x"] }
+=== invalid: a rate of connections in quotes
+@says case.conf:1:52: connection_rate_limit must be a number of connections in a second
+tls { cert_file: server.pem, key_file: server.key, connection_rate_limit: "10" }
+=== invalid: certificates of other servers
+@says case.conf:1:52: unknown field "verify_cert_and_check_known_urls" in the block tls
+tls { cert_file: server.pem, key_file: server.key, verify_cert_and_check_known_urls: true }
+=== only tern: TLS of later versions
+@differs nats-server 2.9.10 does not know these keys yet
+tls { certs: [{cert_file: server.pem, key_file: server.key}], min_version: "1.3", handshake_first: auto, ocsp_peer: false }
+=== invalid: revoked certificates of clients
+@says case.conf:1:52: ocsp_peer: tern does not have OCSP
+tls { cert_file: server.pem, key_file: server.key, ocsp_peer: true }
+=== invalid: TLS before 1.2
+@says case.conf:1:1: min_version '1.1' is not supported: use "1.2" or "1.3"
+tls { cert_file: server.pem, key_file: server.key, min_version: "1.1" }
+=== only nats-server: a block of TLS with nothing in it
+@differs nats-server notices at the first connection
+@says case.conf:1:1: tls: cert_file is missing
+tls { }
+=== only nats-server: OCSP
+@differs tern does not have it
+@says case.conf:1:1: ocsp: tern does not have OCSP
+ocsp: true
+=== valid: OCSP that is switched off
+ocsp { mode: never }
+=== only nats-server: JetStream of an account
+@differs tern does not have it
+@says case.conf:1:16: jetstream: tern does not have JetStream
+accounts { A { jetstream: enabled } }
+=== valid: JetStream of an account that is switched off
+accounts { A { jetstream: disabled } }
+=== valid: kinds of connections
+authorization { users: [
+  {user: a, password: b, allowed_connection_types: [STANDARD, WEBSOCKET, LEAFNODE, MQTT]}
+  {user: c, password: d, clients: ["standard"]}
+  {user: e, password: f, connection_types: STANDARD}
+] }
+=== invalid: users who come by a proxy
+@says case.conf:1:49: proxy_required
+authorization { users: [ {user: a, password: b, proxy_required: true} ] }
+=== only tern: users who need not come by a proxy
+@differs nats-server 2.9.10 does not know it yet
+authorization { users: [ {user: a, password: b, proxy_required: false} ] }
+=== invalid: somebody else who is asked about users
+@says case.conf:1:17: auth_callout
+authorization { auth_callout { issuer: A } }
+=== valid: times to say who one is
+authorization { user: a, password: b, timeout: "2s" }
+authorization { user: a, password: b, timeout: 0.5 }
+=== only tern: a duration with two units and no quotes
+@differs as nats-server does since 2.15
+ping_interval: 1m30s
+=== valid: an account's mappings and limits
+accounts { A { mappings { a: b }, limits { max_connections: 2, max_conn: -1, max_subscriptions: 3, max_payload: 1KB, max_leafnodes: 0 } } }
+=== only nats-server: an account's destination in a cluster
+@differs a warning in tern, and warnings fail -t
+@says case.conf:1:49: warning: cluster: tern is in no cluster
+mappings: { a: { destination: b, weight: 100% , cluster: c} }
+=== only nats-server: leaf nodes that connect to others
+@differs messages would not get there
+@says case.conf:1:1: leafnodes: tern does not have leaf nodes; remove this
+leafnodes { remotes: [ {url: "nats://127.0.0.1:1"} ] }
+=== only nats-server: gateways
+@differs tern does not have them
+@says case.conf:1:1: gateway: tern does not have clustering
+gateway { name: x, port: -1 }
+=== only nats-server: MQTT
+@differs a warning in tern, and warnings fail -t
+@says case.conf:1:1: warning: mqtt: tern does not have MQTT; ignored
+mqtt { port: -1 }
+=== invalid: an operator that is no file
+@says case.conf:1:1: operator: tern does not have authentication by JWT
+operator: "x"
+=== only nats-server: accounts of an operator
+@differs tern does not have them
+@says case.conf:1:1: resolver: tern does not have authentication by JWT
+resolver: MEMORY
+=== valid: no system account
+no_sys_acc: true
+=== valid: profiling that is switched off
+prof_port: 0
+=== invalid: a lame duck that is in a hurry
+@says case.conf:1:1: invalid value "10s" for lame_duck_duration: must be between 30s
+lame_duck_duration: "10s"
+=== only nats-server: a grace period that is as long as all of it
+@differs nats-server notices when it starts, not in -t
+@says lame_duck_grace_period must be shorter than lame_duck_duration
+lame_duck_duration: "1m", lame_duck_grace_period: "2m"
+=== only nats-server: nothing, for what there is at the most
+@differs nats-server takes 0 for its default; the line can go
+@says case.conf:1:1: invalid value "0" for max_pending: must be between 1
+max_pending: 0
+=== only nats-server: no PING that may be unanswered
+@differs as above
+@says case.conf:1:1: invalid value "0" for ping_max: must be between 1
+ping_max: 0
+=== only nats-server: no time between PINGs
+@differs as above
+@says case.conf:1:1: invalid value "0s" for ping_interval: must be between 1ms
+ping_interval: "0s"
+=== invalid: a time between PINGs that is a number alone
+@says case.conf:1:1: warning: ping_interval: 20 without quotes is a number of seconds, 20
+ping_interval: 20
+=== only nats-server: HTTPS without a certificate
+@differs nats-server notices when it starts, not in -t
+@says https needs a certificate and a key
+https: "127.0.0.1:1"
+=== only nats-server: an empty token
+@differs nats-server lets everyone in
+@says case.conf:1:17: an empty token: everyone would be let in
+authorization { token: "" }

@@ -524,6 +524,31 @@ static void every_allocation_may_fail(void **unused) {
   assert_true(n > 10);
 }
 
+static void features_are_switched_off(void **unused) {
+  (void)unused;
+  static const char *const off[] = {
+      "false", "off", "disabled", "'Disable'", "0", "{enabled: false}", "{a: 1, mode: never}"};
+  static const char *const on[] = {"true",
+                                   "enabled",
+                                   "1",
+                                   "{}",
+                                   "[]",
+                                   "{enabled: true, mode: never}",
+                                   "{enabled: 'false'}",
+                                   "{mode: always}",
+                                   "{mode: false}",
+                                   "0.0"};
+  for (size_t i = 0; i < sizeof off / sizeof off[0] + sizeof on / sizeof on[0]; i++) {
+    const bool is_off = i < sizeof off / sizeof off[0];
+    char text[64];
+    struct conf *conf;
+    snprintf(text, sizeof text, "a: %s", is_off ? off[i] : on[i - sizeof off / sizeof off[0]]);
+    assert_int_equal(conf_parse("c", text, strlen(text), &conf, &error), 0);
+    if (conf_is_off(conf_root(conf)->first) != is_off) fail_msg("%s", text);
+    conf_free(conf);
+  }
+}
+
 static int make_folder(void **unused) {
   (void)unused;
   char inner[96];
@@ -557,6 +582,7 @@ int main(void) {
       cmocka_unit_test(files_are_bounded),
       cmocka_unit_test(references_do_not_multiply),
       cmocka_unit_test(every_allocation_may_fail),
+      cmocka_unit_test(features_are_switched_off),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -450,8 +450,17 @@ static void texts_of_the_log_must_be_known(void **unused) {
 static void flags_of_nats_server_that_are_missing_are_refused(void **unused) {
   (void)unused;
   static const char *const missing[] = {
-      "js",      "jetstream",      "sd",           "store_dir",         "help_tls",     "routes",
-      "cluster", "cluster_listen", "cluster_name", "cluster_advertise", "no_advertise", "connect_retries",
+      "js",
+      "jetstream",
+      "sd",
+      "store_dir",
+      "routes",
+      "cluster",
+      "cluster_listen",
+      "cluster_name",
+      "cluster_advertise",
+      "no_advertise",
+      "connect_retries",
       "profile",
   };
   for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {

@@ -265,7 +265,9 @@ static void security_is_not_passed_over(void **unused) {
       "resolver_tls {}",
       "resolver_preload {}",
       "ocsp: true",
+      "ocsp { mode: always }",
       "jetstream {}",
+      "jetstream { enabled: true }",
       "jetstream: enabled",
       "jetstream: true",
       "cluster { port: 1 }",
@@ -318,6 +320,10 @@ static void what_is_switched_off_is_no_matter(void **unused) {
   assert_says(
       "jetstream: false, jetstream: disabled, allow_non_tls: off, ocsp: false, proxy_protocol: false, "
       "no_header_support: false",
+      OPTIONS_RUN, "");
+  assert_says(
+      "jetstream { enabled: false, store_dir: /x }, ocsp { mode: never }, accounts { A { jetstream: disabled "
+      "} }",
       OPTIONS_RUN, "");
 }
 

@@ -74,6 +74,7 @@ static void keys_set_what_they_say(void **state) {
   }
   settings_of("cipher_suites: ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'], curve_preferences: [X25519]", "");
   settings_of("min_version: '1.3'", "");
+  settings_of("ocsp_peer: false", "");
   char certs[512];
   snprintf(certs, sizeof certs,
            "certs: [{cert_file: '%s', key_file: '%s'}, {cert_file: '%s', key_file: '%s'}]",
@@ -101,7 +102,11 @@ static void mistakes_have_a_place_and_a_reason(void **state) {
       {"handshake_first: 3", "", "handshake_first is an integer"},
       {"handshake_first: never", "", "invalid value \"never\" for handshake_first"},
       {"connection_rate_limit: -1", "", "connection_rate_limit must be a number"},
-      {"ocsp_peer: true", "", ":4:1: unknown field \"ocsp_peer\" in the block tls"},
+      {"cipher_suites: []", "", ":4:1: cipher_suites cannot be empty"},
+      {"curve_preferences: []", "", ":4:1: curve_preferences cannot be empty"},
+      {"ocsp_peer: true", "",
+       ":4:1: ocsp_peer: tern does not have OCSP: revoked certificates would be taken"},
+      {"ca_certs_match: []", "", ":4:1: unknown field \"ca_certs_match\" in the block tls"},
       {"ca_file: '/no/such/file'", "", "/no/such/file"},
       {"cert_file: x", "", ":1:1: tls: key_file is missing"},
       {"certs: x", "", ":2:1: certs is a string"},
