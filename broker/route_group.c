@@ -33,11 +33,19 @@ const struct tern_match_group *route_group_find(const struct tern_match *match, 
   return NULL;
 }
 
-uint32_t route_group_draw(struct route *route, const struct tern_match_group *group, uint64_t asked) {
+/* Members on the workers that have not been asked. */
+static uint64_t weight_left(const struct tern_match_group *group, uint64_t asked) {
   uint64_t total = 0;
   for (uint32_t i = 0; i < group->worker_count; i++)
     if (!(asked & route_bit(group->workers[i].worker))) total += group->workers[i].weight;
+  return total;
+}
+
+/* As route_group_draw, with what weight_left says. */
+static uint32_t draw_of(struct route *route, const struct tern_match_group *group, uint64_t asked,
+                        uint64_t total) {
   if (total == 0) return TERN_WORKERS_MAX;
+  if (group->worker_count == 1) return group->workers->worker;
   uint64_t at = route_draw(route, total);
   for (uint32_t i = 0; i < group->worker_count; i++) {
     if (asked & route_bit(group->workers[i].worker)) continue;
@@ -45,6 +53,10 @@ uint32_t route_group_draw(struct route *route, const struct tern_match_group *gr
     at -= group->workers[i].weight;
   }
   return TERN_WORKERS_MAX; /* not reached: the weights add up to total */
+}
+
+uint32_t route_group_draw(struct route *route, const struct tern_match_group *group, uint64_t asked) {
+  return draw_of(route, group, asked, weight_left(group, asked));
 }
 
 static uint64_t local_members(const struct tern_match_group *group) {
@@ -120,8 +132,9 @@ bool route_group_publish_list(struct route *route, const struct tern_match *matc
   uint32_t own = tern_worker_index(route->worker);
   result->cost += (uint32_t)members;
   if (!members_take_lists(route, group, members)) return false;
+  uint64_t asked = members > 0 ? 0 : route_bit(own), total = weight_left(group, asked);
   for (uint32_t i = 0; i <= list->more; i++) { /* workers, or behind them members of this one */
-    drawn[i] = route_group_draw(route, group, members > 0 ? 0 : route_bit(own));
+    drawn[i] = draw_of(route, group, asked, total);
     if (drawn[i] == own) drawn[i] = TERN_WORKERS_MAX + 1 + (members > 1 ? route_draw(route, members) : 0);
   }
   for (uint32_t left = all_of(list); left != 0;) {
