@@ -54,7 +54,7 @@ void interestz_page(struct page *page) {
   int error = interest == NULL ? -ENOMEM : 0;
   if (error == 0 && !account.is_unused)
     error = nats_interest_find(source->nats, source->pool, account.number, tern_slice_of(subject), interest);
-  if (page_check(page, error)) {
+  if (page_check(page, error) && interest != NULL) {
     json_put_open(&page->json, NULL, '{');
     page_begin(page);
     json_put_string(&page->json, "subject", subject);
