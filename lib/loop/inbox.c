@@ -308,7 +308,7 @@ static void ticked(void *arg, uint64_t began_ns, uint64_t now_ns, bool slept) {
   struct tern_worker *worker = arg;
   const uint64_t end_ns = slept ? worker->fell_asleep_ns : now_ns;
   const uint64_t ns = end_ns > began_ns ? end_ns - began_ns : 0;
-  tern__histogram_add(&worker->ticks_took, ns);
+  tern__histogram_add(&worker->loop->latency.ticks, ns);
 }
 
 static void woke(void *arg) {

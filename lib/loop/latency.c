@@ -57,7 +57,7 @@ uint32_t tern__latency_draw_ready(struct tern__latency *latency, const struct te
     count += has_input(watch);
   if (count == 0) return 0;
   uint32_t drawn = draw(latency, count) + 1;
-  for (const struct tern_watch *watch = ready; drawn > 0; watch = watch->next, place++)
+  for (const struct tern_watch *watch = ready; watch != NULL && drawn > 0; watch = watch->next, place++)
     drawn -= has_input(watch);
   return place;
 }

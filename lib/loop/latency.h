@@ -27,7 +27,7 @@ void tern__histogram_add(struct tern__histogram *histogram, uint64_t ns);
 /** Reads all. Thread: any. */
 void tern__histogram_read(const struct tern__histogram *histogram, struct tern_histogram *out);
 
-/** A loop's part. Zero: nothing is measured. */
+/** A loop's part. Zero: nothing is measured but ticks as a whole, by the worker (inbox.c). */
 struct tern__latency {
   unsigned every;                 /* ticks of which one is measured; 0: none is */
   unsigned left;                  /* ticks until then */
@@ -37,6 +37,7 @@ struct tern__latency {
   uint32_t queued;                /* outputs it was drawn from */
   uint64_t queued_ns;             /* when it was queued */
   struct tern__histogram stages[TERN_LATENCIES];
+  struct tern__histogram ticks; /* all of them, by how long they took */
 };
 
 /** Begins a tick. */

@@ -437,7 +437,7 @@ struct tern_worker_stats tern_worker_stats(const struct tern_worker *worker) {
       .held_back = tern_counter_read(&worker->held_back),
       /* relaxed: a figure; pairs with the stores in may_sleep and woke */
       .is_asleep = atomic_load_explicit(&worker->sleep_began_ns, memory_order_relaxed) != 0};
-  tern__histogram_read(&worker->ticks_took, &stats.ticks_took);
+  tern__histogram_read(&worker->loop->latency.ticks, &stats.ticks_took);
   for (unsigned i = 0; i < TERN_LATENCIES; i++)
     tern__histogram_read(&worker->loop->latency.stages[i], &stats.latency[i]);
   for (unsigned from = 0; from < TERN__SLOTS; from++) {

@@ -123,7 +123,6 @@ struct tern_worker {
   struct tern_counter sleeps, wakeups_sent, records_in, records_out, overflows;
   struct tern_counter retired, retired_bytes, retired_since_ms, held_back;
   struct tern_counter connections, slept_ns;
-  struct tern__histogram ticks_took;
   _Atomic uint64_t sleep_began_ns; /* 0: awake */
   _Atomic uint64_t period_seen;    /* the newest grace period that had begun when the last tick ended */
 };
