@@ -37,14 +37,15 @@ import run  # noqa: E402
 TERN, CLIENT, COMMAND, CERTS = "", "", [], ""
 
 #: What a client says when it is refused. With TLS 1.3 it learns after the handshake, as far as it can tell, that its
-#: certificate is not wanted: by an alert, by the end of the connection or by a reset, whatever is faster.
+#: certificate is not wanted: by an alert, by the end of the connection (to node CONNECTION_REFUSED) or by a reset,
+#: whatever is faster.
 REFUSALS = {
     "libnats": {"authorization": "Authentication Violation", "wants TLS": "Secure Connection not available",
                 "without TLS": "SSL Error", "untrusted": "SSL Error",
                 "certificate": "SSL Error|Protocol Error|IO Error|Connection Closed"},
     "node": {"authorization": "AUTHORIZATION_VIOLATION", "wants TLS": "SERVER_OPT_NA", "without TLS": "TLS",
              "untrusted": "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-             "certificate": "ERR_SSL_[A-Z0-9_]*_ALERT_[A-Z_]*|ECONNRESET|EPIPE|CONNECTION_CLOSED"},
+             "certificate": "ERR_SSL_[A-Z0-9_]*_ALERT_[A-Z_]*|ECONNRESET|EPIPE|CONNECTION_(CLOSED|REFUSED)"},
 }
 
 
@@ -236,6 +237,7 @@ class Pair:
         with self.test.subTest(tls=tls, credentials=credentials, refused=why):
             said = self.join(tls, credentials)
             self.test.assertRegex(said, rf"^refused\t({REFUSALS[CLIENT][why]})$")
+            self.test.assertIsNone(self.server.process.poll())
 
     def joins(self):
         """libnats 3.4 asks for TLS only where the broker insists on it."""
@@ -304,18 +306,26 @@ class Pair:
 
 
 class Pairs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.client = Client()
+
+    @classmethod
+    def tearDownClass(cls):
+        code = cls.client.end()
+        if code:
+            raise AssertionError(f"the client ended with {code}")
+
     def try_pair(self, mode, kind):
         if CLIENT == "libnats" and any("first" in join for join in mode.joins):
             self.skipTest("libnats 3.4 cannot begin with the handshake")
         if CLIENT == "libnats" and mode is MODES["both"] and kind is KINDS["certificate"]:
             self.skipTest("libnats 3.4 asks for TLS only where the broker insists on it")
-        client = Client()
-        self.addCleanup(lambda: self.assertEqual(client.end(), 0))
         for path in programs():
             if not is_tried(path, mode, kind):
                 continue
             with self.subTest(program=os.path.basename(path)):
-                pair = Pair(self, client, path, mode, kind)
+                pair = Pair(self, self.client, path, mode, kind)
                 try:
                     pair.verdicts()
                     if is_one_of_each(mode, kind):
