@@ -205,8 +205,7 @@ static void answer(char *line) {
 int main(void) {
   char *line = NULL;
   size_t room = 0;
-  ssize_t len;
-  while ((len = getline(&line, &room, stdin)) > 0) {
+  while (getline(&line, &room, stdin) > 0) {
     line[strcspn(line, "\n")] = '\0';
     answer(line);
   }

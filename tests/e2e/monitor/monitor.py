@@ -30,7 +30,7 @@ import shapes  # noqa: E402
 TERN = ""
 METRICS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "broker", "monitor", "METRICS.md")
 #: Keys that a nats-server of the version tern behaves as has, and the one of the distribution may not have; and tern's own.
-ONLY_TERN = {"/varz": {"tern", "stale_connections", "slow_consumer_stats", "stale_connection_stats",
+ONLY_TERN = {"/varz": {"tern", "config_digest", "stale_connections", "slow_consumer_stats", "stale_connection_stats",
                        "stalled_clients"},
              "/routez": {"server_name"}, "/jsz": {"api.level"}, "/accstatz": {"account_statz[].name", "account_statz[].num_subscriptions"},
              "/subsz": {"server_id", "now", "total", "offset", "limit"}}  # these with subs=1 in both

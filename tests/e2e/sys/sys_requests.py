@@ -54,8 +54,8 @@ HOSTILE = [("", 500), ("{}", 500), ('{"cid":0}', 500), ('{"cid":-7}', 500), ('{"
 #: Maps whose keys are data.
 OPEN_MAPS = {"http_req_stats"}
 #: Keys that a nats-server of the version tern behaves as has, and the one of the distribution may not have; and tern's own.
-ONLY_TERN = {"VARZ": {"data.tern", "data.stale_connections", "data.slow_consumer_stats", "data.stale_connection_stats",
-                      "data.stalled_clients"},
+ONLY_TERN = {"VARZ": {"data.tern", "data.config_digest", "data.stale_connections", "data.slow_consumer_stats",
+                      "data.stale_connection_stats", "data.stalled_clients"},
              "CONNZ": {"data.connections[].subscriptions_list_detail[].account"}, "ROUTEZ": {"data.server_name"},
              "JSZ": {"data.api.level"},
              "CONNS": {"name", "num_subscriptions"},
