@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is measured in a tick, one of `every`; in all others the loop compares a few words, and nothing here runs.
+ * What is measured in a tick, one of each block of `every`, drawn at random because ticks with and without input may take
+ * turns; in all others the loop compares a few words, and nothing here runs.
  *
  *     1 inbox     crossing: the other worker's mark (inbox.c) says when it was put behind the records just handled
  *     2 poll      the loop reads its clock in every tick
@@ -42,9 +43,12 @@ static uint32_t draw(struct tern__latency *latency, uint32_t bound) {
 }
 
 void tern__latency_begin(struct tern__latency *latency) {
-  latency->on = --latency->left == 0;
+  if (latency->left == 0) {
+    latency->left = latency->every;
+    latency->place = draw(latency, latency->every) + 1;
+  }
+  latency->on = latency->left-- == latency->place;
   if (!latency->on) return;
-  latency->left = latency->every;
   latency->drawn = NULL;
   latency->queued = 0;
 }

@@ -30,7 +30,8 @@ void tern__histogram_read(const struct tern__histogram *histogram, struct tern_h
 /** A loop's part. Zero: nothing is measured but ticks as a whole, by the worker (inbox.c). */
 struct tern__latency {
   unsigned every;                 /* ticks of which one is measured; 0: none is */
-  unsigned left;                  /* ticks until then */
+  unsigned left;                  /* ticks of this block that are to come */
+  unsigned place;                 /* the one that is measured, counted from the end */
   bool on;                        /* this tick is */
   uint32_t random;                /* state of a generator */
   const struct tern_flush *drawn; /* the output that is measured; NULL: none, or it is done */

@@ -70,7 +70,6 @@ static int init_worker(struct tern_workers *workers, unsigned index) {
   }
   worker->loop->worker = worker;
   worker->loop->latency.every = workers->options.latency_every;
-  worker->loop->latency.left = workers->options.latency_every;
   struct tern_loop_hooks hooks = tern__worker_hooks;
   hooks.arg = worker;
   tern__loop_set_hooks(worker->loop, &hooks);

@@ -155,6 +155,19 @@ static void one_tick_of_so_many_is_measured(void **state) {
   finish();
 }
 
+/* Under a steady load ticks with input and without take turns. */
+static void ticks_that_take_turns_are_both_measured(void **state) {
+  (void)state;
+  make(8);
+  struct thing thing = thing_of(1, 1);
+  for (unsigned n = 0; n < 800; n++) {
+    if (n % 2 == 0) make_ready(&thing, 1);
+    tern__worker_tick(a);
+  }
+  assert_in_range(count_of(a, TERN_LATENCY_HANDLING), 20, 80); /* of 100 */
+  finish();
+}
+
 /* Waiting, then handling and flushing of the three are told apart by how long they take. */
 static void each_connection_has_its_chance(void **state) {
   (void)state;
@@ -268,6 +281,7 @@ int main(void) {
       cmocka_unit_test(durations_have_their_places),
       cmocka_unit_test(nothing_is_measured_unless_asked_for),
       cmocka_unit_test(one_tick_of_so_many_is_measured),
+      cmocka_unit_test(ticks_that_take_turns_are_both_measured),
       cmocka_unit_test(each_connection_has_its_chance),
       cmocka_unit_test(only_input_is_drawn),
       cmocka_unit_test(output_that_is_taken_back_is_not_measured),
