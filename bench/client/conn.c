@@ -99,6 +99,16 @@ void conn_dial(struct conn *conn) {
   thread->dial_last = conn;
 }
 
+void conn_dial_at(struct conn *conn, uint64_t due_ns) {
+  conn->appointed = due_ns > conn->thread->now_ns;
+  if (!conn->appointed) {
+    conn_dial(conn);
+    return;
+  }
+  conn->due_ns = due_ns;
+  if (due_ns < conn->thread->next_ns) conn->thread->next_ns = due_ns;
+}
+
 static void cannot_connect(struct conn *conn, int error) {
   const struct target *target = conn->thread->engine->target;
   const char *advice = error == EADDRNOTAVAIL ? " (all ports of this address are in use: wait a minute)"
@@ -215,6 +225,12 @@ void conn_say(struct conn *conn, const char *text, size_t len) {
 }
 
 void conn_turn(struct conn *conn) {
+  if (conn->appointed) {
+    conn->appointed = false;
+    conn->due_ns = UINT64_MAX;
+    conn_dial(conn);
+    return;
+  }
   if (conn->secure != NULL && conn->broken == 0) conn->broken = secure_flush(conn->secure);
   flush_control(conn);
   if (conn->state == CONN_READY && conn->role->output != NULL &&
@@ -317,7 +333,8 @@ int64_t conn_take(struct conn *conn, const char *data, size_t len, struct event 
   int64_t used = dialect->next(data, len, event);
   if (used <= 0) return used;
   if (event->kind == EVENT_PING) conn_say(conn, dialect->pong, strlen(dialect->pong));
-  if (event->kind == EVENT_ERROR)
+  bool fine = event->kind == EVENT_ERROR && conn->role->refused != NULL && conn->role->refused(conn);
+  if (event->kind == EVENT_ERROR && !fine)
     conn_refused(conn, "the server answered -ERR %.*s", (int)event->text.len, event->text.ptr);
   return used;
 }

@@ -161,7 +161,8 @@ const struct role role_loader = {
 
 /* ---- Coming and going ---- */
 
-static void stormer_ready(struct conn *conn) {
+/* The server has said what it has to say. */
+static void come_and_go(struct conn *conn) {
   struct stormer *stormer = conn->owner;
   struct thread *thread = conn->thread;
   stormer->connected++;
@@ -170,18 +171,42 @@ static void stormer_ready(struct conn *conn) {
   histogram_record(thread->latency, thread->now_ns - conn->dialled_ns);
   conn_close(conn);
   if (thread->phase < PHASE_STOP)
-    conn_dial(conn);
+    conn_dial_at(conn, pace_time(&stormer->pace, stormer->connected));
   else if (!stormer->over)
     conn_done(conn, PHASE_STOP);
   stormer->over = thread->phase >= PHASE_STOP;
 }
 
+static void stormer_ready(struct conn *conn) {
+  const struct stormer *stormer = conn->owner;
+  if (stormer->refused)
+    conn_fail(conn, "the server did not refuse the connection");
+  else
+    come_and_go(conn);
+}
+
+static bool stormer_refused(struct conn *conn) {
+  const struct stormer *stormer = conn->owner;
+  if (!stormer->refused || conn->state != CONN_GREETING) return false;
+  come_and_go(conn);
+  return true;
+}
+
 static void stormer_phase(struct conn *conn, enum phase phase) {
-  if (phase == PHASE_RUN) conn_dial(conn);
+  struct stormer *stormer = conn->owner;
+  if (phase == PHASE_RUN) {
+    stormer->pace = pace_of(conn->thread->engine->start_ns, stormer->rate, stormer->of, stormer->index);
+    conn_dial_at(conn, pace_time(&stormer->pace, 0));
+  }
+  if (phase != PHASE_STOP || !conn->appointed) return;
+  conn->appointed = false;
+  stormer->over = true;
+  conn_done(conn, PHASE_STOP);
 }
 
 const struct role role_stormer = {.purpose = PURPOSE_PUBLISH,
                                   .late = true,
                                   .ready = stormer_ready,
                                   .input = idler_input,
-                                  .phase = stormer_phase};
+                                  .phase = stormer_phase,
+                                  .refused = stormer_refused};

@@ -5,6 +5,7 @@
 
 #include "engine.h"
 #include "load.h"
+#include "pace.h"
 
 /** Subscribes and unsubscribes all the time, from PHASE_DISTURB to PHASE_STOP. */
 struct churner {
@@ -32,9 +33,13 @@ struct loader {
   bool asked, loaded;
 };
 
-/** Connects, and again when it is connected, as often as it can from PHASE_RUN to PHASE_STOP. */
+/** Connects, and again when it is connected, as often as it can or may from PHASE_RUN to PHASE_STOP. */
 struct stormer {
   uint64_t connected;
+  struct pace pace;
+  double rate;        /* of all stormers, in a second; 0: as often as they can */
+  unsigned of, index; /* how many they are, and which it is */
+  bool refused;       /* what it does is known to be in vain: the server's refusal is what it waits for */
   bool over;
 };
 

@@ -57,6 +57,8 @@ struct role {
   void (*phase)(struct conn *conn, enum phase phase);
   /** The server has closed. Returns false when it should not have. */
   bool (*eof)(struct conn *conn);
+  /** The server does not want it. Returns false when it should have. */
+  bool (*refused)(struct conn *conn);
 };
 
 /** A connection. Belongs to one thread. */
@@ -71,6 +73,7 @@ struct conn {
   uint64_t dialled_ns; /* when connecting began */
   uint64_t due_ns;     /* when output wants to be called */
   enum { CONN_IDLE, CONN_DIALLING, CONN_GREETING, CONN_READY } state;
+  bool appointed; /* due_ns is when it is to be dialled */
   bool said_hello, deaf, streaming, wants_output;
   struct secure *secure; /* TLS; NULL: none (yet) */
   int broken;            /* errno of a send that failed */
@@ -152,6 +155,8 @@ bool engine_allow_files(unsigned connections, char *error, size_t size);
 
 /** Puts a connection on the list of those to be opened. */
 void conn_dial(struct conn *conn);
+/** The same, when it is time. */
+void conn_dial_at(struct conn *conn, uint64_t due_ns);
 /** Opens those on the list, not too many at a time. */
 void conn_dial_some(struct thread *thread);
 /** Closes it; it may be dialled again. */

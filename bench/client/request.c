@@ -10,7 +10,7 @@
  * the requests), but has to come once and unaltered. Through the byte forwarder requests already look like answers, and
  * the responder sends back whatever it gets.
  *
- * A latency counts from when the request was given to the socket.
+ * A latency counts from when the request was given to the socket; at a steady rate, from when it was due.
  *
  * Thread: the connection's.
  */
@@ -61,6 +61,7 @@ void requester_free(struct requester *requester) {
   batch_free(&requester->batch);
   shape_free(&requester->shape);
   free(requester->sent_ns);
+  histogram_free(requester->before);
 }
 
 static int listen_for_answers(struct conn *conn, char *to, size_t room) {
@@ -76,7 +77,7 @@ static void answered(void *context, unsigned publisher, uint64_t number) {
   (void)publisher;
   if (*sent_ns == 0) return; /* a second one: the checker has counted it */
   struct histogram *to = thread->latency;
-  if (requester->probe) to = thread->phase < PHASE_DISTURB ? requester->before : requester->during;
+  if (requester->before != NULL) to = thread->phase < PHASE_DISTURB ? requester->before : requester->during;
   if (to != NULL) histogram_record(to, thread->now_ns - *sent_ns);
   *sent_ns = 0;
 }
@@ -108,10 +109,13 @@ static uint64_t send_requests(struct conn *conn) {
   struct requester *requester = conn->owner;
   struct batch *batch = &requester->batch;
   if (conn->thread->phase < PHASE_RUN) return OUTPUT_NEVER;
-  while (requester->at < batch->end[0] || may_begin(conn, requester)) {
+  const bool paced = requester->rate > 0;
+  const uint64_t due = pace_due(&requester->pace, conn->thread->now_ns);
+  while (requester->at < batch->end[0] || (requester->sent < due && may_begin(conn, requester))) {
     if (requester->at == batch->end[0]) {
       batch_number(batch, requester->sent);
-      requester->sent_ns[requester->sent & (requester->slots - 1)] = now_ns();
+      requester->sent_ns[requester->sent & (requester->slots - 1)] =
+          paced ? pace_time(&requester->pace, requester->sent) : now_ns();
       requester->at = 0;
     }
     requester->at += conn_send(conn, batch->bytes + requester->at, batch->end[0] - requester->at);
@@ -121,7 +125,14 @@ static uint64_t send_requests(struct conn *conn) {
     if (!requester->probe) tern_counter_add(&conn->thread->sent, 1);
   }
   finish_when_answered(conn, requester);
-  return OUTPUT_NEVER;
+  return paced && requester->sent >= due ? pace_time(&requester->pace, requester->sent) : OUTPUT_NEVER;
+}
+
+static void begin_pace(struct conn *conn, enum phase phase) {
+  struct requester *requester = conn->owner;
+  if (phase == PHASE_RUN)
+    requester->pace =
+        pace_of(conn->thread->engine->start_ns, requester->rate, requester->of, requester->index);
 }
 
 static int64_t take_answers(struct conn *conn, const char *data, size_t len) {
@@ -142,7 +153,8 @@ const struct role role_requester = {.purpose = PURPOSE_REQUEST,
                                     .greet = listen_for_answers,
                                     .ready = connected,
                                     .input = take_answers,
-                                    .output = send_requests};
+                                    .output = send_requests,
+                                    .phase = begin_pace};
 
 /* ---- Responders ---- */
 

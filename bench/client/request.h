@@ -5,14 +5,18 @@
 
 #include "check.h"
 #include "engine.h"
+#include "pace.h"
 
-/** Sends requests, so many at a time, and checks and times the answers. */
+/** Sends requests, so many at a time, or when they are due, and checks and times the answers. */
 struct requester {
   struct shape shape; /* its own: the reply subject is */
   char inbox[SUBJECT_MAX_BYTES];
   unsigned in_flight;
   bool probe; /* runs beside something else: ends with PHASE_STOP, its answers are not counted as received */
   uint64_t wanted;
+  double rate;        /* of all requesters, in a second; 0: each as fast as possible */
+  unsigned of, index; /* how many they are, and which it is */
+  struct pace pace;
   struct batch batch; /* one frame */
   struct checker checker;
   uint64_t sent;     /* requests that are whole */
@@ -21,7 +25,8 @@ struct requester {
   uint64_t slots;    /* a power of 2 */
   uint64_t last_ns;
   bool finished;
-  struct histogram *before, *during; /* of a probe: its own, until PHASE_DISTURB and then */
+  struct histogram *before; /* its own latencies, until PHASE_DISTURB; NULL: all go to the thread's */
+  struct histogram *during; /* and then; not freed with it */
   struct conn *conn;
 };
 

@@ -20,12 +20,15 @@ struct options {
   unsigned threads; /* 0: as many as there are processors, and no more than connections */
   double rate;      /* messages per second of all publishers; 0: as fast as possible */
   double churn_rate;
-  uint64_t messages; /* of each publisher; UINT64_MAX: until the time is over */
-  uint64_t window;   /* bytes sent to a subscriber and not received yet, at most; 0: no limit */
-  double seconds;    /* 0: until the messages are sent */
-  pid_t pid;         /* the broker's; 0: look for it */
-  bool shared;       /* subscribe: all connections to the same subjects */
+  double storm_rate;          /* connections per second; 0: as fast as possible */
+  const char *storm_password; /* crowd: what the storm says; NULL: what all say */
+  uint64_t messages;          /* of each publisher; UINT64_MAX: until the time is over */
+  uint64_t window;            /* bytes sent to a subscriber and not received yet, at most; 0: no limit */
+  double seconds;             /* 0: until the messages are sent */
+  pid_t pid;                  /* the broker's; 0: look for it */
+  bool shared;                /* subscribe: all connections to the same subjects */
   bool tls_insecure;
+  bool refused; /* storm: the server is to refuse every connection */
   bool json, quiet, help;
   char command[512]; /* to repeat it, without where and how it is shown */
 };

@@ -76,6 +76,8 @@ static bool run_storm(struct bench *bench) {
   struct stormer *stormers = calloc(n, sizeof *stormers);
   bool ready = (stormers != NULL || bench_cannot(bench, -ENOMEM)) && bench_open(bench, n, true, false);
   for (unsigned i = 0; ready && i < n; i++) {
+    stormers[i] =
+        (struct stormer){.rate = options->storm_rate, .of = n, .index = i, .refused = options->refused};
     if (engine_add(&bench->engine, i, &role_stormer, &stormers[i], i) == NULL)
       ready = bench_cannot(bench, -ENOMEM);
   }

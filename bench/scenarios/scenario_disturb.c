@@ -113,7 +113,6 @@ static bool run(struct bench *bench, bool churns) {
   flow_free(&flow);
   requester_free(&beside.requester);
   responder_free(&beside.responder);
-  histogram_free(beside.requester.before);
   return ready;
 }
 

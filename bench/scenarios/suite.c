@@ -14,11 +14,23 @@
 
 #define ARGUMENTS_MAX 64
 
-const struct scenario *const scenarios[] = {
-    &scenario_pub,     &scenario_pubsub,   &scenario_fanout,    &scenario_fanin,
-    &scenario_queue,   &scenario_wildcard, &scenario_mixed,     &scenario_headers,
-    &scenario_request, &scenario_open,     &scenario_subscribe, &scenario_churn,
-    &scenario_stuck,   &scenario_idle,     &scenario_storm,     NULL};
+const struct scenario *const scenarios[] = {&scenario_pub,
+                                            &scenario_pubsub,
+                                            &scenario_fanout,
+                                            &scenario_fanin,
+                                            &scenario_queue,
+                                            &scenario_wildcard,
+                                            &scenario_mixed,
+                                            &scenario_headers,
+                                            &scenario_request,
+                                            &scenario_open,
+                                            &scenario_subscribe,
+                                            &scenario_churn,
+                                            &scenario_stuck,
+                                            &scenario_idle,
+                                            &scenario_storm,
+                                            &scenario_crowd,
+                                            NULL};
 
 /* What a scenario gets in place of its own defaults, to be short. */
 static const struct extra {

@@ -65,13 +65,17 @@ OTHERS = {
     "subscribe --shared --subjects 3001 --subs 10 --msgs 500": lambda row: row["received"] == 10 * row["sent"] == 5000 and
                                                                            row["figures"]["subscriptions"] == 3000,
     "idle --connections 150": lambda row: row["rate_unit"] == "B/conn" and row["connections"] == 150,
+    "storm --connections 8 --storm-rate 40 --seconds 0.5": lambda row: 0 < row["sent"] <= 8 + 40 * row["seconds"],
+    "crowd --rate 500 --storm-rate 50 --seconds 1": lambda row: row["figures"]["storm_connections"] > 0 and
+                                                    row["figures"]["p99_before"] > 0 < row["figures"]["p99_during"],
     "storm --connections 8": lambda row: row["latency"]["count"] == row["sent"] > 0,
 }
 LACKS = {
-    "redis": {"queue": "no queue groups", "headers": "no headers", "request": "no request and reply"},
+    "redis": {"queue": "no queue groups", "headers": "no headers", "request": "no request and reply",
+              "crowd": "no request and reply"},
     "forwarder": {"queue": "no queue groups", "churn": "no subscriptions",
                   "stuck": "no subscriptions", "subscribe": "no subscriptions", "idle": "one group",
-                  "storm": "one group", "mixed --pubs 2": "one publisher",
+                  "storm": "one group", "crowd": "one group", "mixed --pubs 2": "one publisher",
                   "request --in-flight 50": "one requester"},
 }
 
@@ -340,7 +344,7 @@ class Trouble(unittest.TestCase):
             done = bench(f"nats://127.0.0.1:{port}", "suite --seconds 0.1 --quiet")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         names = ["pub", "pubsub", "fanout", "fanin", "queue", "wildcard", "mixed", "headers", "request", "open",
-                 "subscribe", "churn", "stuck", "idle", "storm"]
+                 "subscribe", "churn", "stuck", "idle", "storm", "crowd"]
         self.assertEqual([line.split(":")[0] for line in done.stdout.splitlines() if not line.startswith(" ")], names)
         with server(BENCH, "forward", "{port}") as (port, _), tempfile.TemporaryDirectory() as directory:
             done = bench(f"raw://127.0.0.1:{port}", "suite --seconds 0.1 --quiet --json", "--json-file", f"{directory}/rows",
