@@ -81,6 +81,7 @@ int tern__socket_flush(struct tern_transport *t) {
 }
 
 void tern__socket_send_eof(struct tern_transport *t) {
+  if (t->eof_in) return; /* that is the end of both directions: close follows at once, and says the same */
   /* Fails only when the connection is gone already, which reading will tell. */
   (void)shutdown(socket_of(t)->watch.fd, SHUT_WR);
 }

@@ -2,7 +2,8 @@
 /*
  * What TCP and Unix-domain sockets have in common, where the battery does not look: taking an accepted socket over
  * and failing to, sharing the loop (one read a turn, a bounded write a tick), ends in bad order on both sides, and
- * no memory to read into. The peer is a plain socket of the test's own; nothing happens but in the loop's ticks.
+ * no memory to read into; and how many system calls a connection costs (they are wrapped by the linker). The peer is a
+ * plain socket of the test's own; nothing happens but in the loop's ticks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,6 +38,56 @@ struct end {
   unsigned made, lost, eofs;
   int error;
 };
+
+/* System calls on one descriptor. */
+static struct calls {
+  int fd; /* -1: none is looked at */
+  unsigned epoll_ctl, send, recv, shutdown, close, others;
+} calls = {.fd = -1};
+
+int __real_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event);
+ssize_t __real_send(int fd, const void *data, size_t len, int flags);
+ssize_t __real_recv(int fd, void *to, size_t len, int flags);
+int __real_shutdown(int fd, int how);
+int __real_close(int fd);
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int __wrap_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event);
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *to, size_t len, int flags);
+int __wrap_shutdown(int fd, int how);
+int __wrap_close(int fd);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+
+int __wrap_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event) {
+  calls.epoll_ctl += fd == calls.fd;
+  return __real_epoll_ctl(epoll, what, fd, event);
+}
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags) {
+  calls.send += fd == calls.fd;
+  return __real_send(fd, data, len, flags);
+}
+ssize_t __wrap_recv(int fd, void *to, size_t len, int flags) {
+  calls.recv += fd == calls.fd;
+  return __real_recv(fd, to, len, flags);
+}
+int __wrap_shutdown(int fd, int how) {
+  calls.shutdown += fd == calls.fd;
+  return __real_shutdown(fd, how);
+}
+int __wrap_close(int fd) {
+  calls.close += fd == calls.fd;
+  return __real_close(fd);
+}
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len) {
+  calls.others += fd == calls.fd;
+  return __real_getsockopt(fd, level, name, value, len);
+}
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len) {
+  calls.others += fd == calls.fd;
+  return __real_setsockopt(fd, level, name, value, len);
+}
 
 static struct tern_loop *loop;
 static char plenty[PLENTY];
@@ -308,6 +360,57 @@ static void a_reset_after_the_end_of_input_is_noticed(void **state) {
   assert_int_equal(end.eofs, 1);
 }
 
+/* A client comes, is greeted, says something, is answered, and leaves. */
+static void a_short_life_costs_few_system_calls(void **state) {
+  (void)state;
+  static const struct tern_protocol_ops short_ops = {
+      .connection_made = on_made, .data_received = on_data, .connection_lost = on_lost};
+  char bytes[8];
+  int fds[2];
+  tcp_pair(fds);
+  struct tern__address peer = tcp_peer();
+  struct end end = {.protocol.ops = &short_ops};
+  calls = (struct calls){.fd = fds[0]};
+  assert_int_equal(tern__socket_accepted(loop, fds[0], &peer, factory, &end.protocol), 0);
+  assert_int_equal(tern_transport_write(end.t, "INFO", 4), 0);
+  tern_loop_tick(loop, 0);
+  assert_int_equal(recv(fds[1], bytes, 4, MSG_WAITALL), 4);
+  assert_int_equal(send(fds[1], "PING", 4, 0), 4);
+  for (unsigned i = 0; i < TICKS_MAX && end.received < 4; i++)
+    tern_loop_tick(loop, 1);
+  assert_int_equal(tern_transport_write(end.t, "PONG", 4), 0);
+  tern_loop_tick(loop, 0);
+  assert_int_equal(recv(fds[1], bytes, 4, MSG_WAITALL), 4);
+  close(fds[1]);
+  ticks_until_lost(&end);
+  assert_int_equal(end.error, 0);
+  assert_int_equal(calls.epoll_ctl, 2);
+  assert_int_equal(calls.send, 2);
+  assert_int_equal(calls.recv, 2); /* the second one says that it has left */
+  assert_int_equal(calls.close, 1);
+  assert_int_equal(calls.shutdown + calls.others, 0);
+  calls.fd = -1;
+}
+
+/* Our end of the stream is said by close alone, when the peer's has come. */
+static void the_peer_that_ended_first_sees_our_end(void **state) {
+  (void)state;
+  struct end end;
+  char bytes[8];
+  int fd = take_over(&end);
+  assert_int_equal(shutdown(fd, SHUT_WR), 0);
+  for (unsigned i = 0; i < TICKS_MAX && end.eofs == 0; i++)
+    tern_loop_tick(loop, 1);
+  assert_int_equal(tern_transport_write(end.t, "last", 4), 0);
+  tern_transport_close(end.t);
+  ticks_until_lost(&end);
+  assert_int_equal(end.error, 0);
+  assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+  assert_int_equal(recv(fd, bytes, sizeof bytes, MSG_WAITALL), 4);
+  assert_int_equal(recv(fd, bytes, sizeof bytes, 0), 0);
+  close(fd);
+}
+
 static void a_reset_while_open_is_the_end(void **state) {
   (void)state;
   struct end end;
@@ -346,6 +449,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(aborting_resets_the_connection, set_up, tear_down),
       cmocka_unit_test_setup_teardown(closing_in_good_order_does_not, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_reset_after_the_end_of_input_is_noticed, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_short_life_costs_few_system_calls, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_peer_that_ended_first_sees_our_end, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_reset_while_open_is_the_end, set_up, tear_down),
       cmocka_unit_test_setup_teardown(without_memory_to_read_into_the_connection_ends, set_up, tear_down),
   };
