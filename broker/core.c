@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <tern/loop.h>
+
 #include "access.h"
 #include "crossings.h"
 #include "hasher.h"
@@ -514,5 +516,7 @@ void core_fini(struct core *core) {
   core->clients = NULL;
   hasher_free(core->nats.hasher);
   core->nats.hasher = NULL;
+  tern_helpers_free(core->nats.helpers);
+  core->nats.helpers = NULL;
   nats_server_fini(&core->nats);
 }

@@ -27,6 +27,7 @@
 #include <tern/error.h>
 #include <tern/listener.h>
 #include <tern/log.h>
+#include <tern/loop.h>
 #include <tern/tls.h>
 #include <tern/worker.h>
 
@@ -188,6 +189,7 @@ static int make_core(struct server *server) {
     core_init(&server->core, settings, server->options.port > 0 ? (uint16_t)server->options.port : 0);
   if (error == 0) server->core.nats.hasher = hasher_new(0);
   if (error == 0 && server->core.nats.hasher == NULL) error = -ENOMEM;
+  if (error == 0) error = tern_helpers_new(0, &server->core.nats.helpers);
   return error;
 }
 
@@ -452,6 +454,7 @@ static int stop(struct server *server) {
   handlers_free(server->handlers);
   int error = 0;
   hasher_stop(server->core.nats.hasher); /* it calls the workers */
+  tern_helpers_stop(server->core.nats.helpers);
   if (server->workers != NULL) error = tern_workers_stop(server->workers, STOP_FLUSH_MS);
   core_fini(&server->core);
   if (server->workers != NULL) tern_workers_free(server->workers);

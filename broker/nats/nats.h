@@ -40,6 +40,7 @@ struct nats_server {
   bool watched;   /* somebody may ask what is published most (busiest.h); set before the workers start */
   struct tally *addresses, *users; /* counts for limits of one address and of one user */
   struct hasher *hasher;           /* compares bcrypt hashes; NULL: there are none, or nobody to do it */
+  struct tern_helpers *helpers;    /* do the steps of TLS handshakes; NULL: the workers do */
   struct nats_worker *workers[TERN_WORKERS_MAX];
   /* Written with every connection; the workers above keep them off the cache lines of the limits. */
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */

@@ -81,7 +81,8 @@ static uint32_t time_left(const struct nats_opening *opening) {
 
 static void start_handshake(struct nats_opening *opening, const struct tern_chunk *first) {
   struct nats_client *client = opening->client;
-  struct tern_tls_start how = {.handshake_ms = time_left(opening), .first = first};
+  struct tern_tls_start how = {
+      .handshake_ms = time_left(opening), .first = first, .helpers = client->worker->server->helpers};
   opening->begun = true;
   tern_timer_stop(client->worker->loop, &opening->timer);
   int error = tern_tls_start(client->transport, &client->protocol, opening->settings->tls.context, &how,

@@ -23,6 +23,7 @@
 #include <tern/buffer.h>
 #include <tern/export.h>
 
+struct tern_helpers;
 struct tern_loop;
 struct tern_timer;
 struct tern_deferred;
@@ -97,5 +98,29 @@ TERN_API bool tern_timer_is_started(const struct tern_timer *timer);
 /** Has a function called at the end of this tick; a second call before then changes nothing. Thread: owner.
  */
 TERN_API void tern_loop_defer(struct tern_loop *loop, struct tern_deferred *deferred);
+
+/** Helpers: a few threads with less claim to the processors than the loops, for work that takes a good part of a
+ * millisecond (the public-key operations of a TLS handshake) and would hold up everything else a loop has to do.
+ * This is how many threads there can be. */
+#define TERN_HELPERS_MAX 8
+
+/**
+ * Makes them; the threads start with the first work.
+ * @param threads how many; 0: as many as there are processors, at most TERN_HELPERS_MAX
+ * @param[out] out the helpers
+ * @return 0, -EINVAL (too many) or -ENOMEM
+ *
+ * Thread: any. Ownership: caller, tern_helpers_free.
+ */
+TERN_API int tern_helpers_new(unsigned threads, struct tern_helpers **out);
+/**
+ * Ends the threads after what they are at. What else was given to them comes back undone, and what follows is not taken
+ * any more: the loops do it themselves. NULL is fine.
+ *
+ * Thread: any that is not a loop's; one. Blocks: for a piece of work.
+ */
+TERN_API void tern_helpers_stop(struct tern_helpers *helpers);
+/** Frees them, stopped or not, when no loop uses them any more. NULL is fine. Thread, Blocks: as tern_helpers_stop. */
+TERN_API void tern_helpers_free(struct tern_helpers *helpers);
 
 #endif

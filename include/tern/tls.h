@@ -26,6 +26,7 @@
 
 /** What connections are secured with: certificates, keys, and what is asked of the peer. Immutable. */
 struct tern_tls;
+struct tern_helpers;
 
 /** A certificate (followed in its file by those between it and its issuer's root) and its private key; PEM. */
 struct tern_tls_pair {
@@ -81,6 +82,8 @@ struct tern_tls_start {
                                      in particular, only for insecure */
   uint32_t handshake_ms;          /**< time for the handshake; 0: 60 seconds */
   const struct tern_chunk *first; /**< bytes already received that belong to the handshake, or NULL */
+  struct tern_helpers *helpers; /**< who does the steps of the handshake; NULL: the loop, and all else waits.
+                                     They stay until they are stopped or the loop is freed */
 };
 
 /**

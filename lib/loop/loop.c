@@ -17,7 +17,7 @@
  *
  * The loop sleeps only when ready, dirty and deferred are empty, the inbox hook left nothing and the
  * may_sleep hook agrees; at most until the next timer. The eventfd that wakes it is edge-triggered too, which
- * makes reading it back unnecessary. The clock is read once per tick, after the poll. One second after the
+ * makes reading it back unnecessary; when it was seen, errands that helpers have run are received (helpers.c). The clock is read once per tick, after the poll. One second after the
  * last activity the loop wakes once to give the read buffer and unused memory back, then sleeps undisturbed.
  *
  * Without hooks the loop stands alone (examples, tests); a worker adds its steps through them (worker.c).
@@ -79,6 +79,7 @@ int tern_loop_new(struct tern_loop **out) {
 }
 
 void tern_loop_free(struct tern_loop *loop) {
+  if (loop->wake_fd >= 0) tern__errands_await(loop); /* what was for transports that are gone */
   if (loop->members != NULL) {
     fprintf(stderr, "tern: a loop is freed with %u transports alive\n", loop->member_count);
     abort();
@@ -147,7 +148,10 @@ void tern__loop_unwatch(struct tern_loop *loop, struct tern_watch *watch) {
 
 static void note_event(struct tern_loop *loop, const struct epoll_event *event) {
   struct tern_watch *watch = event->data.ptr;
-  if (watch == NULL) return; /* the eventfd: to be awake was all it wanted */
+  if (watch == NULL) {
+    loop->woken = true; /* the eventfd: mostly, to be awake is all it wants */
+    return;
+  }
   unsigned seen = 0;
   if (event->events & EPOLLIN) seen |= TERN_WATCH_READ;
   if (event->events & EPOLLOUT) seen |= TERN_WATCH_WRITE;
@@ -234,6 +238,8 @@ static void poll_events(struct tern_loop *loop, int timeout_ms) {
   loop->now_ms = now_ns / NS_PER_MS;
   for (int i = 0; i < count; i++)
     note_event(loop, &events[i]);
+  if (loop->woken) tern__errands_receive(loop);
+  loop->woken = false;
   loop->active = loop->ready != NULL;
   trim(loop);
 }

@@ -5,10 +5,12 @@
 #ifndef TERN_LOOP_LOOP_INTERNAL_H
 #define TERN_LOOP_LOOP_INTERNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "errand.h"
 #include "latency.h"
 #include "watch.h"
 #include "wheel.h"
@@ -31,6 +33,7 @@ struct tern_loop {
   uint8_t heavy_left;       /* heavy things that may be done in this tick */
   bool active;              /* the last poll or ready step had something to do */
   bool inbox_left;          /* the inbox hook said so in this tick */
+  bool woken;               /* the last poll saw the eventfd */
   struct tern_watch *ready; /* first in, first out */
   struct tern_watch **ready_end;
   struct tern_watch *running; /* step 3: what is left of the ready list it began with */
@@ -56,6 +59,9 @@ struct tern_loop {
   const void *owner;          /* identifies the thread; NULL: nobody's yet */
   struct tern__wheel wheel;
   struct tern__latency latency;
+  _Atomic(struct tern__errand *) returned; /* by helpers, youngest first: helpers.c */
+  _Atomic unsigned returning;              /* helpers that have to do with the loop just now */
+  unsigned away;                           /* errands, the loop's count */
 };
 
 /** Runs one phase of a tick. timeout_ms is for TERN__PHASE_READY. */

@@ -10,8 +10,11 @@
  * onto the lower transport's chain. Marks and stalls are the lower one's. Until the handshake is complete the
  * upper one is `blocked`; one flush seals SEAL_MAX bytes, the rest has its turn in the next tick.
  *
- * A handshake costs the server a few tenths of a millisecond (a signature, a key exchange), so a loop does
- * a few steps of handshakes in each tick; others' input is held until it is their turn.
+ * A handshake costs the server a few tenths of a millisecond (a signature, a key exchange). With helpers its steps are
+ * theirs: the session, its io and the input that is held are given away (struct away), reading is paused, and what the
+ * session says is collected where it does no harm, until the errand is back. The connection may end meanwhile, but this
+ * wrapper's memory stays until then. Without helpers, a loop does a few steps of handshakes in each tick; others' input
+ * is held until it is their turn.
  *
  * Input. The session eats the received chunk where it lies; plain bytes go into a buffer of their own, which
  * the protocol may keep. When the protocol pauses reading, the rest of the chunk is held, and the lower
@@ -22,8 +25,10 @@
  * reach the peer, so the lower transport is closed, not aborted, and the upper one ends at once; connection_lost
  * comes when the lower one is lost.
  *
- * Everything here runs on the loop's thread. The cryptography is in a module: lib/tls.
+ * Everything here runs on the loop's thread, but for `step`, which is a helper's, and what the session calls from there.
+ * The cryptography is in a module: lib/tls.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +40,7 @@
 #include <tern/tls.h>
 
 #include "container.h"
+#include "errand.h"
 #include "tls_engine.h"
 #include "transport.h"
 
@@ -43,6 +49,21 @@
 #define SEAL_MAX             (1024 * 1024) /* bytes sealed in one go */
 #define HANDSHAKE_DEFAULT_MS 60000
 #define LAST_WORDS_MS        1000 /* for an alert to leave */
+#define SAID_BYTES           4096 /* room for what a step says, at first */
+
+/* A handshake whose steps are done by helpers. */
+struct away {
+  struct tern__errand errand;
+  struct tern_helpers *helpers;
+  struct tls *tls;
+  bool out;      /* given away: the session is the helper's */
+  bool answered; /* it is back, and result has not been looked at yet */
+  bool orphan;   /* the transport is gone */
+  int result;
+  char reason[TERN__TLS_REASON_MAX];
+  char *said; /* by the session */
+  size_t said_len, said_size;
+};
 
 struct tls {
   struct tern_protocol lower;
@@ -54,6 +75,7 @@ struct tls {
   struct tern_buf *held;     /* what io.in lies in, while it waits */
   struct tern_watch turn;    /* no descriptor: its turns on the ready list are all it is for */
   struct tern_timer timer;   /* bounds the handshake, and the last words */
+  struct away *away;         /* NULL: the handshake is complete, or there are no helpers */
   bool secured;              /* the handshake is complete */
   bool failed;
   bool more; /* the session may have plain bytes */
@@ -69,8 +91,25 @@ static struct tern_pool *pool_of(struct tls *tls) { return tern_loop_pool(tls->u
 
 static void have_turn(struct tls *tls) { tern__loop_ready(tls->upper.loop, &tls->turn); }
 
+static bool is_away(const struct tls *tls) { return tls->away != NULL && tls->away->out; }
+
+static int say_away(struct away *away, const void *data, size_t len) {
+  if (len > away->said_size - away->said_len) {
+    size_t size = away->said_len + len + SAID_BYTES;
+    char *more = realloc(away->said, size);
+    if (more == NULL) return -ENOMEM;
+    away->said = more;
+    away->said_size = size;
+  }
+  memcpy(away->said + away->said_len, data, len);
+  away->said_len += len;
+  return 0;
+}
+
+/* Thread: of whoever has the session. */
 static int put_sealed(struct tern_tls_io *io, const void *data, size_t len) {
-  return tern__chain_append(&tern_container(io, struct tls, io)->sealed, data, len);
+  struct tls *tls = tern_container(io, struct tls, io);
+  return is_away(tls) ? say_away(tls->away, data, len) : tern__chain_append(&tls->sealed, data, len);
 }
 
 static void send_sealed(struct tls *tls) {
@@ -113,15 +152,35 @@ static void timer_fired(struct tern_timer *timer) {
     fail(tls, TERN_ETLS, "the handshake took too long");
 }
 
+static void forget_away(struct tls *tls) {
+  if (tls->away == NULL) return;
+  free(tls->away->said);
+  free(tls->away);
+  tls->away = NULL;
+}
+
+/* What the helper may be at stays until it is back. */
+static void free_what_was_away(struct tls *tls) {
+  struct tern_loop *loop = tls->upper.loop;
+  forget_away(tls);
+  if (tls->held != NULL) tern_buf_unref(tls->held);
+  if (tls->session != NULL) tls->context->engine->session_free(tls->session);
+  tern_tls_unref(tls->context);
+  tern_pool_release(tern_loop_pool(loop), tls, sizeof *tls);
+}
+
 static void free_tls(struct tls *tls) {
   struct tern_loop *loop = tls->upper.loop;
   tern__loop_unwatch(loop, &tls->turn);
   tern_timer_stop(loop, &tls->timer);
   tern__chain_clear(&tls->sealed);
-  if (tls->held != NULL) tern_buf_unref(tls->held);
-  if (tls->session != NULL) tls->context->engine->session_free(tls->session);
-  tern_tls_unref(tls->context);
-  tern_pool_release(tern_loop_pool(loop), tls, sizeof *tls);
+  if (!is_away(tls)) {
+    free_what_was_away(tls);
+    return;
+  }
+  tls->away->orphan = true;
+  /* relaxed: a hint; pairs with the load in helpers.c */
+  atomic_store_explicit(&tls->away->errand.vain, true, memory_order_relaxed);
 }
 
 static void destroy(struct tern_transport *upper) { free_tls(tls_above(upper)); }
@@ -187,11 +246,61 @@ static void got_eof(struct tls *tls) {
   if (tls->upper.eof_sent && tls->upper.state == TERN__TRANSPORT_OPEN) tern_transport_close(tls->upper.below);
 }
 
+/* Thread: a helper's. */
+static void step(struct tern__errand *errand) {
+  struct away *away = tern_container(errand, struct away, errand);
+  struct tls *tls = away->tls;
+  away->result = tls->context->engine->handshake(tls->session, away->reason, sizeof away->reason);
+}
+
+static void step_is_back(struct tern__errand *errand, bool done) {
+  struct away *away = tern_container(errand, struct away, errand);
+  struct tls *tls = away->tls;
+  away->out = false;
+  if (away->orphan) {
+    free_what_was_away(tls);
+    return;
+  }
+  away->answered = done;
+  have_turn(tls);
+}
+
+/* Has a helper do the next step with the input that is held. False: there are none any more. */
+static bool give_away(struct tls *tls) {
+  struct away *away = tls->away;
+  away->out = true;
+  if (tern__helpers_send(away->helpers, tls->upper.loop, &away->errand) == 0) {
+    tern_transport_pause_reading(tls->upper.below);
+    return true;
+  }
+  away->out = false;
+  forget_away(tls);
+  return false;
+}
+
+/* What a helper has done. Returns as the engine's handshake; -ENOMEM as well. */
+static int take_back(struct tls *tls, char *reason, size_t size) {
+  struct away *away = tls->away;
+  int result = away->result;
+  away->answered = false;
+  if (result < 0) snprintf(reason, size, "%s", away->reason);
+  if (away->said_len > 0 && tern__chain_append(&tls->sealed, away->said, away->said_len) != 0) {
+    snprintf(reason, size, "no memory");
+    result = -ENOMEM;
+  }
+  away->said_len = 0;
+  if (result != 0) forget_away(tls);
+  return result;
+}
+
 /* A step of the handshake. Returns true when it is complete and the protocol wants to go on. */
 static bool shake_hands(struct tls *tls) {
   char reason[TERN__TLS_REASON_MAX];
   struct tern_transport *upper = &tls->upper;
-  int result = tls->context->engine->handshake(tls->session, reason, sizeof reason);
+  const bool answered = tls->away != NULL && tls->away->answered;
+  if (!answered && tls->away != NULL && give_away(tls)) return false;
+  int result = answered ? take_back(tls, reason, sizeof reason)
+                        : tls->context->engine->handshake(tls->session, reason, sizeof reason);
   if (result < 0) {
     fail(tls, result, reason);
     return false;
@@ -237,13 +346,15 @@ static void receive(struct tls *tls) {
 /* Uses up input, until there is none, nobody wants it, or others have to have their turn. */
 static void eat(struct tls *tls) {
   if (tls->upper.state == TERN__TRANSPORT_ENDED) return;
-  if (!tls->secured && (!tern__loop_may_be_heavy(tls->upper.loop) || !shake_hands(tls))) return;
+  if (!tls->secured && tls->away == NULL && !tern__loop_may_be_heavy(tls->upper.loop)) return;
+  if (!tls->secured && !shake_hands(tls)) return;
   while (tls->more && tern__transport_wants_input(&tls->upper))
     receive(tls);
 }
 
 /* True when input is left that will be wanted. */
 static bool has_rest(const struct tls *tls) {
+  assert(!is_away(tls));
   if (!tls->secured) return tls->io.in_len > 0 && tls->upper.state != TERN__TRANSPORT_ENDED;
   return tls->more && tls->upper.state == TERN__TRANSPORT_OPEN && !tls->upper.eof_in;
 }
@@ -274,11 +385,11 @@ static void let_go(struct tls *tls) {
 static void run(struct tern_watch *watch) {
   struct tls *tls = tern_container(watch, struct tls, turn);
   struct tern_transport *upper = &tls->upper;
-  if (upper->state == TERN__TRANSPORT_ENDED) return;
+  if (upper->state == TERN__TRANSPORT_ENDED || is_away(tls)) return;
   if (tls->secured) tern__transport_unblocked(upper);
   if (upper->read_paused) return;
   eat(tls);
-  if (upper->state == TERN__TRANSPORT_ENDED) return;
+  if (upper->state == TERN__TRANSPORT_ENDED || is_away(tls)) return;
   if (has_rest(tls)) {
     if (!tls->secured) have_turn(tls);
     return; /* or reading is paused */
@@ -292,7 +403,7 @@ static void reading(struct tern_transport *upper, bool paused) {
   if (paused)
     tern_transport_pause_reading(upper->below);
   else if (tls->more)
-    have_turn(tls);
+    have_turn(tls); /* which a helper's step comes before */
   else
     tern_transport_resume_reading(upper->below);
 }
@@ -305,17 +416,20 @@ static void connection_made(struct tern_protocol *lower, struct tern_transport *
 
 static void data_received(struct tern_protocol *lower, const struct tern_chunk *chunk) {
   struct tls *tls = tls_of(lower);
+  assert(!is_away(tls));
   if (tls->upper.state != TERN__TRANSPORT_OPEN && tls->secured) return; /* nobody wants it */
   tls->io.in = chunk->data;
   tls->io.in_len = chunk->len;
   tls->more = true;
-  eat(tls);
+  if (tls->away == NULL) eat(tls);
   if (!has_rest(tls)) {
     tls->io.in_len = 0;
     return;
   }
   if (hold(tls, chunk->owner) != 0) {
     tern__transport_broken(&tls->upper, -ENOMEM);
+  } else if (tls->away != NULL) {
+    eat(tls); /* that is, what is held has to stay where it is for a helper */
   } else if (!tls->secured) {
     tern_transport_pause_reading(tls->upper.below); /* what comes next waits for what is held */
     have_turn(tls);
@@ -368,6 +482,14 @@ static const struct tern__transport_ops upper_ops = {
 
 /* Makes the session and lets a client say hello. Nothing else knows of it yet. */
 static int begin(struct tls *tls, const struct tern_tls_start *how) {
+  if (how->helpers != NULL) {
+    tls->away = calloc(1, sizeof *tls->away);
+    if (tls->away == NULL) return -ENOMEM;
+    tls->away->errand.work = step;
+    tls->away->errand.back = step_is_back;
+    tls->away->helpers = how->helpers;
+    tls->away->tls = tls;
+  }
   char reason[TERN__TLS_REASON_MAX];
   const struct tern__tls_engine *engine = tls->context->engine;
   int error = engine->session_new(tls->context->context, how->server_name, &tls->io, &tls->session);

@@ -30,6 +30,7 @@ struct starter {
   struct tern_protocol base;
   struct tern_protocol *meant; /* NULL: nobody is to hear of it */
   struct tern_tls *context;
+  struct tern_helpers *helpers;
   struct tern_transport *t;
   bool secured, lost;
   bool alone; /* not looked at any more */
@@ -38,7 +39,7 @@ struct starter {
 
 static void made(struct tern_protocol *protocol, struct tern_transport *t) {
   struct starter *s = (struct starter *)protocol;
-  struct tern_tls_start how = {.server_name = "localhost"};
+  struct tern_tls_start how = {.server_name = "localhost", .helpers = s->helpers};
   int error = tern_tls_start(t, protocol, s->context, &how, &s->t);
   if (error == 0) return;
   s->t = t;
@@ -64,10 +65,11 @@ static void lost(struct tern_protocol *protocol, int error) {
 static const struct tern_protocol_ops starter_ops = {
     .connection_made = made, .data_received = data, .connection_lost = lost, .secured = secured};
 
-static struct starter *starter_new(struct tern_protocol *meant, struct tern_tls *context) {
+static struct starter *starter_new(struct tern_protocol *meant, struct tern_tls *context,
+                                   struct tern_helpers *helpers) {
   struct starter *s = calloc(1, sizeof *s);
   if (s == NULL) abort();
-  *s = (struct starter){.base.ops = &starter_ops, .meant = meant, .context = context};
+  *s = (struct starter){.base.ops = &starter_ops, .meant = meant, .context = context, .helpers = helpers};
   return s;
 }
 
@@ -101,7 +103,8 @@ static bool hand_over(struct starter *s) {
 int tls_ends_connect(const struct battery_kind *kind, struct tern_loop *loop, struct tern_protocol *client,
                      struct tern_protocol *server) {
   const struct tls_kind *tls = (const struct tls_kind *)kind;
-  struct starter *c = starter_new(client, tls->client), *s = starter_new(server, tls->server);
+  struct starter *c = starter_new(client, tls->client, tls->helpers);
+  struct starter *s = starter_new(server, tls->server, tls->helpers);
   unsigned before = tern_loop_transports(loop);
   int error = tls->below->connect(tls->below, loop, &c->base, &s->base);
   if (error != 0) {
@@ -148,8 +151,10 @@ struct tern_tls *tls_client(void) {
 /* ---- a conversation ---- */
 
 void tls_end_start(struct tls_end *end, const struct tern_chunk *first) {
-  struct tern_tls_start how = {
-      .server_name = end->server_name, .first = first, .handshake_ms = end->handshake_ms};
+  struct tern_tls_start how = {.server_name = end->server_name,
+                               .first = first,
+                               .handshake_ms = end->handshake_ms,
+                               .helpers = end->helpers};
   assert_int_equal(tern_tls_start(end->t, &end->base, end->context, &how, &end->t), 0);
 }
 
@@ -203,6 +208,14 @@ void tls_talk_ticks(struct tls_talk *talk) {
     tern_loop_tick(talk->loop, 0);
 }
 
+void tls_talk_await(struct tls_talk *talk) {
+  for (int i = 0; i < TICKS_MAX; i++) {
+    if (talk->client.secured + talk->client.lost > 0 && talk->server.secured + talk->server.lost > 0) return;
+    tern_loop_tick(talk->loop, 1);
+  }
+  fail_msg("no end of the handshake");
+}
+
 void tls_talk_connect(struct tls_talk *talk, const struct tern_mem_faults *faults) {
   assert_int_equal(tern_mem_pair(talk->loop, &talk->client.base, &talk->server.base, faults, faults), 0);
   tls_talk_ticks(talk);
@@ -213,6 +226,7 @@ void tls_talk_close(struct tls_talk *talk) {
   if (talk->server.t != NULL && talk->server.lost == 0) tern_transport_abort(talk->server.t, -EIO);
   tls_talk_ticks(talk);
   assert_int_equal(tern_loop_transports(talk->loop), 0);
+  tern_helpers_free(talk->server.helpers);
   tern_loop_free(talk->loop);
   tern_tls_unref(talk->client.context);
   tern_tls_unref(talk->server.context);

@@ -5,6 +5,7 @@
 #ifndef TERN_TESTS_TLS_ENDS_H
 #define TERN_TESTS_TLS_ENDS_H
 
+#include <tern/loop.h>
 #include <tern/tls.h>
 
 #include "transport_battery.h"
@@ -14,6 +15,7 @@ struct tls_kind {
   struct battery_kind base;         /* its connect is tls_ends_connect */
   const struct battery_kind *below; /* what is underneath */
   struct tern_tls *client, *server; /* contexts */
+  struct tern_helpers *helpers;     /* of both; NULL: none */
 };
 
 /** Connects and shakes hands, ticking the loop; both protocols are told connection_made when that is done, the
@@ -33,9 +35,10 @@ struct tls_end {
   struct tern_protocol base;
   struct tern_tls *context; /* NULL: speaks in clear */
   const char *server_name;
-  const char *clear;     /* said before TLS */
-  bool peeks;            /* begins TLS when a handshake comes in, not at once */
-  unsigned handshake_ms; /* as tern_tls_start */
+  const char *clear;            /* said before TLS */
+  bool peeks;                   /* begins TLS when a handshake comes in, not at once */
+  unsigned handshake_ms;        /* as tern_tls_start */
+  struct tern_helpers *helpers; /* NULL: none */
   struct tern_transport *t;
   int secured, paused, lost, error; /* calls so far; why it was lost */
   char got[40000];                  /* all that came, in clear and under TLS */
@@ -52,9 +55,11 @@ struct tls_talk {
 void tls_talk_open(struct tls_talk *talk);
 /** Connects, and lets the loop tick a while. */
 void tls_talk_connect(struct tls_talk *talk, const struct tern_mem_faults *faults);
-/** Lets the loop tick a while: anything that does not wait for time gets done. */
+/** Lets the loop tick a while: anything that does not wait for time, or for helpers, gets done. */
 void tls_talk_ticks(struct tls_talk *talk);
-/** Ends what is left, and frees everything, the contexts too. */
+/** Ticks until both ends are secured or lost, with helpers. */
+void tls_talk_await(struct tls_talk *talk);
+/** Ends what is left, and frees everything, the contexts and the server's helpers too. */
 void tls_talk_close(struct tls_talk *talk);
 /** Begins TLS at an end that peeks. */
 void tls_end_start(struct tls_end *end, const struct tern_chunk *first);
