@@ -78,6 +78,7 @@ static void answered(void *context, unsigned publisher, uint64_t number) {
   if (*sent_ns == 0) return; /* a second one: the checker has counted it */
   struct histogram *to = thread->latency;
   if (requester->before != NULL) to = thread->phase < PHASE_DISTURB ? requester->before : requester->during;
+  if (*sent_ns < requester->timed_from_ns) to = NULL;
   if (to != NULL) histogram_record(to, thread->now_ns - *sent_ns);
   *sent_ns = 0;
 }
@@ -128,8 +129,10 @@ static uint64_t send_requests(struct conn *conn) {
   return paced && requester->sent >= due ? pace_time(&requester->pace, requester->sent) : OUTPUT_NEVER;
 }
 
-static void begin_pace(struct conn *conn, enum phase phase) {
+static void begin_phase(struct conn *conn, enum phase phase) {
   struct requester *requester = conn->owner;
+  if (phase == PHASE_RUN || phase == PHASE_DISTURB)
+    requester->timed_from_ns = requester->settle_ns > 0 ? conn->thread->now_ns + requester->settle_ns : 0;
   if (phase == PHASE_RUN)
     requester->pace =
         pace_of(conn->thread->engine->start_ns, requester->rate, requester->of, requester->index);
@@ -154,7 +157,7 @@ const struct role role_requester = {.purpose = PURPOSE_REQUEST,
                                     .ready = connected,
                                     .input = take_answers,
                                     .output = send_requests,
-                                    .phase = begin_pace};
+                                    .phase = begin_phase};
 
 /* ---- Responders ---- */
 

@@ -27,6 +27,8 @@ struct requester {
   bool finished;
   struct histogram *before; /* its own latencies, until PHASE_DISTURB; NULL: all go to the thread's */
   struct histogram *during; /* and then; not freed with it */
+  uint64_t settle_ns;       /* what is sent so soon after the start, or PHASE_DISTURB, is not timed */
+  uint64_t timed_from_ns;
   struct conn *conn;
 };
 

@@ -5,7 +5,8 @@
  *
  * crowd: the same at a steady rate, for half of the time undisturbed and then beside a storm (scenario_connect.c). The
  * storm is a process of its own with the least claim to the processors, so that what becomes of the latency is the
- * server's doing and not that of clients which compete with it. The row's latency is that beside the storm.
+ * server's doing and not that of clients which compete with it. Of each half the first fifth does not count. The row's
+ * latency is that beside the storm.
  *
  * Thread: main.
  */
@@ -21,6 +22,7 @@
 #include "request.h"
 #include "scenarios.h"
 
+#define SETTLE         0.2 /* of each half of a crowd */
 #define STORM_NICENESS 19
 #define STORM_LATE_S   20 /* for a storm that has blown out to end */
 #define STORM_WORDS    40
@@ -32,7 +34,8 @@ struct peers {
 };
 
 /* Latencies before and during the storm. */
-static bool keep_apart(struct requester *requester) {
+static bool keep_apart(struct requester *requester, double seconds) {
+  requester->settle_ns = (uint64_t)(seconds / 2 * SETTLE * 1e9);
   requester->before = histogram_new();
   requester->during = histogram_new();
   return requester->before != NULL && requester->during != NULL;
@@ -57,7 +60,7 @@ static bool add_peers(struct bench *bench, struct peers *peers, bool crowd) {
     requester->rate = options->rate;
     requester->of = options->publishers;
     requester->index = i;
-    if (crowd && !keep_apart(requester)) return bench_cannot(bench, -ENOMEM);
+    if (crowd && !keep_apart(requester, options->seconds)) return bench_cannot(bench, -ENOMEM);
     int error = requester_init(requester, options->target.dialect, options->subject, i, options->size);
     if (error == 0 &&
         engine_add(&bench->engine, bench_thread(bench, false, i), &role_requester, requester, i) == NULL)
@@ -181,21 +184,18 @@ static int begin_storm(struct storm *storm, const struct options *options, doubl
 static void end_storm(struct bench *bench, struct storm *storm) {
   char why[200];
   struct row *row = &bench->row;
-  bool ended = child_wait(&storm->child, STORM_LATE_S, NULL);
-  if (ended && storm->child.exit_code == 0) {
-    rewind(storm->child.out);
-    json_t *said = json_loadf(storm->child.out, JSON_DISABLE_EOF_CHECK, NULL);
-    row_figure(row, "storm_per_second", json_number_value(json_object_get(said, "rate")));
-    row_figure(row, "storm_connections", json_number_value(json_object_get(said, "sent")));
-    json_decref(said);
-  } else if (bench->error[0] == '\0') {
-    child_complaint(&storm->child, why, sizeof why);
-    snprintf(bench->error, sizeof bench->error, "the storm failed: %s",
-             !ended         ? "it does not end"
-             : *why != '\0' ? why
-                            : "it was killed");
+  const bool ended = child_wait(&storm->child, STORM_LATE_S, NULL);
+  rewind(storm->child.out);
+  json_t *said = ended ? json_loadf(storm->child.out, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+  row_figure(row, "storm_per_second", json_number_value(json_object_get(said, "rate")));
+  row_figure(row, "storm_connections", json_number_value(json_object_get(said, "sent")));
+  if ((!ended || storm->child.exit_code != 0) && bench->error[0] == '\0') {
+    const char *error = json_string_value(json_object_get(said, "error"));
+    if (error == NULL) error = ended ? child_complaint(&storm->child, why, sizeof why) : "it does not end";
+    snprintf(bench->error, sizeof bench->error, "the storm: %s", error);
     row->error = bench->error;
   }
+  json_decref(said);
   child_stop(&storm->child);
 }
 

@@ -9,8 +9,9 @@
  *     first byte    0x16: TLS   else, with allow_non_tls: go on in clear   else: end, nothing is said
  *     secured       INFO, if it has not been said; now CONNECT may come, and the time for it counts
  *
- * A handshake costs as much as thousands of messages, so that a worker begins HANDSHAKES_MAX of them in a tick; those
- * of a crowd wait their turn, reading paused, while everything else goes on.
+ * A handshake costs as much as thousands of messages. Its steps are done by helpers (server->helpers); what is left to
+ * the worker, the session and its end, is still so much that it begins HANDSHAKES_MAX of them in a tick. Those of a
+ * crowd wait their turn, reading paused, while everything else goes on.
  *
  * An opening goes by the settings it began with, whatever is reloaded meanwhile. Thread: the client's worker.
  */

@@ -190,6 +190,24 @@ class Trouble(unittest.TestCase):
             self.check_credentials([(f"nats://{at}", "--user", "a", "--password", "secret"), (f"nats://a:secret@{at}",)],
                                    [(f"nats://a:x@{at}",)], "Authorization Violation")
 
+    def test_a_storm_that_is_refused(self):
+        with self.tern("--user", "a", "--pass", "secret") as (port, _):
+            url = f"nats://127.0.0.1:{port}"
+            done = bench(url, "storm --connections 4 --seconds 0.3 --refused --user a --password x --json --quiet")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertGreater(json.loads(done.stdout)["sent"], 0)
+            right = ("--user", "a", "--password", "secret")
+            done = bench(url, "storm --connections 4 --seconds 0.3 --refused --json --quiet", *right)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("did not refuse", done.stdout + done.stderr)
+            crowd = "crowd --rate 500 --storm-rate 50 --connections 4 --seconds 1 --json --quiet --storm-password"
+            done = bench(url, crowd + " x", *right)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertGreater(json.loads(done.stdout)["figures"]["storm_connections"], 0)
+            done = bench(url, crowd + " secret", *right)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("the storm: the server did not refuse", json.loads(done.stdout)["error"])
+
     @unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
     def test_credentials_of_redis(self):
         with server("redis-server", "--bind", "127.0.0.1", "--port", "{port}", "--save", "", "--requirepass",
