@@ -47,7 +47,7 @@ struct tern_tls_options {
   bool allow_insecure_ciphers; /**< those without forward secrecy, and with RC4, 3DES or CBC with SHA-2 */
   const char *min_version;     /**< "1.2" or "1.3"; NULL: 1.2 */
   const char *const *ciphers;  /**< names as registered, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
-                                        none: OpenSSL's */
+                                        none: OpenSSL's, with AES-128 first in TLS 1.3 */
   size_t cipher_count;         /**< how many */
   const char *const *curves;   /**< X25519, CurveP256, CurveP384, CurveP521; first is best; none: OpenSSL's */
   size_t curve_count;          /**< how many */

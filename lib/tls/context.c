@@ -235,6 +235,9 @@ static bool is_insecure(const char *name) {
          strstr(name, "_CBC_SHA256") != NULL || strstr(name, "_CBC_SHA384") != NULL;
 }
 
+/* As nats-server orders them; OpenSSL begins with AES-256. AES-128 costs less time, and a connection some 230 bytes less. */
+#define DEFAULT_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+
 static int set_ciphers(struct making *m) {
   char up_to_12[LIST_MAX_BYTES] = "", from_13[LIST_MAX_BYTES] = "";
   for (size_t i = 0; i < m->options->cipher_count; i++) {
@@ -256,7 +259,8 @@ static int set_ciphers(struct making *m) {
   }
   if (up_to_12[0] != '\0' && !SSL_CTX_set_cipher_list(m->context->ssl, up_to_12))
     return refuse(m, "none of the cipher suites is supported by the OpenSSL of this system");
-  if (from_13[0] != '\0' && !SSL_CTX_set_ciphersuites(m->context->ssl, from_13)) return no_memory(m);
+  if (!SSL_CTX_set_ciphersuites(m->context->ssl, from_13[0] != '\0' ? from_13 : DEFAULT_13))
+    return no_memory(m);
   return set_versions(m, up_to_12[0] == '\0' && from_13[0] != '\0');
 }
 

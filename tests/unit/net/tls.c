@@ -138,7 +138,7 @@ static void what_was_agreed_on(void **state) {
   tls_talk_ticks(&talk);
   assert_true(tern_tls_info(talk.client.t, &info));
   assert_string_equal(info.version, "1.3");
-  assert_memory_equal(info.cipher, "TLS_", 4);
+  assert_string_equal(info.cipher, "TLS_AES_128_GCM_SHA256"); /* the first of those both have */
   assert_false(info.resumed);
   assert_true(tern_tls_info(talk.server.t, &info));
 }
