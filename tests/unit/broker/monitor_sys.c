@@ -63,7 +63,7 @@ static int publish(void *arg, unsigned worker, uint32_t account, const struct ro
   snprintf(answers.subject, sizeof answers.subject, "%.*s", (int)messages[count - 1].subject.len,
            messages[count - 1].subject.ptr);
   if (answers.since < 2)
-    strncpy(answers.first[answers.since++], answers.subject, sizeof answers.first[0] - 1);
+    memcpy(answers.first[answers.since++], answers.subject, sizeof answers.first[0]);
   pthread_cond_broadcast(&answers.changed);
   pthread_mutex_unlock(&answers.lock);
   return 0;
