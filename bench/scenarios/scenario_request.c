@@ -204,8 +204,8 @@ static void add_percentile(struct row *row, const struct histogram *before, cons
                            double percentile, const char *const names[3]) {
   double was = (double)histogram_value_at(before, percentile),
          is = (double)histogram_value_at(during, percentile);
-  row_figure(row, names[0], was);
-  row_figure(row, names[1], is);
+  row_figure_ns(row, names[0], was);
+  row_figure_ns(row, names[1], is);
   if (was > 0) row_figure(row, names[2], is / was);
 }
 

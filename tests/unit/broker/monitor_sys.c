@@ -62,8 +62,7 @@ static int publish(void *arg, unsigned worker, uint32_t account, const struct ro
   answers.count += (unsigned)count;
   snprintf(answers.subject, sizeof answers.subject, "%.*s", (int)messages[count - 1].subject.len,
            messages[count - 1].subject.ptr);
-  if (answers.since < 2)
-    memcpy(answers.first[answers.since++], answers.subject, sizeof answers.first[0]);
+  if (answers.since < 2) memcpy(answers.first[answers.since++], answers.subject, sizeof answers.first[0]);
   pthread_cond_broadcast(&answers.changed);
   pthread_mutex_unlock(&answers.lock);
   return 0;
