@@ -70,6 +70,8 @@ void page_put_sub(struct json_writer *json, const struct nats_sub_info *sub, boo
 void page_put_account(struct json_writer *json, const char *name, const struct nats_account_figures *figures);
 /** Messages and bytes, as an object. */
 void page_put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes);
+/** The server's tags as a list, inside of an object; nothing when it has none. */
+void page_put_tags(struct json_writer *json, const struct options *options);
 /** Figures of the registry, inside of an object. */
 void page_put_subjects(struct json_writer *json, const struct core_subjects *subjects);
 

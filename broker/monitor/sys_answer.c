@@ -97,6 +97,7 @@ void sys_put_server(struct json_writer *json, const char *key, struct monitor *m
   json_put_open(json, key, '{');
   pthread_rwlock_rdlock(&monitor->lock); /* a reload frees the options */
   put_identity(json, &monitor->source);
+  page_put_tags(json, monitor->source.options);
   pthread_rwlock_unlock(&monitor->lock);
   json_put_string(json, "ver", TERN_NATS_VERSION);
   json_put_bool(json, "jetstream", false);
@@ -166,7 +167,9 @@ static const char *read_query(struct sys_query *query, const struct sys_request 
 
 static bool is_meant(struct monitor *monitor, const struct sys_query *query) {
   pthread_rwlock_rdlock(&monitor->lock);
-  const struct sys_server server = {monitor->source.server_name, monitor->source.options->host};
+  const struct options *options = monitor->source.options;
+  const struct sys_server server = {monitor->source.server_name, options->host, options->tags,
+                                    options->tag_count};
   const bool meant = sys_query_means(query, &server);
   pthread_rwlock_unlock(&monitor->lock);
   return meant;

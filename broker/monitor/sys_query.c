@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum type { TYPE_BOOL, TYPE_NUMBER, TYPE_TEXT, TYPE_STATE };
 
@@ -92,12 +93,24 @@ static bool fits(const struct sys_query *query, const char *key, const char *val
   return exact ? strcmp(value, wanted) == 0 : strstr(value, wanted) != NULL;
 }
 
-/* This server is in no cluster and no domain, and has no tags. */
+/* Has it all the tags that are asked for? What is no text is the tag of nobody. */
+static bool is_tagged(const struct sys_server *server, const json_t *wanted) {
+  for (size_t i = 0; i < json_array_size(wanted); i++) {
+    const char *tag = json_string_value(json_array_get(wanted, i));
+    size_t at = 0;
+    while (at < server->tag_count && (tag == NULL || strcasecmp(server->tags[at], tag) != 0))
+      at++;
+    if (at == server->tag_count) return false;
+  }
+  return true;
+}
+
+/* This server is in no cluster and no domain. */
 bool sys_query_means(const struct sys_query *query, const struct sys_server *server) {
   const bool exact = json_is_true(json_object_get(query->body, "exact_match"));
   return fits(query, "server_name", server->name, exact) && fits(query, "host", server->host, exact) &&
          fits(query, "cluster", "", exact) && fits(query, "domain", "", true) &&
-         json_array_size(json_object_get(query->body, "tags")) == 0;
+         is_tagged(server, json_object_get(query->body, "tags"));
 }
 
 void sys_query_free(struct sys_query *query) { json_decref(query->body); }

@@ -26,6 +26,8 @@ struct sys_query {
 /** What a server is known by. */
 struct sys_server {
   const char *name, *host;
+  char *const *tags; /* in lower case */
+  size_t tag_count;
 };
 
 /**

@@ -125,16 +125,19 @@ static void put_requests(struct json_writer *json, struct monitor *monitor) {
   json_put_close(json, '}');
 }
 
+void page_put_tags(struct json_writer *json, const struct options *options) {
+  if (options->tag_count == 0) return;
+  json_put_open(json, "tags", '[');
+  for (size_t i = 0; i < options->tag_count; i++)
+    json_put_string(json, NULL, options->tags[i]);
+  json_put_close(json, ']');
+}
+
 static void put_configuration(struct json_writer *json, const struct options *options) {
   const struct conf_node *metadata = labels_metadata(options);
   json_put_time(json, "config_load_time", options->loaded_ns);
   json_put_string(json, "config_digest", options->config_digest != NULL ? options->config_digest : "");
-  if (options->tag_count > 0) {
-    json_put_open(json, "tags", '[');
-    for (size_t i = 0; i < options->tag_count; i++)
-      json_put_string(json, NULL, options->tags[i]);
-    json_put_close(json, ']');
-  }
+  page_put_tags(json, options);
   if (metadata == NULL || metadata->first == NULL) return;
   json_put_open(json, "metadata", '{');
   for (const struct conf_node *at = metadata->first; at != NULL; at = at->next)

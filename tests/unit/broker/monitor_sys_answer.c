@@ -75,6 +75,7 @@ static void each_kind_has_its_page_in_an_envelope(void **unused) {
     assert_string_equal(json_string_value(at(json, "server", "id")), "ID");
     assert_string_equal(json_string_value(at(json, "server", "name")), "name");
     assert_int_equal(json_integer_value(at(json, "server", "seq")), 9);
+    assert_string_equal(json_string_value(json_array_get(at(json, "server", "tags"), 0)), "zone:a");
     assert_true(json_is_object(json_object_get(json, kind == SYS_KIND_PING ? "statsz" : "data")));
     assert_null(json_object_get(json, "error"));
     json_decref(json);
@@ -287,7 +288,11 @@ static void others_answer_for_themselves(void **unused) {
 static int begin(void **unused) {
   (void)unused;
   start(&sim, 2, NULL);
+  static char tag[] = "zone:a";
+  static char *tags[] = {tag};
   if (options_init(&options) != 0) return 1;
+  options.tags = tags;
+  options.tag_count = 1;
   const struct monitor_source source = {.options = &options,
                                         .server_id = "ID",
                                         .server_name = "name",
@@ -304,6 +309,8 @@ static int begin(void **unused) {
 static int finish(void **unused) {
   (void)unused;
   monitor_free(monitor);
+  options.tag_count = 0;
+  options.tags = NULL;
   options_free(&options);
   end(&sim, NULL, 0);
   return 0;

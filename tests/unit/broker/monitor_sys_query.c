@@ -77,7 +77,9 @@ static void what_cannot_be_read_is_refused(void **unused) {
 
 static void filters_say_who_is_meant(void **unused) {
   (void)unused;
-  static const struct sys_server server = {"north-1", "127.0.0.1"};
+  static char one[] = "zone:a", two[] = "x";
+  static char *const tags[] = {one, two};
+  static const struct sys_server server = {"north-1", "127.0.0.1", tags, 2};
   static const struct {
     const char *body;
     bool meant;
@@ -95,6 +97,9 @@ static void filters_say_who_is_meant(void **unused) {
       {"{\"domain\":\"d\"}", false},
       {"{\"tags\":[]}", true},
       {"{\"tags\":[\"t\"]}", false},
+      {"{\"tags\":[\"x\",\"Zone:A\"]}", true},
+      {"{\"tags\":[\"x\",\"zone:b\"]}", false},
+      {"{\"tags\":[1]}", false},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct sys_query query;
