@@ -63,9 +63,11 @@ static const char *account_of(const struct nats_client *client) {
   return client->route->name != NULL ? client->route->name : ACCESS_GLOBAL;
 }
 
-/* "": nobody in particular, or the holder of a token. */
+/* "": nobody in particular. A token is no name: who holds it is called what nats-server calls it since it stopped telling
+ * the token. */
 static const char *user_of(const struct nats_client *client) {
-  return client->user != NULL ? client->user->name : "";
+  if (client->user == NULL) return "";
+  return client->user->name[0] != '\0' ? client->user->name : "[REDACTED]";
 }
 
 /* ---- describing ---- */

@@ -504,6 +504,16 @@ class Settings(unittest.TestCase):
                 for secret in ("pa", "pb"):
                     self.assertNotRegex(get(server.monitoring, page)[2], rf'"{secret}"')
 
+    def test_a_token_is_not_told(self):
+        with broker.Broker(TERN, flags=("--auth", "the-token", "-m", "-1")) as server:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=broker.WAIT_SECONDS) as peer:
+                peer.sendall(b'CONNECT {"verbose":false,"auth_token":"the-token"}\r\nPING\r\n')
+                got = b""
+                while b"PONG\r\n" not in got:
+                    got += peer.recv(65536)
+                found = get_json(server.monitoring, "/connz?auth=1")["connections"]
+                self.assertEqual([one["authorized_user"] for one in found], ["[REDACTED]"])
+
     def test_a_port_in_use_is_said(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
