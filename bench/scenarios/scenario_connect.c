@@ -74,7 +74,9 @@ static bool run_storm(struct bench *bench) {
   struct row *row = &bench->row;
   unsigned n = options->connections;
   struct stormer *stormers = calloc(n, sizeof *stormers);
-  bool ready = (stormers != NULL || bench_cannot(bench, -ENOMEM)) && bench_open(bench, n, true, false);
+  bool ready = stormers != NULL;
+  if (!ready) bench_cannot(bench, -ENOMEM);
+  ready = ready && bench_open(bench, n, true, false);
   for (unsigned i = 0; ready && i < n; i++) {
     stormers[i] =
         (struct stormer){.rate = options->storm_rate, .of = n, .index = i, .refused = options->refused};

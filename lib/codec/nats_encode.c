@@ -124,16 +124,16 @@ static inline bool is_together(const struct tern_message *m) {
  * What comes and what goes differ in the verb and the sid only:
  *
  *     PUB bench.0001 16 CR LF body CR LF  ->  MSG bench.0001 7 16 CR LF body CR LF
- *         <--------->| <----- tail ---->
+ *         <-------->   <----- tail ---->
  *
  * The tail being a block at least, the pieces before it may be copied in whole blocks: what is too much is part of the
  * message where it is read, and is written over, or comes to lie where it belongs.
  */
 char *tern_nats_put_list(char *to, const struct tern_message *list, uint64_t count, struct tern_slice sid) {
   enum { BLOCK = 16 };
-  char word[BLOCK] = {0}; /* the sid and a blank */
-  bool fits = sid.len < sizeof word;
-  if (fits) *put_slice(word, sid) = ' ';
+  char word[BLOCK] = {' '}; /* the sid between blanks: what its publisher sent there may be a TAB */
+  bool fits = sid.len + 2 <= sizeof word;
+  if (fits) *put_slice(word + 1, sid) = ' ';
   for (const struct tern_message *m = list; m < list + count; m++) {
     size_t tail = m->size_text.len + m->body.len + 4;
     if (!fits || tail < BLOCK || !is_together(m)) {
@@ -142,11 +142,11 @@ char *tern_nats_put_list(char *to, const struct tern_message *list, uint64_t cou
     }
     memcpy(to, "MSG ", 4);
     to += 4;
-    for (size_t at = 0; at <= m->subject.len; at += BLOCK)
+    for (size_t at = 0; at < m->subject.len; at += BLOCK)
       memcpy(to + at, m->subject.ptr + at, BLOCK);
-    to += m->subject.len + 1;
+    to += m->subject.len;
     memcpy(to, word, sizeof word);
-    to += sid.len + 1;
+    to += sid.len + 2;
     if (tail <= SHORT_BODY_BYTES)
       put(to, m->size_text.ptr, tail);
     else

@@ -253,7 +253,8 @@ static void frames_of_a_list(void **state) {
     for (size_t body = 0; body <= 20; body++)
       expect_list(len, body, 1 + len % 20, " ");
     expect_list(len, 100 + len, 1, " ");
-    expect_list(len, len, 15, "  ");
+    expect_list(len, len, 14, "  ");
+    expect_list(len, 12, 1 + len % 20, "\t");
     expect_list(1, len, len, " ");
   }
 }
