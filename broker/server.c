@@ -199,23 +199,23 @@ static const struct access_account *system_account(const struct server *server) 
   return access != NULL && access->system != NULL && !access->system->unused ? access->system : NULL;
 }
 
-/* Is there anybody to ask for figures? */
-static bool is_watched(const struct server *server) {
-  return server->options.http_port != 0 || server->options.https_port != 0 || system_account(server) != NULL;
+static bool has_pages(const struct server *server) {
+  return server->options.http_port != 0 || server->options.https_port != 0;
 }
 
-/* What is there only for those who look: each worker's share of the connections that ended, and the busiest subjects. */
+/* What is there only for those who look: busiest subjects on pages; each worker's share of the connections that ended
+ * for the system account, too. */
 static void set_watched(struct server *server) {
   const unsigned workers = tern_workers_count(server->workers);
-  server->core.nats.watched = is_watched(server);
-  server->core.nats.closed_max =
-      is_watched(server) ? (server->options.max_closed_clients + workers - 1) / workers : 0;
+  const bool asked = has_pages(server) || system_account(server) != NULL;
+  server->core.nats.watched = has_pages(server);
+  server->core.nats.closed_max = asked ? (server->options.max_closed_clients + workers - 1) / workers : 0;
 }
 
 static int start_workers(struct server *server) {
   struct tern_workers_options options = {.count = server->options.workers,
                                          .ring_bytes = server->options.ring_size,
-                                         .latency_every = is_watched(server) ? LATENCY_EVERY : 0};
+                                         .latency_every = has_pages(server) ? LATENCY_EVERY : 0};
   core_worker_options(&server->core, &options);
   int error = tern_workers_new(&options, &server->workers);
   if (error == 0) set_watched(server);

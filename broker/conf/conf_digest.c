@@ -115,13 +115,17 @@ static void put_string(struct sha256 *sha, const char *text) {
   put(sha, "\"");
 }
 
-/* With as few digits as it takes to be read as the same number. */
+/* With as few digits as it takes to be read as the same number, and with an exponent where Go has one. */
 static void put_number(struct sha256 *sha, double number) {
-  char text[32];
-  for (int digits = 1; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, number);
+  char text[64];
+  const double size = number < 0 ? -number : number;
+  const bool exponent = size != 0 && (size < 1e-6 || size >= 1e21);
+  for (int digits = 0; digits <= 25; digits++) {
+    snprintf(text, sizeof text, exponent ? "%.*e" : "%.*f", digits, number);
     if (strtod(text, NULL) == number) break;
   }
+  char *zero = strstr(text, "e-0");
+  if (zero != NULL) memmove(zero + 2, zero + 3, strlen(zero + 3) + 1);
   put(sha, text);
 }
 

@@ -54,8 +54,7 @@ static void note_change(const struct nats_client *client, enum nats_event_kind k
 void nats_event_connected(struct nats_client *client) { note_change(client, NATS_EVENT_CONNECT, ".CONNECT"); }
 
 void nats_event_lost(struct nats_client *client) {
-  if (client->reason == NATS_MAX_ACCOUNT_CONNECTIONS && !client->connected)
-    return; /* it never was one of them */
+  if (!client->connected) return; /* nobody was told that it came */
   note_change(client, NATS_EVENT_DISCONNECT, ".DISCONNECT");
 }
 

@@ -105,6 +105,7 @@ static void next_handshakes(struct tern_deferred *deferred) {
     struct nats_opening *opening = worker->openings;
     struct nats_client *client = opening->client;
     leave_queue(opening);
+    if (client->flow == NATS_ENDED) continue; /* its time was over */
     worker->handshakes++;
     start_handshake(opening, &opening->first);
     if (!client->reading_paused) tern_transport_resume_reading(client->transport);
@@ -222,6 +223,7 @@ static void count_secured(struct nats_client *client, const struct tern_tls_info
 
 void nats_secure_lost(const struct nats_client *client) {
   struct tern_tls_info info;
+  if (client->protocol.ops != &nats_client_ops) return; /* its handshake ended when it was closing: not counted */
   if (client->transport == NULL || !tern_tls_info(client->transport, &info)) return;
   tern_counter_add(connections_of(&client->worker->stats, &info), (uint64_t)-1);
 }

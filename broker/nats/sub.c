@@ -11,7 +11,6 @@
  *
  * The lower half of a sid's hash says where it belongs, the upper 16 bits stand in the slot.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,6 +302,10 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
   if ((sids->count + 1) * 4 > sids->capacity * 3 && grow(sids) != 0) return -ENOMEM;
   struct nats_sub *sub = tern_pool_alloc(tern_loop_pool(client->worker->loop), sizeof *sub + sid.len);
   if (sub == NULL) return -ENOMEM;
+  if ((uintptr_t)sub >> NATS_SID_ADDRESS_BITS != 0) { /* no system gives such addresses unasked */
+    tern_pool_release(tern_loop_pool(client->worker->loop), sub, sizeof *sub + sid.len);
+    return -ENOMEM;
+  }
   memset(sub, 0, sizeof *sub);
   sub->sink.ops = &sink_ops;
   sub->client = client;
@@ -315,7 +318,6 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
   }
   if (client->permissions != NULL) nats_sub_guard(sub);
   uint64_t hash = tern_subject_hash(sid);
-  assert((uintptr_t)sub >> NATS_SID_ADDRESS_BITS == 0);
   sids->slots[find_slot(sids, sid, hash)] =
       hash >> NATS_SID_ADDRESS_BITS << NATS_SID_ADDRESS_BITS | (uint64_t)(uintptr_t)sub;
   sids->count++;

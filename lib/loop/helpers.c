@@ -139,6 +139,29 @@ static struct tern__errand *take(struct helper *helper) {
   return helper->closing ? NULL : reversed(top);
 }
 
+/* What a helper has taken: what is under way, and what only begins, oldest first. */
+struct line {
+  struct tern__errand *first, **end;
+};
+
+/* The next one; NULL: nothing, or nothing any more. What comes meanwhile is looked at each time: a crowd of beginnings
+ * must not make those wait who are half done until it is too late for them. */
+static struct tern__errand *next_of(struct helper *helper, struct line lines[2]) {
+  for (struct tern__errand *errand = take(helper), *next; errand != NULL; errand = next) {
+    struct line *line = &lines[errand->under_way ? 0 : 1];
+    next = errand->next;
+    errand->next = NULL;
+    *line->end = errand;
+    line->end = &errand->next;
+  }
+  struct line *line = lines[0].first != NULL ? &lines[0] : &lines[1];
+  struct tern__errand *errand = line->first;
+  if (errand == NULL) return NULL;
+  line->first = errand->next;
+  if (line->first == NULL) line->end = &line->first;
+  return errand;
+}
+
 static bool is_closed(const struct helper *helper) {
   /* relaxed: to notice it late does no harm; pairs with close_helper */
   return atomic_load_explicit(&helper->top, memory_order_relaxed) == &helper->closed;
@@ -151,19 +174,19 @@ static void *run(void *arg) {
   snprintf(name, sizeof name, "tern-helper-%u", helper->index);
   pthread_setname_np(pthread_self(), name);
   setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + NICENESS); /* of this thread, on Linux */
-  while (!helper->closing) {
-    struct tern__errand *list = take(helper);
-    if (list == NULL && !helper->closing) (void)sem_wait(&helper->work); /* or a signal: looks again */
-    while (list != NULL) {
-      struct tern__errand *errand = list;
-      list = errand->next;
-      /* relaxed: a hint; pairs with the loop's store */
-      const bool wanted = !is_closed(helper) && !atomic_load_explicit(&errand->vain, memory_order_relaxed);
-      if (wanted) errand->work(errand);
-      give_back(errand, wanted);
+  struct line lines[2] = {{.end = &lines[0].first}, {.end = &lines[1].first}};
+  for (;;) {
+    struct tern__errand *errand = next_of(helper, lines);
+    if (errand == NULL && helper->closing) return NULL;
+    if (errand == NULL) {
+      (void)sem_wait(&helper->work); /* or a signal: looks again */
+      continue;
     }
+    /* relaxed: a hint; pairs with the loop's store */
+    const bool wanted = !is_closed(helper) && !atomic_load_explicit(&errand->vain, memory_order_relaxed);
+    if (wanted) errand->work(errand);
+    give_back(errand, wanted);
   }
-  return NULL;
 }
 
 /* ---- starting and stopping ---- */

@@ -78,7 +78,7 @@ static void put_marks(struct tern_worker *worker) {
     struct tern__lane *lane = &worker->lanes[to];
     if (lane->open || lane->reserved != NULL) continue; /* between a reservation and its commit */
     void *at = tern__lane_reserve(lane, TERN__RECORD_MARK, sizeof now);
-    if (at == NULL) continue;
+    if (at == NULL || lane->reserved != NULL) continue; /* full: not worth a place outside of the ring */
     memcpy(at, &now, sizeof now);
     note_sent(worker, to, tern__lane_commit(lane));
   }

@@ -289,7 +289,10 @@ static int take_back(struct tls *tls, char *reason, size_t size) {
     result = -ENOMEM;
   }
   away->said_len = 0;
-  if (result != 0) forget_away(tls);
+  if (result != 0)
+    forget_away(tls);
+  else
+    away->errand.under_way = true; /* the costly part is done: what is left goes first */
   return result;
 }
 
@@ -298,7 +301,10 @@ static bool shake_hands(struct tls *tls) {
   char reason[TERN__TLS_REASON_MAX];
   struct tern_transport *upper = &tls->upper;
   const bool answered = tls->away != NULL && tls->away->answered;
-  if (!answered && tls->away != NULL && give_away(tls)) return false;
+  if (!answered) {
+    if (tls->away != NULL && give_away(tls)) return false;
+    if (!tern__loop_may_be_heavy(upper->loop)) return false; /* its turn comes */
+  }
   int result = answered ? take_back(tls, reason, sizeof reason)
                         : tls->context->engine->handshake(tls->session, reason, sizeof reason);
   if (result < 0) {
@@ -346,7 +352,6 @@ static void receive(struct tls *tls) {
 /* Uses up input, until there is none, nobody wants it, or others have to have their turn. */
 static void eat(struct tls *tls) {
   if (tls->upper.state == TERN__TRANSPORT_ENDED) return;
-  if (!tls->secured && tls->away == NULL && !tern__loop_may_be_heavy(tls->upper.loop)) return;
   if (!tls->secured && !shake_hands(tls)) return;
   while (tls->more && tern__transport_wants_input(&tls->upper))
     receive(tls);
@@ -362,6 +367,7 @@ static bool has_rest(const struct tls *tls) {
 /* Keeps the rest of a chunk until there is a turn for it. Returns 0 or -ENOMEM. */
 static int hold(struct tls *tls, struct tern_buf *owner) {
   struct tern_buf *held = NULL;
+  assert(tls->held == NULL);
   if (owner != NULL && tls->io.in_len > TERN_COPY_MAX_BYTES) {
     held = owner;
     tern_buf_ref(held);
@@ -428,9 +434,17 @@ static void data_received(struct tern_protocol *lower, const struct tern_chunk *
   }
   if (hold(tls, chunk->owner) != 0) {
     tern__transport_broken(&tls->upper, -ENOMEM);
-  } else if (tls->away != NULL) {
+    return;
+  }
+  if (tls->away != NULL) {
     eat(tls); /* that is, what is held has to stay where it is for a helper */
-  } else if (!tls->secured) {
+    if (is_away(tls) || tls->upper.state == TERN__TRANSPORT_ENDED) return;
+    if (!has_rest(tls)) { /* there are no helpers any more: it was done here */
+      let_go(tls);
+      return;
+    }
+  }
+  if (!tls->secured) {
     tern_transport_pause_reading(tls->upper.below); /* what comes next waits for what is held */
     have_turn(tls);
   }

@@ -474,7 +474,7 @@ uint32_t tern_index_alike(struct tern_index *index, const struct tern_match *mat
   const struct tern__cache_line *cache = index->cache;
   const uint64_t epoch = tern__epoch(index->writer.registry); /* once: all messages had come before */
   uint32_t alike = 1;
-  if (cache == NULL || match->epoch != epoch) return alike;
+  if (cache == NULL || match->epoch != epoch || match->handler_count > 0) return alike;
   for (; alike < count; alike++) {
     const struct tern_message *m = &list[alike];
     if (m->hash == m[-1].hash && tern_slice_equal(m->subject, m[-1].subject)) continue;

@@ -85,6 +85,7 @@ static void send_some(struct sender *sender) {
     }
     piece->input = draw(&sender->random) | 1;
     piece->output = 0;
+    piece->errand.under_way = (piece->input & 2) != 0;
     piece->away = true;
     int error = tern__helpers_send(sender->helpers, sender->loop, &piece->errand);
     if (error == 0) {

@@ -54,6 +54,9 @@ static void it_is_of_the_json(void **state) {
       /* {"a":"2016-05-04T18:53:41Z","b":0.1,"c":false} */
       {"a: 2016-05-04T18:53:41Z, b: 0.1, c: no",
        "sha256:376c0cf2f966da4efda091bd5e2772035df0943148934398b048b903a21b89b5"},
+      /* {"a":10,"b":1e-7,"c":20} */
+      {"a: 10.0, b: 0.0000001, c: 20.0",
+       "sha256:da418965b6e7071fe699a102b45dc1f14e2bafe0653de9bcb5ee280d20fadf01"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     if (strcmp(digest(rows[i].text), rows[i].hash) != 0)

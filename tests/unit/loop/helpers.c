@@ -127,6 +127,20 @@ static void test_done_elsewhere_and_told_here(void **state) {
   }
 }
 
+static void test_what_is_under_way_comes_first(void **state) {
+  (void)state;
+  pieces[ERRANDS - 2].errand.under_way = true;
+  pieces[ERRANDS - 1].errand.under_way = true;
+  send_with_gate();
+  sem_post(&gate);
+  await_back(ERRANDS);
+  assert_int_equal(pieces[0].place, 0);
+  assert_int_equal(pieces[ERRANDS - 2].place, 1);
+  assert_int_equal(pieces[ERRANDS - 1].place, 2);
+  for (int i = 1; i < ERRANDS - 2; i++)
+    assert_int_equal(pieces[i].place, i + 2);
+}
+
 static void test_again_and_again(void **state) {
   (void)state;
   assert_int_equal(tern_helpers_new(0, &helpers), 0);
@@ -228,6 +242,7 @@ static void test_threads_that_cannot_be(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      TEST(test_what_is_under_way_comes_first),
       TEST(test_done_elsewhere_and_told_here), TEST(test_again_and_again),
       TEST(test_less_claim_to_the_processors), TEST(test_what_is_in_vain_is_not_done),
       TEST(test_a_stop_gives_back_what_waits), TEST(test_stopped_before_it_began),

@@ -386,6 +386,17 @@ static void helpers_that_have_stopped(void **state) {
   assert_int_equal(talk.client.secured + talk.server.secured, 2);
 }
 
+/* What was held for a helper is let go, however small the pieces are, and the loop's turns are kept. */
+static void helpers_that_have_stopped_and_small_pieces(void **state) {
+  (void)state;
+  const struct tern_mem_faults bytes = {.read_max = 7};
+  helped(true);
+  tern_helpers_stop(talk.server.helpers);
+  tls_talk_connect(&talk, &bytes);
+  tls_talk_await(&talk);
+  assert_int_equal(talk.client.secured + talk.server.secured, 2);
+}
+
 static void an_alert_by_a_helper(void **state) {
   (void)state;
   helped(true);
@@ -454,6 +465,7 @@ static const struct CMUnitTest own[] = {
     TEST(the_loop_is_freed_before_it_is_back),
     TEST(helpers_that_stop_give_it_back),
     TEST(helpers_that_have_stopped),
+    TEST(helpers_that_have_stopped_and_small_pieces),
     TEST(an_alert_by_a_helper),
     TEST(no_memory_for_helpers),
     TEST(no_memory_for_what_a_helper_says),
