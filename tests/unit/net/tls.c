@@ -485,7 +485,7 @@ int main(void) {
       {.base = {.name = "tls over tcp", .peer_kind = "tcp", .volume = 4 << 20, .bounded = true},
        .below = &tcp},
       {.base = {.name = "tls over mem", .peer_kind = "mem", .volume = 1 << 20}, .below = &mem},
-      {.base = {.name = "tls over mem, byte by byte", .peer_kind = "mem", .volume = 20000},
+      {.base = {.name = "tls over mem, byte by byte", .peer_kind = "mem", .volume = 6000},
        .below = &mem_bytes},
       {.base = {.name = "tls over mem, full", .peer_kind = "mem", .volume = 200000, .bounded = true},
        .below = &mem_small},
