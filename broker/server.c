@@ -60,7 +60,7 @@
 /** In lame duck mode, how often is looked whether anybody is left. */
 #define LAME_DUCK_LOOK_MS 250
 
-/** One tick in so many has its latencies measured, while somebody may look. */
+/** One tick of each so many has its latencies measured, while there are pages. */
 #define LATENCY_EVERY 8
 
 #define SERVER_ID_LEN 56

@@ -60,7 +60,9 @@ static void count(struct hasher *hasher, uint64_t *figure) {
 
 static void *run(void *arg) {
   struct hasher *hasher = arg;
-  setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread, on Linux */
+  const id_t self = (id_t)gettid();
+  pthread_setname_np(pthread_self(), "tern-hasher");
+  setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + NICENESS); /* of this thread, on Linux */
   struct hasher_job *job;
   while ((job = take(hasher)) != NULL) {
     int result = hasher_knows(hasher, job->hash, job->password);

@@ -498,6 +498,7 @@ int sys_serve(struct sys *sys, const struct sys_place *system, const struct sys_
     error = -pthread_create(&sys->thread, NULL, serve_all, sys);
     if (error != 0) return error;
     sys->has_thread = true;
+    pthread_setname_np(sys->thread, "tern-sys");
   }
   pthread_mutex_lock(&sys->lock);
   count_accounts(sys, system, others, count);

@@ -223,7 +223,8 @@ static void count_secured(struct nats_client *client, const struct tern_tls_info
 
 void nats_secure_lost(const struct nats_client *client) {
   struct tern_tls_info info;
-  if (client->protocol.ops != &nats_client_ops) return; /* its handshake ended when it was closing: not counted */
+  if (client->protocol.ops != &nats_client_ops)
+    return; /* its handshake ended when it was closing: not counted */
   if (client->transport == NULL || !tern_tls_info(client->transport, &info)) return;
   tern_counter_add(connections_of(&client->worker->stats, &info), (uint64_t)-1);
 }

@@ -18,9 +18,9 @@ struct tern__errand {
   /* It has come back, once: to the loop that sent it, in step 3 of the tick, before anything that is ready is run; or
    * from tern_loop_free. done: the work was. */
   void (*back)(struct tern__errand *errand, bool done);
-  bool under_way;            /* set before send: it goes on with something begun, and comes before what only begins */
-  _Atomic bool vain;         /* the loop says: it need not be done any more; cleared by send */
-  bool done;                 /* private, as are those below */
+  bool under_way;    /* set before send: it goes on with something begun, and comes before what only begins */
+  _Atomic bool vain; /* the loop says: it need not be done any more; cleared by send */
+  bool done;         /* private, as are those below */
   struct tern_loop *loop;    /* whose it is */
   struct tern__errand *next; /* before a helper, or on its way back */
 };

@@ -227,7 +227,7 @@ class Requests(unittest.TestCase):
         client = self.join(self.tern)
         self.assertEqual(client.ask("SERVER.ID.RELOAD", "{")["error"]["code"], 400)
         self.assertEqual(set(client.ask("SERVER.ID.RELOAD")), {"server"})
-        self.assertEqual(self.tern.output().count("Reloaded server configuration"), 1)
+        broker.wait_for("it in the log", lambda: self.tern.output().count("Reloaded server configuration") == 1)
         self.write(self.tern, CONFIG + "nonsense: 1\n")
         error = client.ask("SERVER.ID.RELOAD")["error"]
         self.assertEqual(error["code"], 500)

@@ -243,10 +243,14 @@ static void test_threads_that_cannot_be(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_what_is_under_way_comes_first),
-      TEST(test_done_elsewhere_and_told_here), TEST(test_again_and_again),
-      TEST(test_less_claim_to_the_processors), TEST(test_what_is_in_vain_is_not_done),
-      TEST(test_a_stop_gives_back_what_waits), TEST(test_stopped_before_it_began),
-      TEST(test_a_loop_waits_for_its_errands), TEST(test_threads_that_cannot_be),
+      TEST(test_done_elsewhere_and_told_here),
+      TEST(test_again_and_again),
+      TEST(test_less_claim_to_the_processors),
+      TEST(test_what_is_in_vain_is_not_done),
+      TEST(test_a_stop_gives_back_what_waits),
+      TEST(test_stopped_before_it_began),
+      TEST(test_a_loop_waits_for_its_errands),
+      TEST(test_threads_that_cannot_be),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
