@@ -331,10 +331,9 @@ static void read_account(struct reader *reader, const struct conf_node *block,
     else if (is_key(node, "nkey")) {
       if (string_of(reader, node) != NULL && !nkey_read(node->text, NKEY_ACCOUNT, key))
         conf_wrong(reader->report, node, "not a valid public nkey for an account; those begin with A");
-    } else if (is_key(node, "exports|imports|mappings|maps"))
-      continue; /* see imports.h */
-    else if (is_key(node, "jetstream") && conf_is_off(node))
-      continue;
+    } else if (is_key(node, "exports|imports|mappings|maps") ||
+               (is_key(node, "jetstream") && conf_is_off(node)))
+      continue; /* the former: see imports.h */
     else if (is_key(node, "jetstream"))
       conf_wrong(reader->report, node, "jetstream: tern does not have JetStream; nothing would be stored");
     else if (is_key(node, "msg_trace|trace_dest"))

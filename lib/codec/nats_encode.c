@@ -133,7 +133,10 @@ char *tern_nats_put_list(char *to, const struct tern_message *list, uint64_t cou
   enum { BLOCK = 16 };
   char word[BLOCK] = {' '}; /* the sid between blanks: what its publisher sent there may be a TAB */
   bool fits = sid.len + 2 <= sizeof word;
-  if (fits) *put_slice(word + 1, sid) = ' ';
+  if (fits) {
+    memcpy(word + 1, sid.ptr, sid.len);
+    word[1 + sid.len] = ' ';
+  }
   for (const struct tern_message *m = list; m < list + count; m++) {
     size_t tail = m->size_text.len + m->body.len + 4;
     if (!fits || tail < BLOCK || !is_together(m)) {
