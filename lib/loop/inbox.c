@@ -84,7 +84,9 @@ static void put_marks(struct tern_worker *worker) {
   }
 }
 
-void *tern_worker_reserve(struct tern_worker *worker, unsigned to, unsigned kind, size_t len) {
+/* Flat: it is in the way of every record, and who puts marks is no reason to call what it consists of. */
+__attribute__((flatten)) void *tern_worker_reserve(struct tern_worker *worker, unsigned to, unsigned kind,
+                                                   size_t len) {
   tern__loop_assert_owner(worker->loop);
   assert(to < worker->pool->count && to != worker->index && kind >= TERN_RECORD_USER);
   /* The receivers have been told that no more comes. */
