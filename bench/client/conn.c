@@ -60,22 +60,24 @@ static void set_error(struct conn *conn, enum blame blame, const char *text) {
   conn_close(conn);
 }
 
-void conn_fail(struct conn *conn, const char *format, ...) {
+static void blame_with(struct conn *conn, enum blame blame, const char *format, va_list args) {
   char text[sizeof conn->thread->engine->error];
+  vsnprintf(text, sizeof text, format, args);
+  set_error(conn, blame, text);
+}
+
+void conn_fail(struct conn *conn, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  blame_with(conn, BLAME_US, format, args);
   va_end(args);
-  set_error(conn, BLAME_US, text);
 }
 
 void conn_refused(struct conn *conn, const char *format, ...) {
-  char text[sizeof conn->thread->engine->error];
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  blame_with(conn, BLAME_SERVER, format, args);
   va_end(args);
-  set_error(conn, BLAME_SERVER, text);
 }
 
 /* The connection broke: how, and what the system says of it, if anything. */
@@ -275,7 +277,8 @@ static void begin_tls(struct conn *conn) {
 /* The server has said who it is, and what it wants. */
 static void server_said_hello(struct conn *conn, struct tern_slice info) {
   const struct target *target = conn->thread->engine->target;
-  enum security security = target->dialect->security(info);
+  enum security security =
+      target->dialect->security != NULL ? target->dialect->security(info) : SECURITY_NONE;
   if (conn->number == 0)
     target->dialect->identify(info, conn->thread->engine->server, conn->thread->engine->version);
   if (conn->said_hello || conn->secure != NULL) return;

@@ -71,7 +71,7 @@ struct dialect {
   int64_t (*next)(const char *data, size_t len, struct event *event);
   /** Reads name and version (NAME_MAX_BYTES each) from the text of an EVENT_HELLO. */
   void (*identify)(struct tern_slice text, char *name, char *version);
-  /** What the text of an EVENT_HELLO says of TLS. */
+  /** What the text of an EVENT_HELLO says of TLS; NULL: there is none. */
   enum security (*security)(struct tern_slice text);
 };
 

@@ -46,11 +46,6 @@ static void identify(struct tern_slice text, char *name, char *version) {
   (void)text, (void)name, (void)version; /* it does not say */
 }
 
-static enum security security(struct tern_slice text) {
-  (void)text;
-  return SECURITY_NONE;
-}
-
 const struct dialect dialect_raw = {.protocol = "forwarder's",
                                     .server = "forwarder",
                                     .replies = true,
@@ -64,5 +59,4 @@ const struct dialect dialect_raw = {.protocol = "forwarder's",
                                     .put_unsubscribe = put_unsubscribe,
                                     .hello = hello,
                                     .next = next,
-                                    .identify = identify,
-                                    .security = security};
+                                    .identify = identify};

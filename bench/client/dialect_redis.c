@@ -153,11 +153,6 @@ static void identify(struct tern_slice text, char *name, char *version) {
   snprintf(version, NAME_MAX_BYTES, "%.*s", (int)len, at);
 }
 
-static enum security security(struct tern_slice text) {
-  (void)text;
-  return SECURITY_NONE;
-}
-
 const struct dialect dialect_redis = {.protocol = "Redis",
                                       .server = "redis",
                                       .acknowledges = true,
@@ -171,5 +166,4 @@ const struct dialect dialect_redis = {.protocol = "Redis",
                                       .put_unsubscribe = put_unsubscribe,
                                       .hello = hello,
                                       .next = next,
-                                      .identify = identify,
-                                      .security = security};
+                                      .identify = identify};
