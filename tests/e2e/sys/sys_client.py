@@ -53,9 +53,13 @@ class Client:
 
     def event(self, subject):
         """The next message on a subject (ID is the server's), as JSON; others are passed over."""
-        name = re.escape(subject.replace(".ID.", f".{self.id}."))
-        match = self.until(rb"MSG " + name.encode() + rb" \d+ +(\d+)\r\n")
-        return json.loads(self.payload(int(match[1])))
+        return self.event_of(subject)[1]
+
+    def event_of(self, *subjects):
+        """As event, the next on any of these: its subject and its JSON."""
+        names = "|".join(re.escape(subject.replace(".ID.", f".{self.id}.")) for subject in subjects)
+        match = self.until(rb"MSG (" + names.encode() + rb") \d+ +(\d+)\r\n")
+        return match[1].decode(), json.loads(self.payload(int(match[2])))
 
     def ask(self, subject, body=""):
         """The answer, or None: there is nobody to ask. A subject without answer makes the wait fail."""
