@@ -21,8 +21,9 @@
 
 /** Bytes read from one connection in one go; then the next ready connection has its turn. */
 #define TERN_READ_BYTES 65536
-/** The same where connections keep having more and nobody keeps references to what was read. */
-#define TERN_READ_LARGE_BYTES (256 * 1024)
+/** The same where connections keep having more and nobody keeps references to what was read. Half of
+ * TERN_RING_BYTES_DEFAULT, so that all of it can be on its way to another worker; a buffer's header has room beside it. */
+#define TERN_READ_LARGE_BYTES (128 * 1024 - 128)
 /** Payloads up to this size are copied into output; larger ones are referenced where they lie. */
 #define TERN_COPY_MAX_BYTES 4096
 /** Longest single contiguous reservation in a transport's output. More: TERN_ELIMIT, use write_buf. */
