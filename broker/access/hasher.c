@@ -14,16 +14,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <tern/error.h>
+#include <tern/loop.h>
 
 #include "password.h"
 #include "verified.h"
 
 #define STACK_BYTES (256 * 1024)
-#define NICENESS    10
 
 struct hasher {
   struct verified *verified;
@@ -60,9 +59,8 @@ static void count(struct hasher *hasher, uint64_t *figure) {
 
 static void *run(void *arg) {
   struct hasher *hasher = arg;
-  const id_t self = (id_t)gettid();
   pthread_setname_np(pthread_self(), "tern-hasher");
-  setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + NICENESS); /* of this thread, on Linux */
+  tern_thread_to_background();
   struct hasher_job *job;
   while ((job = take(hasher)) != NULL) {
     int result = hasher_knows(hasher, job->hash, job->password);

@@ -99,6 +99,15 @@ TERN_API bool tern_timer_is_started(const struct tern_timer *timer);
  */
 TERN_API void tern_loop_defer(struct tern_loop *loop, struct tern_deferred *deferred);
 
+/**
+ * Makes the calling thread one of the background, for work that may take its time while loops may not: its niceness grows
+ * by 10, and where the kernel has it (Linux 6.12) whoever else wakes takes the processor from it at once. Where the system
+ * refuses, the thread stays as it is.
+ *
+ * Thread: any that is not a loop's. There is no way back.
+ */
+TERN_API void tern_thread_to_background(void);
+
 /** Helpers: a few threads with less claim to the processors than the loops, for work that takes a good part of a
  * millisecond (the public-key operations of a TLS handshake) and would hold up everything else a loop has to do.
  * This is how many threads there can be. */

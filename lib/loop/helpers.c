@@ -27,17 +27,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <tern/error.h>
+#include <tern/loop.h>
 
 #include "errand.h"
 #include "loop_internal.h"
 #include "seed.h"
 
 #define STACK_BYTES (256 * 1024)
-#define NICENESS    10 /* more than those they help */
 
 struct helper {
   _Atomic(struct tern__errand *) top; /* youngest first; &closed: no more is taken */
@@ -169,11 +168,10 @@ static bool is_closed(const struct helper *helper) {
 
 static void *run(void *arg) {
   struct helper *helper = arg;
-  const id_t self = (id_t)gettid();
   char name[16];
   snprintf(name, sizeof name, "tern-helper-%u", helper->index);
   pthread_setname_np(pthread_self(), name);
-  setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + NICENESS); /* of this thread, on Linux */
+  tern_thread_to_background();
   struct line lines[2] = {{.end = &lines[0].first}, {.end = &lines[1].first}};
   for (;;) {
     struct tern__errand *errand = next_of(helper, lines);

@@ -3,7 +3,8 @@
 
 A broker listens on 127.0.0.1 on a port of its own choice, announced in a ports file, so that any number of
 tests may run side by side. Options are given as nats-server's configuration keys; nats-server gets them in a
-configuration file, tern as long flags; `text` is for the configuration file of both. Everything a broker writes goes into a temporary directory that is
+configuration file, tern as long flags; `wrapper` is a program that
+becomes the broker it is given as arguments; `text` is for the configuration file of both. Everything a broker writes goes into a temporary directory that is
 removed with it. Standard library only.
 """
 import json
@@ -30,12 +31,12 @@ def reference():
 class Broker:
     """One running broker; use it in a with statement."""
 
-    def __init__(self, path, options=None, workers=None, port=-1, flags=(), wait=True, text=""):
+    def __init__(self, path, options=None, workers=None, port=-1, flags=(), wait=True, text="", wrapper=()):
         self.path = path
         self.is_reference = os.path.basename(path).startswith("nats-server")
         self.dir = tempfile.mkdtemp(prefix="tern-e2e-")
         self.log = os.path.join(self.dir, "stderr")
-        command = [path, "-a", "127.0.0.1", "-p", str(port), "--ports_file_dir", self.dir]
+        command = [*wrapper, path, "-a", "127.0.0.1", "-p", str(port), "--ports_file_dir", self.dir]
         config = os.path.join(self.dir, "config")
         if self.is_reference or text:
             with open(config, "w") as file:
