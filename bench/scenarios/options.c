@@ -68,6 +68,8 @@ static const struct spec {
     {"refused", NULL, "storm: being refused is what is waited for", VALUE_FLAG, false, AT(refused), 0, 0},
     {"storm-password", "TEXT", "crowd: one that is wrong, for the storm, which is then refused", VALUE_TEXT,
      false, AT(storm_password), 0, 0},
+    {"storm-server", "URL", "crowd: whom the storm is for (default: the server)", VALUE_TEXT, false,
+     AT(storm_url), 0, 0},
     {"window", "BYTES", "under way to each subscriber when unpaced; 0: any number (default 16m)", VALUE_BIG,
      false, AT(window), 0, 1e15},
     {"threads", "N", "client threads (default: processors, up to 16)", VALUE_COUNT, false, AT(threads), 1,

@@ -21,6 +21,7 @@ struct options {
   double rate;      /* messages per second of all publishers; 0: as fast as possible */
   double churn_rate;
   double storm_rate;          /* connections per second; 0: as fast as possible */
+  const char *storm_url;      /* crowd: whom the storm is for; NULL: url */
   const char *storm_password; /* crowd: what the storm says; NULL: what all say */
   uint64_t messages;          /* of each publisher; UINT64_MAX: until the time is over */
   uint64_t window;            /* bytes sent to a subscriber and not received yet, at most; 0: no limit */

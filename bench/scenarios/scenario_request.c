@@ -4,28 +4,28 @@
  * queue group when there are several. The rate is answers per second, the latency that of a request.
  *
  * crowd: the same at a steady rate, for half of the time undisturbed and then beside a storm (scenario_connect.c). The
- * storm is a process of its own with the least claim to the processors, so that what becomes of the latency is the
- * server's doing and not that of clients which compete with it. Of each half the first fifth does not count. The row's
+ * storm is a process of its own that gets what processors are idle (SCHED_IDLE), so that what becomes of the latency is the
+ * server's doing and not that of clients which compete with it. What is then still the doing of a busy machine shows when
+ * the storm is for another server on it (--storm-server). Of each half the first fifth does not count. The row's
  * latency is that beside the storm.
  *
  * Thread: main.
  */
 #include <errno.h>
 #include <jansson.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "child.h"
 #include "request.h"
 #include "scenarios.h"
 
-#define SETTLE         0.2 /* of each half of a crowd */
-#define STORM_NICENESS 19
-#define STORM_LATE_S   20 /* for a storm that has blown out to end */
-#define STORM_WORDS    40
+#define SETTLE       0.2 /* of each half of a crowd */
+#define STORM_LATE_S 20  /* for a storm that has blown out to end */
+#define STORM_WORDS  40
 
 /* The run's peers. */
 struct peers {
@@ -163,7 +163,7 @@ static int begin_storm(struct storm *storm, const struct options *options, doubl
   snprintf(storm->rate, sizeof storm->rate, "%g", options->storm_rate);
   say(storm, storm->program, "storm");
   say(storm, "--json", "--quiet");
-  say(storm, "--server", options->url);
+  say(storm, "--server", options->storm_url != NULL ? options->storm_url : options->url);
   say(storm, "--seconds", storm->seconds);
   say(storm, "--connections", storm->connections);
   say(storm, "--storm-rate", options->storm_rate > 0 ? storm->rate : NULL);
@@ -176,7 +176,8 @@ static int begin_storm(struct storm *storm, const struct options *options, doubl
   if (options->tls_insecure) storm->argv[storm->argc++] = "--tls-insecure";
   if (options->storm_password != NULL) storm->argv[storm->argc++] = "--refused";
   int error = child_start(&storm->child, storm->argv);
-  if (error == 0 && setpriority(PRIO_PROCESS, (id_t)storm->child.pid, STORM_NICENESS) != 0) error = -errno;
+  const struct sched_param least = {0};
+  if (error == 0 && sched_setscheduler(storm->child.pid, SCHED_IDLE, &least) != 0) error = -errno;
   return error;
 }
 
