@@ -21,8 +21,9 @@
 
 /** Bytes read from one connection in one go; then the next ready connection has its turn. */
 #define TERN_READ_BYTES 65536
-/** The same where connections keep having more and nobody keeps references to what was read. Half of
- * TERN_RING_BYTES_DEFAULT, so that all of it can be on its way to another worker; a buffer's header has room beside it. */
+/** The same where connections keep having more and nobody keeps references to what was read. A quarter of
+ * TERN_RING_BYTES_DEFAULT, so that what two turns read can be on its way to another worker; a buffer's header has room
+ * beside it. */
 #define TERN_READ_LARGE_BYTES (128 * 1024 - 128)
 /** Payloads up to this size are copied into output; larger ones are referenced where they lie. */
 #define TERN_COPY_MAX_BYTES 4096
@@ -31,7 +32,7 @@
 /** Bytes one connection may collect before it is flushed in the middle of a tick. */
 #define TERN_FLUSH_EARLY_BYTES 131072
 /** Bytes of one worker-to-worker ring. Full: messages overflow and their source is paused. */
-#define TERN_RING_BYTES_DEFAULT (256 * 1024)
+#define TERN_RING_BYTES_DEFAULT (512 * 1024)
 /** Bytes of one worker's removed subscriptions that wait until no other worker can be looking at them (a grace
  * period). More: connections of that worker wait with their next SUB or UNSUB until it is half. Those that close do
  * not wait: what they hold comes on top. */

@@ -190,7 +190,7 @@ static void defaults_are_nats_servers(void **unused) {
   assert_int_equal(o->max_payload, 1048576);
   assert_int_equal(o->max_control_line, 4096);
   assert_int_equal(o->max_pending, 67108864);
-  assert_int_equal(o->ring_size, 262144);
+  assert_int_equal(o->ring_size, 524288);
   assert_int_equal(o->max_connections, 65536);
   assert_int_equal(o->max_subscriptions, 0);
   assert_int_equal(o->ping_interval_ms, 120000);
