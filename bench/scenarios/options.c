@@ -65,6 +65,8 @@ static const struct spec {
      1e8},
     {"storm-rate", "N", "storm, crowd: connections per second (default: as fast as possible)", VALUE_REAL,
      false, AT(storm_rate), 0.001, 1e9},
+    {"background", NULL, "storm: leave the processors to others who wake", VALUE_FLAG, false, AT(background),
+     0, 0},
     {"refused", NULL, "storm: being refused is what is waited for", VALUE_FLAG, false, AT(refused), 0, 0},
     {"storm-password", "TEXT", "crowd: one that is wrong, for the storm, which is then refused", VALUE_TEXT,
      false, AT(storm_password), 0, 0},

@@ -29,7 +29,8 @@ struct options {
   pid_t pid;                  /* the broker's; 0: look for it */
   bool shared;                /* subscribe: all connections to the same subjects */
   bool tls_insecure;
-  bool refused; /* storm: the server is to refuse every connection */
+  bool refused;    /* storm: the server is to refuse every connection */
+  bool background; /* storm: with less claim to the processors than others */
   bool json, quiet, help;
   char command[512]; /* to repeat it, without where and how it is shown */
 };

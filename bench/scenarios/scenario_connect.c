@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <tern/loop.h>
+
 #include "disturb.h"
 #include "scenarios.h"
 
@@ -71,6 +73,8 @@ const struct scenario scenario_idle = {"idle", "10,000 connections that do nothi
 
 static bool run_storm(struct bench *bench) {
   const struct options *options = bench->options;
+  if (options->background)
+    tern_thread_to_background(); /* before there are others: they get what this one has */
   struct row *row = &bench->row;
   unsigned n = options->connections;
   struct stormer *stormers = calloc(n, sizeof *stormers);

@@ -4,7 +4,7 @@
  * queue group when there are several. The rate is answers per second, the latency that of a request.
  *
  * crowd: the same at a steady rate, for half of the time undisturbed and then beside a storm (scenario_connect.c). The
- * storm is a process of its own that gets what processors are idle (SCHED_IDLE), so that what becomes of the latency is the
+ * storm is a process of its own in the background, so that what becomes of the latency is the
  * server's doing and not that of clients which compete with it. What is then still the doing of a busy machine shows when
  * the storm is for another server on it (--storm-server). Of each half the first fifth does not count. The row's
  * latency is that beside the storm.
@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <jansson.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +161,7 @@ static int begin_storm(struct storm *storm, const struct options *options, doubl
   snprintf(storm->connections, sizeof storm->connections, "%u", options->connections);
   snprintf(storm->rate, sizeof storm->rate, "%g", options->storm_rate);
   say(storm, storm->program, "storm");
+  storm->argv[storm->argc++] = "--background";
   say(storm, "--json", "--quiet");
   say(storm, "--server", options->storm_url != NULL ? options->storm_url : options->url);
   say(storm, "--seconds", storm->seconds);
@@ -175,10 +175,7 @@ static int begin_storm(struct storm *storm, const struct options *options, doubl
   say(storm, "--tlsca", options->tls_ca);
   if (options->tls_insecure) storm->argv[storm->argc++] = "--tls-insecure";
   if (options->storm_password != NULL) storm->argv[storm->argc++] = "--refused";
-  int error = child_start(&storm->child, storm->argv);
-  const struct sched_param least = {0};
-  if (error == 0 && sched_setscheduler(storm->child.pid, SCHED_IDLE, &least) != 0) error = -errno;
-  return error;
+  return child_start(&storm->child, storm->argv);
 }
 
 /* Waits for its end, and adds what it says of itself. */

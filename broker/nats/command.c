@@ -153,10 +153,10 @@ static void charge(struct nats_client *client, const struct route_result *result
 }
 
 /* Nothing but the delivery may be due for each message of a run. */
-static bool may_run(const struct nats_client *client, const struct tern_nats_op *op) {
+static bool may_run(const struct nats_client *client, const struct tern_nats_op *op, uint64_t hash) {
   return op->reply.len == 0 && op->body.len <= TERN_COPY_MAX_BYTES && !client->options.verbose &&
          !client->options.pedantic && !client->worker->trace && client->route->mappings == NULL &&
-         !client->paced && (client->answers == NULL || nats_permit_publish_all(client, op->subject));
+         !client->paced && (client->answers == NULL || nats_permit_publish_all(client, op->subject, hash));
 }
 
 /*
@@ -188,8 +188,9 @@ __attribute__((noinline)) static bool publish_repeats(struct nats_client *client
 }
 
 /* May the client publish there whatever has come before? */
-static bool is_free(const struct nats_client *client, struct tern_slice subject) {
-  return !is_reserved(subject) && (client->permissions == NULL || nats_permit_publish_all(client, subject));
+static bool is_free(const struct nats_client *client, const struct tern_message *m) {
+  return !is_reserved(m->subject) &&
+         (client->permissions == NULL || nats_permit_publish_all(client, m->subject, m->hash));
 }
 
 /* Takes PUBs that follow, up to one that is a matter for nats_command, or the second of a run, unless runs do not go as
@@ -211,11 +212,11 @@ static inline __attribute__((always_inline)) uint32_t take_list(struct nats_clie
     uint32_t end = count + 1;
     if (taken == 1) end += tern_nats_take_alike(parser, m, ROUTE_LIST_MAX - end);
     for (uint32_t first = count; count < end; count++, m++) {
-      if (must_judge(client, m->subject) && !is_free(client, m->subject)) {
+      if (count > first) m->hash = tern_subject_hash(m->subject);
+      if (must_judge(client, m->subject) && !is_free(client, m)) {
         tern_nats_give_back(parser, m);
         return count;
       }
-      if (count > first) m->hash = tern_subject_hash(m->subject);
       m->source = client->id;
     }
   }
@@ -270,7 +271,7 @@ static inline void publish(struct nats_client *client, const struct tern_nats_op
   nats_sample(client, &m, 1);
   charge(client, &result);
   if (client->paced) nats_pace_charge(client, op->body.len);
-  if (!may_run(client, op)) {
+  if (!may_run(client, op, m.hash)) {
     if (op->body.len > TERN_COPY_MAX_BYTES) nats_busiest_take_large(client, &m);
     return;
   }

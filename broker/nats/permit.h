@@ -25,8 +25,8 @@ void nats_permit_fini(struct nats_client *client);
 
 /** May it publish there? The use of an answer counts. */
 bool nats_permit_publish(struct nats_client *client, struct tern_slice subject);
-/** The same for any number of messages: answers are not looked at. */
-bool nats_permit_publish_all(const struct nats_client *client, struct tern_slice subject);
+/** The same for any number of messages: answers are not looked at. The hash is that of tern_subject_hash. */
+bool nats_permit_publish_all(const struct nats_client *client, struct tern_slice subject, uint64_t hash);
 /** May this subscription have the message? */
 bool nats_permit_delivery(const struct nats_client *client, const struct tern_message *m,
                           struct tern_slice group);

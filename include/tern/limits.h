@@ -22,8 +22,8 @@
 /** Bytes read from one connection in one go; then the next ready connection has its turn. */
 #define TERN_READ_BYTES 65536
 /** The same where connections keep having more and nobody keeps references to what was read. A quarter of
- * TERN_RING_BYTES_DEFAULT, so that what two turns read can be on its way to another worker; a buffer's header has room
- * beside it. */
+ * TERN_RING_BYTES_DEFAULT, so that what two turns read can be on its way to another worker; and with a buffer's header
+ * less than what malloc maps and unmaps each time. */
 #define TERN_READ_LARGE_BYTES (128 * 1024 - 128)
 /** Payloads up to this size are copied into output; larger ones are referenced where they lie. */
 #define TERN_COPY_MAX_BYTES 4096

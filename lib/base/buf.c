@@ -13,7 +13,7 @@ struct tern_buf *tern_buf_new(struct tern_pool *pool, size_t size) {
   struct tern_buf *buf = tern_pool_alloc(pool, sizeof *buf + size);
   if (buf == NULL) return NULL;
   buf->refs = 1;
-  buf->size = (uint32_t)size;
+  buf->size = buf->held = (uint32_t)size;
   buf->data = (char *)(buf + 1);
   buf->release = release_own;
   buf->pool = pool;

@@ -11,6 +11,7 @@
 struct tern_buf {
   uint32_t refs; /* plain: only the owning thread touches it */
   uint32_t size;
+  uint32_t held; /* bytes that a reference keeps from being used again: size, or of a proxy, the original's */
   char *data;
   /* Called when the last reference goes; frees the structure too. */
   void (*release)(struct tern_buf *buf);

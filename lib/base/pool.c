@@ -45,14 +45,13 @@
 
 #define ARENA_BYTES  ((size_t)512 * 1024)
 #define HEADER_BYTES 64
-/* The large classes leave room for a struct in front of a power-of-two payload; four of the largest fill an arena. */
+/* The large classes leave room for a struct in front of a power-of-two payload. */
 #define ROOM 64
 
-static const uint32_t class_bytes[] = {32,   48,          64,           96,           128,          192,
-                                       256,  384,         512,          768,          1024,         1536,
-                                       2048, 4096 + ROOM, 16384 + ROOM, 65536 + ROOM, 131072 - ROOM};
+static const uint32_t class_bytes[] = {32,  48,  64,   96,   128,  192,         256,          384,
+                                       512, 768, 1024, 1536, 2048, 4096 + ROOM, 16384 + ROOM, 65536 + ROOM};
 #define CLASSES (sizeof class_bytes / sizeof class_bytes[0])
-#define LARGEST (131072 - ROOM)
+#define LARGEST (65536 + ROOM)
 
 struct object {
   struct object *next;

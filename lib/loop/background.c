@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads of the background: they get what others leave, and leave the processor to whoever wakes.
+ * Threads of the background: they get a small share, and leave the processor to whoever wakes.
  *
  * Niceness alone gives a thread a small share, in slices as long as anybody's: one that has just got the processor keeps it
  * for milliseconds while a worker with something to do waits. Since Linux 6.12 a thread chooses its slice, and whoever
- * wakes with a shorter one goes first at once. (Before, niceness is what there is.)
+ * wakes with a shorter one need not wait for its end. (Before, niceness is what there is.)
  */
 #include <stdint.h>
 #include <sys/resource.h>

@@ -25,6 +25,7 @@
 struct ticket {
   struct tern_buf proxy; /* the holder's, between import and its RELEASE; the rest is written at export */
   struct tern_buf *original;
+  uint32_t held; /* by the original */
   struct tern_worker *owner;
   struct tern_worker *holder;
   struct ticket *self; /* what the RELEASE says */
@@ -67,6 +68,7 @@ struct tern_buf_handle tern_buf_export(struct tern_buf *buf, const char *data, s
   struct ticket *ticket = tern_pool_alloc(tern_loop_pool(worker->loop), sizeof *ticket);
   if (ticket == NULL) return (struct tern_buf_handle){.data = data, .len = len};
   ticket->original = buf;
+  ticket->held = buf->held;
   ticket->owner = worker;
   tern_buf_ref(buf);
   worker->exported++;
@@ -80,6 +82,7 @@ struct tern_buf *tern_buf_import(struct tern_worker *worker, struct tern_buf_han
   worker->imported++;
   ticket->proxy = (struct tern_buf){.refs = 1,
                                     .size = (uint32_t)handle.len,
+                                    .held = ticket->held,
                                     .data = (char *)(uintptr_t)handle.data,
                                     .release = release_proxy,
                                     .pool = tern_loop_pool(worker->loop)};

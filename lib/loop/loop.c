@@ -422,8 +422,8 @@ bool tern__loop_may_be_heavy(struct tern_loop *loop) {
   return true;
 }
 
-/* A large buffer saves system calls where much comes in. One that is kept for a large body keeps all its memory (B1): small
- * ones follow for a while. */
+/* A large buffer saves system calls where much comes in. One that is kept for a large body keeps all its memory, and comes
+ * from malloc: small ones follow for a while. */
 struct tern_buf *tern__loop_read_buf(struct tern_loop *loop) {
   tern__loop_assert_owner(loop);
   struct tern_buf *buf = loop->read_buf;

@@ -39,12 +39,14 @@
 #include <tern/error.h>
 #include <tern/limits.h>
 
+#include "buf.h"
 #include "container.h"
 
 #define HIGH_DEFAULT_BYTES (64 * 1024)
-/* Less than this is copied while the peer takes nothing: memory held is then at most four times what is pending. */
-#define PINNED_MIN_BYTES (TERN_READ_BYTES / 4)
-#define LINGER_MS        500
+/* A smaller share of a buffer is copied while the peer takes nothing: memory held is then at most so many times what is
+ * pending. */
+#define PINNED_SHARE 4
+#define LINGER_MS    500
 
 static void set_attention(struct tern_transport *t) {
   if (!t->blocked)
@@ -156,7 +158,7 @@ int tern_transport_writev(struct tern_transport *t, const struct iovec *pieces, 
 int tern_transport_write_buf(struct tern_transport *t, struct tern_buf *buf, const void *data, size_t len) {
   if (!t->writable) return TERN_ECLOSED;
   /* a peer that takes nothing may hold the reference for long, and with it a whole read buffer: B1 */
-  if (t->blocked && len < PINNED_MIN_BYTES) return tern_transport_write(t, data, len);
+  if (t->blocked && len < buf->held / PINNED_SHARE) return tern_transport_write(t, data, len);
   if (tern__chain_append_buf(&t->out, buf, data, len) != 0) return out_of_memory(t);
   written(t);
   return 0;

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import broker  # noqa: E402
 
 CONFIG = """
+write_deadline: "10m"  # until they read; a slow machine takes its time
 tern { overflow {
   bytes: 100KB
   subjects { "new.>": drop_new, "old.>": drop_old }

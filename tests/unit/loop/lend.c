@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "buf.h"
 #include "support.h"
 #include "worker_internal.h"
 
@@ -46,6 +47,7 @@ static void on_record(struct tern_worker *worker, unsigned from, unsigned kind, 
   assert_non_null(buf);
   assert_ptr_equal(tern_buf_data(buf), message.handle.data);
   assert_int_equal(tern_buf_size(buf), message.handle.len);
+  assert_int_equal(buf->held, message.handle.len == 80 ? 100 : message.handle.len); /* see send_new */
   for (size_t i = 0; i < message.handle.len; i++)
     assert_int_equal(message.handle.data[i], 'x');
   tern_buf_ref(buf);

@@ -77,16 +77,15 @@ static void delays_are_counted_in_ticks(void **state) {
 }
 
 /* B1: what waits for a peer that takes nothing holds no read buffer, unless it fills a good part of one. */
-static void a_blocked_transport_copies_small_pieces(void **state) {
-  (void)state;
+static void check_copies_of_small_pieces(size_t size) {
   struct tern_loop *loop;
   assert_int_equal(tern_loop_new(&loop), 0);
   struct end a = {.base.ops = &ops}, b = {.base.ops = &ops};
   const struct tern_mem_faults faults = {.capacity = 1000};
   assert_int_equal(tern_mem_pair(loop, &a.base, &b.base, &faults, NULL), 0);
   tern_transport_pause_reading(b.t);
-  struct tern_buf *buf = tern_buf_new(tern_loop_pool(loop), TERN_READ_BYTES);
-  memset(tern_buf_data(buf), 'x', TERN_READ_BYTES);
+  struct tern_buf *buf = tern_buf_new(tern_loop_pool(loop), size);
+  memset(tern_buf_data(buf), 'x', size);
   assert_int_equal(tern_transport_write_buf(a.t, buf, tern_buf_data(buf), 5000), 0);
   assert_true(tern_buf_is_shared(buf)); /* nothing is known against the peer yet */
   for (int i = 0; i < 5; i++)
@@ -102,14 +101,14 @@ static void a_blocked_transport_copies_small_pieces(void **state) {
   assert_int_equal(tern_transport_write(c.t, tern_buf_data(buf), 1900), 0);
   for (int i = 0; i < 5; i++)
     tern_loop_tick(loop, 0);
-  assert_int_equal(tern_transport_write_buf(c.t, buf, tern_buf_data(buf), 5000), 0);
+  assert_int_equal(tern_transport_write_buf(c.t, buf, tern_buf_data(buf), size / 5), 0);
   assert_false(tern_buf_is_shared(buf));
-  assert_int_equal(tern_transport_write_buf(c.t, buf, tern_buf_data(buf), TERN_READ_BYTES / 2), 0);
+  assert_int_equal(tern_transport_write_buf(c.t, buf, tern_buf_data(buf), size / 2), 0);
   assert_true(tern_buf_is_shared(buf));
   tern_transport_resume_reading(d.t);
-  for (int i = 0; i < 10000 && d.got < 1900 + 5000 + TERN_READ_BYTES / 2; i++)
+  for (int i = 0; i < 10000 && d.got < 1900 + size / 5 + size / 2; i++)
     tern_loop_tick(loop, 0);
-  assert_int_equal(d.got, 1900 + 5000 + TERN_READ_BYTES / 2);
+  assert_int_equal(d.got, 1900 + size / 5 + size / 2);
   tern_transport_close(c.t);
   for (int i = 0; i < 20; i++)
     tern_loop_tick(loop, 0);
@@ -117,6 +116,12 @@ static void a_blocked_transport_copies_small_pieces(void **state) {
   assert_false(tern_buf_is_shared(buf));
   tern_buf_unref(buf);
   tern_loop_free(loop);
+}
+
+static void a_blocked_transport_copies_small_pieces(void **state) {
+  (void)state;
+  check_copies_of_small_pieces(TERN_READ_BYTES);
+  check_copies_of_small_pieces(TERN_READ_LARGE_BYTES);
 }
 
 /* ---- guarantee O2: records for other workers become visible before anything is written ---- */
