@@ -362,7 +362,7 @@ static void call_cut_slowest(struct tern_worker *worker, void *arg) {
   nats_worker_cut_slowest(parts_of(worker)->nats);
 }
 
-void core_cut_slowest(struct tern_workers *workers) {
+uint64_t core_cut_slowest(struct tern_workers *workers) {
   uint64_t most = 0;
   unsigned where = 0;
   for (unsigned i = 0; i < tern_workers_count(workers); i++) {
@@ -373,6 +373,7 @@ void core_cut_slowest(struct tern_workers *workers) {
     where = i;
   }
   if (most > 0) tern_workers_call(workers, where, call_cut_slowest, NULL);
+  return most;
 }
 
 static void call_stop_reading(struct tern_worker *worker, void *arg) {

@@ -71,8 +71,8 @@ uint64_t core_waiting(struct tern_workers *workers);
 /** What clients may not do for want of memory. */
 void core_shed_memory(struct core *core, struct tern_workers *workers, bool no_connections,
                       bool no_subscriptions, bool no_reading);
-/** Cuts off the client that has most output waiting. */
-void core_cut_slowest(struct tern_workers *workers);
+/** Cuts off the client that has most output waiting. Returns how many bytes that were; 0: there is none. */
+uint64_t core_cut_slowest(struct tern_workers *workers);
 struct core_figures core_figures(const struct core *core, struct tern_workers *workers);
 
 /** Figures of subscriptions in one account, or with CORE_ALL_ACCOUNTS in all. Thread: any that is no worker. Blocks: for

@@ -667,7 +667,7 @@ static int look_at_memory(struct server *server) {
     core_shed_memory(&server->core, server->workers, steps->refuse_connections, steps->refuse_subscriptions,
                      steps->stop_reading);
   }
-  if (memory->steps.cut_slowest) core_cut_slowest(server->workers);
+  if (memory->steps.cut_slowest) memory_cut(memory, core_cut_slowest(server->workers), now_ms());
   return memory->used > max / 2 ? MEMORY_WATCH_MS : MEMORY_LOOK_MS;
 }
 

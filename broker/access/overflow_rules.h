@@ -40,6 +40,7 @@ struct overflow_list {
 
 struct overflow_rules {
   enum overflow_policy by_default;
+  bool has_default;              /* of what CONNECT asks for: by_default is */
   bool clients_choose;           /* what CONNECT asks for is done */
   uint64_t bytes;                /* held back for one connection */
   struct overflow_list types;    /* "tcp", "unix": how the client is connected */

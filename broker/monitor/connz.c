@@ -131,6 +131,7 @@ void page_put_sub(struct json_writer *json, const struct nats_sub_info *sub, boo
   if (sub->group.len > 0) json_put_slice(json, "qgroup", sub->group);
   json_put_slice(json, "sid", sub->sid);
   json_put_uint(json, "msgs", sub->msgs);
+  if (sub->dropped > 0) json_put_uint(json, "dropped_msgs", sub->dropped);
   if (sub->max > 0) json_put_uint(json, "max", sub->max);
   json_put_uint(json, "cid", sub->cid);
   json_put_close(json, '}');
@@ -176,6 +177,7 @@ static void put_connection(void *arg, const struct nats_conn *conn) {
   json_put_uint(json, "out_msgs", conn->out_msgs);
   json_put_uint(json, "in_bytes", conn->in_bytes);
   json_put_uint(json, "out_bytes", conn->out_bytes);
+  if (conn->dropped > 0) json_put_uint(json, "dropped_msgs", conn->dropped);
   json_put_uint(json, "subscriptions", conn->subscriptions);
   put_optional(json, "name", conn->name);
   put_optional(json, "lang", conn->lang);

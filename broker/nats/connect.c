@@ -125,7 +125,8 @@ static int read_overflow(struct overflow_rules **out, json_t *value) {
   json_t *each;
   int error = rules == NULL ? -ENOMEM : 0;
   if (error == 0 && json_is_string(value)) {
-    if (!overflow_policy_named(json_string_value(value), &rules->by_default)) error = -EINVAL;
+    rules->has_default = overflow_policy_named(json_string_value(value), &rules->by_default);
+    if (!rules->has_default) error = -EINVAL;
   } else if (error == 0 && json_is_object(value)) {
     json_object_foreach(value, pattern, each) {
       bool named = json_is_string(each) && overflow_policy_named(json_string_value(each), &policy);

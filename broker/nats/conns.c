@@ -17,6 +17,7 @@
 
 #include "access.h"
 #include "client.h"
+#include "overflow.h"
 
 /* What one call may look at. */
 #define SLICE_CLIENTS  2000
@@ -94,6 +95,7 @@ static struct nats_conn figures_of(const struct nats_client *client) {
       .in_bytes = client->in_bytes,
       .out_msgs = client->out_msgs,
       .out_bytes = client->out_bytes,
+      .dropped = nats_overflow_stats(client).dropped,
       .subscriptions = client->sids.count,
   };
 }
@@ -366,7 +368,7 @@ int nats_conns_accounts(const struct nats_server *server, struct tern_workers *w
 
 /* One subscription on its way to the thread that asked; subject, group and sid follow. */
 struct sub_record {
-  uint64_t cid, msgs, max;
+  uint64_t cid, msgs, max, dropped;
   uint32_t subject_len, group_len, sid_len, account_len;
 };
 
@@ -392,6 +394,7 @@ static bool add_sub(struct listing *l, const struct nats_sub *sub) {
   const struct tern_slice account = tern_slice_of(account_of(sub->client));
   const struct sub_record record = {.cid = sub->client->id,
                                     .msgs = sub->delivered,
+                                    .dropped = nats_overflow_dropped(sub),
                                     .max = sub->max,
                                     .subject_len = (uint32_t)subject.len,
                                     .group_len = (uint32_t)group.len,
@@ -462,7 +465,8 @@ static bool hand_out(const struct listing *l, bool (*each)(void *arg, const stru
     struct sub_record record;
     memcpy(&record, at, sizeof record);
     at += sizeof record;
-    struct nats_sub_info info = {.cid = record.cid, .msgs = record.msgs, .max = record.max};
+    struct nats_sub_info info = {
+        .cid = record.cid, .msgs = record.msgs, .max = record.max, .dropped = record.dropped};
     info.subject = take(&at, record.subject_len);
     info.group = take(&at, record.group_len);
     info.sid = take(&at, record.sid_len);

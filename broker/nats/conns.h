@@ -35,6 +35,7 @@ struct nats_conn {
   uint64_t rtt_ns;  /* 0: not measured yet */
   uint64_t pending_bytes;
   uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
+  uint64_t dropped; /* messages, by its overflow policies */
   uint32_t subscriptions;
   uint16_t port;
   uint8_t reason; /* enum nats_reason */
@@ -107,6 +108,7 @@ int nats_conns_accounts(const struct nats_server *server, struct tern_workers *w
 struct nats_sub_info {
   struct tern_slice subject, group, sid;
   uint64_t cid, msgs, max;
+  uint64_t dropped; /* by an overflow policy; msgs are those that waited before, too */
   const char *account;
 };
 /** Calls each for every subscription of a connection, or, with cid 0, of all connections. each returns false to stop. */

@@ -413,7 +413,7 @@ int nats_overflow_adopt(struct nats_client *client) {
   if (rules != NULL)
     policy =
         overflow_of_connection(rules, tern_transport_peer(client->transport)->kind, nats_auth_name(client));
-  if (chosen != NULL && chosen->by_default != OVERFLOW_DISCONNECT) policy = chosen->by_default;
+  if (chosen != NULL && chosen->has_default) policy = chosen->by_default;
   bool any = policy != OVERFLOW_DISCONNECT || (rules != NULL && rules->subjects.count > 0) ||
              (chosen != NULL && chosen->subjects.count > 0);
   if (client->overflow == NULL) {

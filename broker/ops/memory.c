@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 1000
+/* The allocators give back what was not needed for a second or two. */
+#define AFTERMATH_MS 3000
 /* Output worth stopping for: a fiftieth of the ceiling. */
 #define WAITING_PART 50
 
@@ -33,10 +35,24 @@ static bool above(uint64_t used, uint64_t max, unsigned percent, bool before) {
   return used >= max / 100 * (before ? percent - 5 : percent);
 }
 
+void memory_cut(struct memory *memory, uint64_t bytes, uint64_t now_ms) {
+  memory->leaving += bytes;
+  memory->cut_ms = now_ms;
+}
+
+/* Notes what is in use. Returns what will be, when the memory of those who were cut off has gone back. */
+static uint64_t look(struct memory *memory, uint64_t used, uint64_t now_ms) {
+  const uint64_t fall = used < memory->used ? memory->used - used : 0;
+  memory->used = used;
+  memory->leaving -= fall < memory->leaving ? fall : memory->leaving;
+  if (now_ms - memory->cut_ms >= AFTERMATH_MS) memory->leaving = 0;
+  return used > memory->leaving ? used - memory->leaving : 0;
+}
+
 bool memory_decide(struct memory *memory, uint64_t used, uint64_t max, uint64_t waiting, uint64_t now_ms) {
   struct memory_steps before = memory->steps, *now = &memory->steps;
   bool can_leave = waiting >= max / WAITING_PART;
-  memory->used = used;
+  used = look(memory, used, now_ms);
   now->refuse_connections = above(used, max, 85, before.refuse_connections);
   now->refuse_subscriptions = above(used, max, 90, before.refuse_subscriptions);
   now->stop_reading = can_leave && above(used, max, 95, before.stop_reading);

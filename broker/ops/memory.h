@@ -8,7 +8,8 @@
  *     95 %   clients are not read, while output waits that could leave
  *     100 %, or after a second of 95 % or of not reading   the connection with most output waiting is cut off, then the next
  *
- * What was stopped goes on when use is 5 % below the mark. Thread: control.
+ * What was stopped goes on when use is 5 % below the mark. The memory of who was cut off takes a while to go back to the
+ * system; meanwhile it counts as gone, so that nobody else pays for it. Thread: control.
  */
 #ifndef BROKER_OPS_MEMORY_H
 #define BROKER_OPS_MEMORY_H
@@ -29,6 +30,8 @@ struct memory {
   struct memory_steps steps; /* now */
   uint64_t high_since_ms;    /* above 95 %, or clients are not read, since then; 0: neither */
   uint64_t used;             /* bytes, when last looked */
+  uint64_t leaving;          /* bytes that were waiting for those who were cut off, and are still in use */
+  uint64_t cut_ms;           /* when the last one was */
 };
 
 /** Bytes of memory the process has in use (resident), or 0 when the system does not say. */
@@ -43,5 +46,7 @@ uint64_t memory_used(void);
  * @return true when `steps` is not what it was, apart from cut_slowest
  */
 bool memory_decide(struct memory *memory, uint64_t used, uint64_t max, uint64_t waiting, uint64_t now_ms);
+/** Notes that somebody was cut off, and the bytes that waited for them. */
+void memory_cut(struct memory *memory, uint64_t bytes, uint64_t now_ms);
 
 #endif

@@ -7,11 +7,13 @@
 The publisher is held up by nobody, the healthy subscriber gets everything, and what each of the others gets afterwards is
 what its policy promises: the first messages, the last ones, or the newest of each subject.
 """
+import json
 import os
 import re
 import socket
 import sys
 import tempfile
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
@@ -102,6 +104,8 @@ def check(server):
         arrived[subject] = number
     assert arrived == newest, "latest: not the newest of each subject"
 
+    check_pages(server, {kind: len(sent[kind]) - len(got[kind]) for kind in stuck})
+
     for client in stuck.values():  # they are as before
         publisher.say(b"PUB old.0 1\r\nx\r\nPUB new.0 1\r\nx\r\nPUB latest.0 1\r\nx\r\n")
         publisher.sync()
@@ -115,11 +119,25 @@ def check(server):
     assert dropped == missing, f"dropped {dropped}, missing {missing}"
 
 
+def check_pages(server, missing):
+    """What each connection and its one subscription have lost stands in /connz, if it is anything."""
+    url = server.monitoring + "/connz?subs=detail"
+    with urllib.request.urlopen(url, timeout=broker.WAIT_SECONDS) as answer:
+        connections = json.load(answer)["connections"]
+    told = {}
+    for connection in connections:
+        dropped = connection.get("dropped_msgs")
+        for subscription in connection.get("subscriptions_list_detail", []):
+            assert subscription.get("dropped_msgs") == dropped, connection
+            told[subscription["subject"].split(".")[0]] = dropped
+    assert told == {**missing, ">": None}, (told, missing)
+
+
 def main():
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
         file.write(CONFIG)
         file.flush()
-        with broker.Broker(sys.argv[1], workers=2, flags=["-c", file.name]) as server:
+        with broker.Broker(sys.argv[1], workers=2, flags=["-c", file.name, "-m", "-1"]) as server:
             check(server)
 
 

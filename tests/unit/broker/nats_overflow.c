@@ -333,6 +333,26 @@ static void rules_can_change(void **state) {
   end(&sim, c, 2);
 }
 
+/* Who would not lose anything without noticing may ask for what is the default elsewhere. */
+static void disconnect_can_be_asked_for(void **state) {
+  (void)state;
+  static const char *const asked[] = {"\"disconnect\"", "{}"};
+  for (int i = 0; i < 2; i++) {
+    struct sim sim;
+    struct sim_client c[1];
+    char fields[200];
+    start(&sim, 1, NULL);
+    struct overflow_rules *rules = overflow_rules_new();
+    rules->by_default = OVERFLOW_DROP_NEW;
+    set_rules(&sim, rules, 50000);
+    snprintf(fields, sizeof fields, QUIET ",\"tern_overflow\":%s", asked[i]);
+    join(&sim, &c[0], 0, fields);
+    say_and_sync(&c[0], "SUB s.> 1\r\n");
+    assert_int_equal(nats_overflow_is_patient(inside(&sim, 0)), i == 1);
+    end(&sim, c, 1);
+  }
+}
+
 /* A policy that comes while the client takes nothing makes it patient. */
 static void patience_may_come_late(void **state) {
   (void)state;
@@ -455,6 +475,7 @@ int main(void) {
       cmocka_unit_test(closing_sends_what_waits),
       cmocka_unit_test(clients_may_be_refused_their_choice),
       cmocka_unit_test(rules_can_change),
+      cmocka_unit_test(disconnect_can_be_asked_for),
       cmocka_unit_test(patience_may_come_late),
       cmocka_unit_test(a_run_is_no_way_around_the_policy),
       cmocka_unit_test(users_have_a_policy),

@@ -69,6 +69,25 @@ static void not_reading_ends(void **state) {
   look(910000, 19999, 1200, "cs");
 }
 
+/* What waited for the one who was cut off takes a while to go back, and nobody else pays for it. */
+static void one_is_cut_off_at_a_time(void **state) {
+  (void)state;
+  memory = (struct memory){0};
+  look(1000000, 900000, 10000, "csrx");
+  memory_cut(&memory, 700000, 10000);
+  look(1000000, 200000, 10010, "");
+  look(1000000, 200000, 11500, "");
+  look(400000, 200000, 12000, "");     /* 600000 have gone, 100000 are still to go */
+  look(1050000, 200000, 12100, "csr"); /* others have made it more meanwhile */
+  look(1100000, 200000, 12200, "csrx");
+  memory_cut(&memory, 50000, 12200);
+  look(1100000, 150000, 12300, "csr");
+  look(1150000, 150000, 12400, "csrx");
+  memory_cut(&memory, 0, 12400);
+  look(990000, 150000, 15399, "csrx"); /* on the mark for a second */
+  look(990000, 150000, 15400, "csrx");
+}
+
 static void changes_are_told(void **state) {
   (void)state;
   memory = (struct memory){0};
@@ -96,6 +115,7 @@ int main(void) {
       cmocka_unit_test(where_nothing_waits_reading_goes_on),
       cmocka_unit_test(patience_ends),
       cmocka_unit_test(not_reading_ends),
+      cmocka_unit_test(one_is_cut_off_at_a_time),
       cmocka_unit_test(changes_are_told),
       cmocka_unit_test(the_figure_is_this_process),
   };
