@@ -90,6 +90,7 @@ static bool become(struct nats_client *client, const struct access_user *user, u
 }
 
 static bool end_too_many(struct nats_client *client) {
+  tern_counter_add(&client->worker->stats.account_connections, 1);
   nats_client_error(client, true, "maximum account active connections exceeded");
   return false;
 }
