@@ -425,6 +425,7 @@ struct core_figures core_figures(const struct core *core, struct tern_workers *w
     f.held_back += worker.held_back;
     if (worker.gp_age_ms > f.gp_age_ms) f.gp_age_ms = worker.gp_age_ms;
   }
+  f.connections_delayed = tern_counter_read(&core->nats.delayed);
   return f;
 }
 

@@ -17,6 +17,7 @@ struct core_figures {
   uint64_t gp_age_ms;                                    /* the oldest worker's */
   uint64_t nodes, registry_bytes;                        /* see tern_registry_stats */
   uint64_t handler_calls, handler_errors;
+  uint64_t connections_delayed; /* by connections_per_second */
 };
 
 /** Figures of subscriptions and of how they are matched. */

@@ -239,7 +239,8 @@ static int listen_at(struct server *server, const char *url, struct tern_listene
   struct tern_listener_options options = {.url = url,
                                           .factory = nats_factory,
                                           .arg = &server->core.nats,
-                                          .rate = server->options.connections_per_second};
+                                          .rate = server->options.connections_per_second,
+                                          .delayed = &server->core.nats.delayed};
   int error = tern_listener_open(server->workers, &options, out);
   if (error != 0)
     tern_log_event(TERN_LOG_FATAL, (struct tern_log_about){.event = "listen_failed"},
@@ -499,8 +500,7 @@ static void log_figures(struct server *server) {
   struct handlers_stats h = handlers_stats(server->handlers);
   tern_log(TERN_LOG_INFO,
            "figures: connections %llu (of %llu ever), subscriptions %llu on %llu filters, in %llu messages "
-           "%llu bytes, "
-           "out %llu messages %llu bytes, handler calls %llu errors %llu",
+           "%llu bytes, out %llu messages %llu bytes, handler calls %llu errors %llu",
            ULL(f.connections), ULL(f.total_connections), ULL(f.subscriptions), ULL(f.filters), ULL(f.in_msgs),
            ULL(f.in_bytes), ULL(f.out_msgs), ULL(f.out_bytes), ULL(h.calls), ULL(h.errors));
   tern_log(

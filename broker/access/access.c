@@ -183,7 +183,7 @@ enum access_verdict access_rematch(const struct access *access, const struct acc
   const struct access_user *now = unasked ? access_unasked(access, uid) : successor(access, user);
   if (now == NULL && unasked) return refuse(result, "credentials are required now");
   if (now == NULL || (user != NULL && strcmp(now->account->name, user->account->name) != 0)) {
-    refuse(result, "the user is no more, or in another account");
+    refuse(result, now == NULL ? "the user is no more" : "the user is in another account now");
     return ACCESS_GONE;
   }
   if (!access_may_come(now, ACCESS_STANDARD)) return refuse(result, "connection type not allowed");

@@ -545,7 +545,7 @@ static void read_root(struct reader *reader, const struct conf_node *root) {
     else if (is_key(node, "accounts"))
       accounts = node;
     else if (is_key(node, "no_auth_user"))
-      reader->no_auth_user = node;
+      reader->no_auth_user = node->type == CONF_STRING && node->text[0] == '\0' ? NULL : node;
     else if (is_key(node, system_keys))
       reader->system_account = node;
     else if (is_key(node, no_system_keys))

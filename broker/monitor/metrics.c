@@ -94,6 +94,8 @@ static void put_totals(struct json_writer *to, const struct core_figures *f) {
           (double)f->handler_calls);
   put_one(to, "tern_handler_errors_total", "counter", "Calls of handler modules that failed.",
           (double)f->handler_errors);
+  put_one(to, "tern_connections_delayed_total", "counter",
+          "Connections that had to wait because of connections_per_second.", (double)f->connections_delayed);
   put_one(to, "tern_log_lines_dropped_total", "counter", "Lines the log could not take in time.",
           (double)tern_log_dropped());
 }
@@ -164,10 +166,15 @@ static const struct {
     {"tern_answers_forgotten_total", "counter",
      "Requests that allow_responses let clients answer, until they were too many.", OF_NATS,
      NATS(forgotten_answers), 0},
+    {"tern_connections_refused_by_server_total", "counter",
+     "Connections refused because the server has max_connections.", OF_NATS, NATS(refused_by_server), 0},
     {"tern_connections_refused_by_address_total", "counter",
      "Connections refused because their address has too many.", OF_NATS, NATS(refused_by_address), 0},
     {"tern_connections_refused_by_user_total", "counter",
      "Connections refused because their user has too many.", OF_NATS, NATS(refused_by_user), 0},
+    {"tern_subscriptions_refused_by_connection_total", "counter",
+     "Subscriptions refused because their connection has max_subscriptions.", OF_NATS,
+     NATS(refused_by_connection), 0},
     {"tern_refused_by_memory_total", "counter",
      "Connections and subscriptions refused at the ceiling for memory.", OF_NATS, NATS(refused_by_memory), 0},
     {"tern_connections_cut_by_memory_total", "counter", "Connections cut off at the ceiling for memory.",
@@ -236,13 +243,20 @@ static const struct {
   struct {
     const char *value;
     size_t offset; /* in nats_stats */
-  } parts[2];
+  } parts[3];      /* as many as have a value */
 } split_metrics[] = {
     {"tern_slow_consumers_by_reason_total",
      "counter",
      "The same by why: too much waited for them (pending), or for too long (deadline).",
      "reason",
      {{"pending", NATS(slow_pending)}, {"deadline", NATS(slow_deadline)}}},
+    {"tern_refused_by_account_total",
+     "counter",
+     "Connections, subscriptions and messages refused by limits of their account.",
+     "limit",
+     {{"connections", NATS(account_connections)},
+      {"subscriptions", NATS(account_subscriptions)},
+      {"payload", NATS(account_payload)}}},
     {"tern_tls_connections",
      "gauge",
      "Open client connections over TLS.",
@@ -302,7 +316,7 @@ static void put_split(struct json_writer *to, const struct figures *figures, uns
   for (size_t m = 0; m < sizeof split_metrics / sizeof split_metrics[0]; m++) {
     describe(to, split_metrics[m].name, split_metrics[m].type, split_metrics[m].help);
     for (unsigned i = 0; i < count; i++)
-      for (unsigned part = 0; part < 2; part++)
+      for (unsigned part = 0; part < 3 && split_metrics[m].parts[part].value != NULL; part++)
         put(to, "%s{worker=\"%u\",%s=\"%s\"} %.17g\n", split_metrics[m].name, i, split_metrics[m].label,
             split_metrics[m].parts[part].value,
             value_of(&figures[i], OF_NATS, split_metrics[m].parts[part].offset));

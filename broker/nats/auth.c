@@ -90,6 +90,7 @@ static bool become(struct nats_client *client, const struct access_user *user, u
 }
 
 static bool end_too_many(struct nats_client *client) {
+  tern_counter_add(&client->worker->stats.account_connections, 1);
   nats_client_error(client, true, "maximum account active connections exceeded");
   return false;
 }
@@ -298,6 +299,14 @@ static void compared(struct hasher_job *hashing, int result) {
 
 /* ---- another configuration ---- */
 
+/* Without -ERR, as by nats-server. */
+static void end_gone(struct nats_client *client, const char *user, const char *why) {
+  tern_log_event(TERN_LOG_INFO, nats_client_about(client, "auth_gone"), "closed by a reload%s%s%s: %s",
+                 *user != '\0' ? " - User \"" : "", user, *user != '\0' ? "\"" : "", why);
+  nats_client_because(client, NATS_CLIENT_CLOSED);
+  nats_client_end(client);
+}
+
 static void match_anew(struct nats_client *client) {
   const struct access *access = access_of(client);
   struct access_result result = {0};
@@ -320,12 +329,13 @@ static void match_anew(struct nats_client *client) {
     become(client, result.user, (uint8_t)result.proof);
     return;
   }
+  const char *user = or_empty(nats_auth_name(client)); /* of the configuration before, which is still there */
   client->user = NULL;
   client->permissions = NULL;
   if (verdict == ACCESS_REFUSED)
-    refuse(client, "", result.why);
+    refuse(client, user, result.why);
   else
-    nats_client_end(client);
+    end_gone(client, user, verdict == ACCESS_GONE ? result.why : "its account is another one now");
 }
 
 void nats_auth_changed(struct nats_worker *worker) {

@@ -143,6 +143,9 @@ static void parse_failed(struct nats_client *client, int error) {
       [-TERN_NATS_EHEADERS] = "message headers without headers:true in CONNECT",
       [-TERN_NATS_ENOMEM] = "no memory to keep an incomplete operation",
   };
+  if (error == TERN_NATS_EPAYLOAD &&
+      nats_account_max_payload(client) < client->worker->settings->limits.max_payload)
+    tern_counter_add(&client->worker->stats.account_payload, 1);
   if (error != TERN_NATS_ENOMEM && answers[-error] != NULL) {
     tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "protocol_error"), "Client parser error: %s",
                    answers[-error]);
@@ -367,8 +370,9 @@ struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
   /* relaxed: pairs with nats_server_refuse */
   bool refuses =
       (atomic_load_explicit(&server->refuses, memory_order_relaxed) & NATS_REFUSES_CONNECTIONS) != 0;
-  if (refuses) tern_counter_add(&worker->stats.refused_by_memory, 1);
   client->refused = refuses || open >= worker->settings->limits.max_connections;
+  if (client->refused)
+    tern_counter_add(refuses ? &worker->stats.refused_by_memory : &worker->stats.refused_by_server, 1);
   if (client->refused) leave_server(server); /* the refused must not take places while they linger */
   client->next = worker->clients;
   if (client->next != NULL) client->next->prev = client;

@@ -328,7 +328,11 @@ static bool may_subscribe(struct nats_client *client, const struct tern_nats_op 
     nats_client_error(client, false, "maximum subscriptions exceeded");
     return false;
   }
-  if (client->sids.count >= nats_account_max_subscriptions(client)) {
+  const uint32_t max = nats_account_max_subscriptions(client);
+  if (client->sids.count >= max) {
+    struct nats_stats *stats = &client->worker->stats;
+    tern_counter_add(
+        max == limits->max_subscriptions ? &stats->refused_by_connection : &stats->account_subscriptions, 1);
     nats_client_error(client, false, "maximum subscriptions exceeded");
     return false;
   }

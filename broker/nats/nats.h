@@ -46,6 +46,7 @@ struct nats_server {
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
   _Atomic uint64_t secured;     /* relaxed: handshakes begun in this second, see secure.c */
   _Atomic uint64_t connections; /* relaxed: open connections, for max_connections */
+  struct tern_counter delayed;  /* connections, by connections_per_second; written by the acceptor */
   _Atomic unsigned refuses;     /* relaxed: what is refused for want of memory, NATS_REFUSES_... */
   _Atomic unsigned port;        /* where it listens, for INFO */
   _Atomic(const struct nats_watch *) watch; /* who is told of connections, see events.h; NULL: nobody */
@@ -58,8 +59,11 @@ struct nats_stats {
   struct tern_counter subscriptions; /* now */
   struct tern_counter in_msgs, in_bytes, out_msgs, out_bytes;
   struct tern_counter refused_by_address, refused_by_user; /* connections, by limits of one address or user */
-  struct tern_counter refused_by_memory, cut_by_memory;    /* what the ceiling for memory has cost */
-  struct tern_counter paced;                               /* pauses of those who published too fast */
+  struct tern_counter refused_by_server;                   /* connections, by max_connections */
+  struct tern_counter refused_by_connection;               /* subscriptions, by max_subscriptions */
+  struct tern_counter account_connections, account_subscriptions, account_payload; /* by limits of accounts */
+  struct tern_counter refused_by_memory, cut_by_memory; /* what the ceiling for memory has cost */
+  struct tern_counter paced;                            /* pauses of those who published too fast */
   struct tern_counter slow_consumers;
   struct tern_counter slow_pending, slow_deadline; /* the same by why: too much waits, or for too long */
   struct tern_counter overflow_dropped;            /* messages, by policies other than to disconnect */

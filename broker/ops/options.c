@@ -428,7 +428,7 @@ int options_read_again(const struct options *options, struct options *out, struc
 
 int options_init(struct options *options) {
   *options = (struct options){
-      .host = strdup("0.0.0.0"),
+      .host = strdup(OPTION_HOST_DEFAULT),
       .port = PORT_DEFAULT,
       .logtime = true,
       .max_payload = TERN_PAYLOAD_MAX_BYTES_DEFAULT,

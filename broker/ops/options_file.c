@@ -192,11 +192,18 @@ static void read_own(struct reader *reader, const struct conf_node *block) {
   }
 }
 
+/* As in nats-server, whose keys these are: the same as no line at all. */
+static bool is_unset(const struct option *option, const struct conf_node *node) {
+  return option->kind == OPTION_STRING && node->type == CONF_STRING && node->text[0] == '\0';
+}
+
 static void read_all(struct reader *reader, const struct conf_node *root) {
   for (const struct conf_node *node = root->first; node != NULL; node = node->next) {
     const struct option *option = option_by_key("", node->key);
     const struct missing *about = find_missing(node->key);
-    if (option != NULL)
+    if (option != NULL && is_unset(option, node))
+      report(reader, node, node->key, option_unset(reader->options, option));
+    else if (option != NULL)
       read_option(reader, option, node);
     else if (strcasecmp(node->key, "tern") == 0)
       read_own(reader, node);

@@ -46,7 +46,8 @@ const struct option option_table[] = {
     {"t", NULL, OPTION_BOOL, FIELD(check_only), .help = "Check the configuration and end"},
     {"diff", NULL, OPTION_STRING, FIELD(diff), .value = "file",
      .help = "With -t: print what a reload would change that found the file of -c in place of this one"},
-    {"a|addr|net", "host|net", OPTION_STRING, FIELD(host), .value = "host", .help = "Address to listen on"},
+    {"a|addr|net", "host|net", OPTION_STRING, FIELD(host), .value = "host", .help = "Address to listen on",
+     .otherwise = OPTION_HOST_DEFAULT},
     {"p|port", "port", OPTION_INT, FIELD(port), BETWEEN(-1, PORT_MAX), "port",
      "Port to listen on; -1: any free one, 0: 4222"},
     {NULL, "listen", OPTION_LISTEN, FIELD(host), .port = "port"},
@@ -296,7 +297,8 @@ static const char *set_listen(struct options *options, const struct option *opti
   const char *host = text + bracket;
   size_t len = (size_t)(colon - host) - bracket;
   char **member = option_member(options, option);
-  const char *problem = len == 0 ? replace(member, "0.0.0.0", 7) : replace(member, host, len);
+  const char *problem = len == 0 ? replace(member, OPTION_HOST_DEFAULT, sizeof OPTION_HOST_DEFAULT - 1)
+                                 : replace(member, host, len);
   if (problem == NULL) store_number(options, option_by_key("", option->port), port);
   return problem;
 }
@@ -307,6 +309,14 @@ const char *option_set_string(struct options *options, const struct option *opti
   if (option->kind == OPTION_LISTEN) return set_listen(options, option, text);
   const char *problem = option->check != NULL ? option->check(text) : NULL;
   return problem != NULL ? problem : replace(option_member(options, option), text, strlen(text));
+}
+
+const char *option_unset(struct options *options, const struct option *option) {
+  char **member = option_member(options, option);
+  if (option->otherwise != NULL) return replace(member, option->otherwise, strlen(option->otherwise));
+  free(*member);
+  *member = NULL;
+  return NULL;
 }
 
 const char *option_set_number(struct options *options, const struct option *option, int64_t value,

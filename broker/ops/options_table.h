@@ -41,10 +41,13 @@ struct option {
   const char *help;
   const char *(*check)(const char *text); /* OPTION_STRING: what is wrong with it; NULL: anything goes */
   const char *port;                       /* OPTION_LISTEN: key of the port */
+  const char *otherwise;                  /* OPTION_STRING: what it is when nothing sets it; NULL: none */
 };
 
 /** Keys that nats-server does not have are in one block, `tern { ... }`. */
 #define OPTION_OWN_BLOCK "tern."
+/** Where clients are listened for when nothing says so. */
+#define OPTION_HOST_DEFAULT "0.0.0.0"
 
 extern const struct option option_table[];
 extern const size_t option_count;
@@ -74,6 +77,8 @@ const char *option_set_number(struct options *options, const struct option *opti
                               char *reason);
 /** OPTION_STRING, OPTION_HANDLER, OPTION_LISTEN. */
 const char *option_set_string(struct options *options, const struct option *option, const char *text);
+/** OPTION_STRING: what it is when nothing sets it. */
+const char *option_unset(struct options *options, const struct option *option);
 /** Any kind but the switches, from text. */
 const char *option_set_text(struct options *options, const struct option *option, const char *text,
                             char *reason);

@@ -76,18 +76,24 @@ static size_t read_list(struct reader *reader, const struct conf_node *node, con
   return count;
 }
 
+/* An empty one is none. */
+static const char *read_path(struct reader *reader, const struct conf_node *node) {
+  const char *path = read_string(reader, node, "a path in quotes");
+  return path != NULL && *path != '\0' ? path : NULL;
+}
+
 /* ---- keys ---- */
 
 static void read_cert(struct reader *reader, const struct conf_node *node) {
-  reader->single.cert_file = read_string(reader, node, "a path in quotes");
+  reader->single.cert_file = read_path(reader, node);
 }
 
 static void read_key(struct reader *reader, const struct conf_node *node) {
-  reader->single.key_file = read_string(reader, node, "a path in quotes");
+  reader->single.key_file = read_path(reader, node);
 }
 
 static void read_ca(struct reader *reader, const struct conf_node *node) {
-  reader->tls.ca_file = read_string(reader, node, "a path in quotes");
+  reader->tls.ca_file = read_path(reader, node);
 }
 
 static void read_pair(struct reader *reader, const struct conf_node *map) {
@@ -98,9 +104,9 @@ static void read_pair(struct reader *reader, const struct conf_node *map) {
   }
   for (const struct conf_node *node = map->first; node != NULL; node = node->next) {
     if (strcasecmp(node->key, "cert_file") == 0)
-      pair.cert_file = read_string(reader, node, "a path in quotes");
+      pair.cert_file = read_path(reader, node);
     else if (strcasecmp(node->key, "key_file") == 0)
-      pair.key_file = read_string(reader, node, "a path in quotes");
+      pair.key_file = read_path(reader, node);
     else
       conf_unknown(reader->report, node, "certs");
   }

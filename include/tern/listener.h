@@ -15,6 +15,7 @@
 
 #include <tern/export.h>
 #include <tern/protocol.h>
+#include <tern/stats.h>
 #include <tern/worker.h>
 
 struct tern_listener;
@@ -26,6 +27,7 @@ struct tern_listener_options {
   void *arg;                      /**< passed to the factory */
   int backlog;                    /**< 0: the system's maximum */
   uint32_t rate;                  /**< connections taken in a second; 0: as many as come */
+  struct tern_counter *delayed; /**< counts those the rate made wait, for one pool's listeners; may be NULL */
 };
 
 /**

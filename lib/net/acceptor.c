@@ -212,6 +212,7 @@ static bool accept_one(struct tern__acceptor *a, struct tern_listener *listener)
     case 0:
       break;
     case EAGAIN:
+      listener->late = false;
       all_accepted(a, listener);
       return false;
     case EINTR:
@@ -231,6 +232,7 @@ static bool accept_one(struct tern__acceptor *a, struct tern_listener *listener)
   }
   a->paused = false;
   pay(listener);
+  if (listener->late && listener->delayed != NULL) tern_counter_add(listener->delayed, 1);
   h.peer.storage.ss_family =
       listener->address.storage.ss_family; /* unnamed Unix peers have no address at all */
   /* relaxed: our listener has a hold already, so nobody waits for this count to mean anything yet */
@@ -243,6 +245,7 @@ static void accept_round(struct tern__acceptor *a, struct tern_listener *listene
   for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
     unsigned rest = rest_of(listener);
     if (rest > a->rest_ms) a->rest_ms = rest;
+    if (rest > 0) listener->late = true;
     if (rest > 0 || !accept_one(a, listener)) return;
   }
 }

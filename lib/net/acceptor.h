@@ -5,6 +5,7 @@
 
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <tern/listener.h>
@@ -21,9 +22,11 @@ struct tern_listener {
   int fd;
   struct tern__address address;
   char url[TERN__URL_MAX];
-  struct tern_counter pauses; /* written by the acceptor */
-  _Atomic uint32_t rate;      /* connections a second; 0: as many as come */
-  uint64_t paid_ns;           /* the acceptor's: up to then they have been taken */
+  struct tern_counter pauses;   /* written by the acceptor */
+  _Atomic uint32_t rate;        /* connections a second; 0: as many as come */
+  struct tern_counter *delayed; /* written by the acceptor; NULL: not counted */
+  uint64_t paid_ns;             /* the acceptor's: up to then they have been taken */
+  bool late;                    /* the acceptor's: whoever is found has waited for the rate */
   /* One for being open, one for each socket that is on its way to a worker; who takes the last one away
    * posts `drained`. */
   _Atomic uint32_t holds;

@@ -102,6 +102,7 @@ int tern_listener_open(struct tern_workers *workers, const struct tern_listener_
   l->workers = workers;
   l->factory = options->factory;
   l->arg = options->arg;
+  l->delayed = options->delayed;
   l->fd = -1;
   atomic_init(&l->holds, 1);
   atomic_init(&l->rate, options->rate);

@@ -200,6 +200,20 @@ class Serving(InFolder):
         self.assertIn("[DBG]", log)
         self.assertIn(", 2 workers", log)
 
+    def test_an_empty_string_is_no_line(self):
+        path = self.write("conf", 'server_name: "", client_advertise: "", log_file: "", pid_file: "", remote_syslog: ""\n'
+                                  'http: "127.0.0.1:-1", http_base_path: ""\n'
+                                  'authorization { users: [{user: a, password: b}] }\nno_auth_user: ""\n')
+        for program in filter(None, (TERN, broker.reference())):
+            with self.subTest(program), broker.Broker(program, flags=("-c", path)) as server:
+                seen = info(server.port)
+                self.assertEqual((seen["server_name"], seen["host"], seen["port"]), (seen["server_id"], "127.0.0.1", server.port))
+                self.assertTrue(seen["auth_required"])
+                self.assertIn(b"-ERR 'Authorization Violation'", broker.talk(server.port, b"CONNECT {}\r\nPING\r\n"))
+                with urllib.request.urlopen(server.monitoring + "/healthz", timeout=broker.WAIT_SECONDS) as page:
+                    self.assertEqual(page.status, 200)
+                self.assertIn("Server is ready", server.output())
+
     def test_flags_override_the_file(self):
         # the address, port and folder of broker.Broker are flags, too
         path = self.write("conf", f'host: 192.0.2.1, port: 1, ports_file_dir: "{self.dir}/none"\n'

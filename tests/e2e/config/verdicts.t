@@ -151,10 +151,20 @@ server_name: it's
 @differs refused since 2.11
 @says case.conf:1:1: invalid value "a b" for server_name: must not contain spaces
 server_name: "a b"
-=== only nats-server: an empty name
-@differs nats-server takes it for none; the line can go
-@says case.conf:1:1: invalid value "" for server_name: must not be empty
-server_name: ""
+=== valid: empty strings, which are no values
+server_name: "", host: "", net: '', client_advertise: ""
+logfile: "", log_file: "", remote_syslog: "", pid_file: "", ports_file_dir: ""
+http: "127.0.0.1:-1", http_base_path: ""
+no_auth_user: ""
+=== invalid: an empty address
+@says case.conf:1:1: invalid value "" for listen: must not be empty
+listen: ""
+=== invalid: an empty string for a number
+@says case.conf:1:1: max_payload is a string
+max_payload: ""
+=== valid: nobody for everybody who is none
+authorization { users: [{user: a, password: b}] }
+no_auth_user: ""
 === valid: a block of text
 log_file: (
 /var/log
@@ -826,9 +836,18 @@ tls { cert_file: server.pem, key_file: server.key, ocsp_peer: true }
 @says case.conf:1:1: min_version '1.1' is not supported: use "1.2" or "1.3"
 tls { cert_file: server.pem, key_file: server.key, min_version: "1.1" }
 === only nats-server: a block of TLS with nothing in it
-@differs nats-server notices at the first connection
+@differs nats-server requires TLS and, without a certificate, fails each handshake
 @says case.conf:1:1: tls: cert_file is missing
 tls { }
+=== only nats-server: a block of TLS with empty paths
+@differs as above
+@says case.conf:1:1: tls: cert_file is missing
+tls { cert_file: "", key_file: "", ca_file: "" }
+=== valid: TLS with an empty path to those who vouch for clients
+tls { cert_file: server.pem, key_file: server.key, ca_file: "" }
+=== invalid: TLS with an empty path of the key
+@says case.conf:1:1: tls: key_file is missing
+tls { cert_file: server.pem, key_file: "" }
 === only nats-server: OCSP
 @differs tern does not have it
 @says case.conf:1:1: ocsp: tern does not have OCSP

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Limits against the hostile: connections of one address, new connections in a second, publishing, memory of the process.
+"""Limits against the hostile: connections of one address, new connections in a second, publishing, memory of the process,
+and that those who exceed one are counted.
 
     limits.py BROKER
 
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
@@ -54,6 +56,24 @@ def resident(server):
         return int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1)) * 1024
 
 
+def counted(server, name, label=""):
+    """What /metrics says, of all workers together."""
+    with urllib.request.urlopen(server.monitoring + "/metrics", timeout=broker.WAIT_SECONDS) as page:
+        lines = re.findall(rf"^{name}(\{{.*\}})? (\d+)$", page.read().decode(), re.M)
+    assert lines, name
+    return sum(int(number) for labels, number in lines if label in labels)
+
+
+ACCOUNT = """
+accounts: {
+  A: {
+    users: [{user: a, password: p}]
+    limits: {max_conn: 2, max_subs: 3, max_payload: 10}
+  }
+}
+"""
+
+
 class Limits(unittest.TestCase):
     def test_one_address(self):
         with broker.Broker(PATH, {"max_connections_per_address": "3"}, workers=2) as server:
@@ -74,7 +94,9 @@ class Limits(unittest.TestCase):
 
     def test_new_connections_in_a_second(self):
         rate = 50
-        with broker.Broker(PATH, {"connections_per_second": str(rate)}, workers=2) as server:
+        with broker.Broker(PATH, {"connections_per_second": str(rate)}, workers=2, flags=("-m", "-1")) as server:
+            Client(server).close()
+            self.assertEqual(counted(server, "tern_connections_delayed_total"), 0)
             begun = time.monotonic()
             sockets = [Client(server, hello=False) for _ in range(2 * rate)]
             for done, client in enumerate(sockets):
@@ -83,6 +105,35 @@ class Limits(unittest.TestCase):
                 self.assertLessEqual(done, allowed)
             for client in sockets:
                 client.sync(b'CONNECT {"verbose":false}\r\n')
+            self.assertGreater(counted(server, "tern_connections_delayed_total"), 0)
+
+    def test_the_whole_server(self):
+        options = {"max_connections": "2", "max_subscriptions": "3"}
+        with broker.Broker(PATH, options, workers=2, flags=("-m", "-1")) as server:
+            clients = [Client(server) for _ in range(2)]
+            for _ in range(3):
+                Client(server, hello=False).until(b"-ERR 'maximum connections exceeded'\r\n")
+            self.assertEqual(clients[0].sync(b"".join(b"SUB a %d\r\n" % i for i in range(7))).count(b"-ERR"), 4)
+            self.assertEqual(counted(server, "tern_connections_refused_by_server_total"), 3)
+            self.assertEqual(counted(server, "tern_subscriptions_refused_by_connection_total"), 4)
+            self.assertEqual(counted(server, "tern_refused_by_account_total"), 0)
+            self.assertEqual(counted(server, "tern_refused_by_memory_total"), 0)
+
+    def test_an_account(self):
+        with broker.Broker(PATH, workers=2, flags=("-m", "-1"), text=ACCOUNT) as server:
+            clients = [Client(server, hello=False) for _ in range(5)]
+            for client in clients[:2]:
+                client.sync(b'CONNECT {"verbose":false,"user":"a","pass":"p"}\r\n')
+            for client in clients[2:]:
+                client.socket.sendall(b'CONNECT {"verbose":false,"user":"a","pass":"p"}\r\n')
+                client.until(b"-ERR 'maximum account active connections exceeded'\r\n")
+            self.assertEqual(clients[0].sync(b"".join(b"SUB a %d\r\n" % i for i in range(5))).count(b"-ERR"), 2)
+            clients[1].socket.sendall(b"PUB a 11\r\n01234567890\r\n")
+            clients[1].until(b"-ERR 'Maximum Payload Violation'\r\n")
+            for limit, count in (("connections", 3), ("subscriptions", 2), ("payload", 1)):
+                self.assertEqual(counted(server, "tern_refused_by_account_total", f'limit="{limit}"'), count, limit)
+            for other in ("connections_refused_by_server", "subscriptions_refused_by_connection"):
+                self.assertEqual(counted(server, f"tern_{other}_total"), 0)
 
     def test_publishing(self):
         with broker.Broker(PATH, {"publish_messages": "100"}, workers=2) as server:

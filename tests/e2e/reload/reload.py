@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
@@ -183,6 +184,26 @@ class Users(Case):
         stays.until(b"PONG")
         self.join("new")
         self.join("changed", "q")
+
+    def test_why_they_ended_is_told(self):
+        accounts = "http: '127.0.0.1:-1'\naccounts { A { users: [%s] }, B { users: [%s] } }\n"
+        gone, moved, changed, other = ("{user: %s, password: p}" % name for name in ("gone", "moved", "changed", "other"))
+        server = self.start(accounts % (", ".join((gone, moved, changed)), other))
+        clients = [self.join(name) for name in ("gone", "moved", "changed")]
+        self.reload(accounts % ("{user: changed, password: q}", ", ".join((other, moved))))
+        self.assertEqual([self.end_of(client) for client in clients], [[], [], [b"-ERR 'Authorization Violation'"]])
+
+        def closed():
+            with urllib.request.urlopen(server.monitoring + "/connz?state=closed", timeout=broker.WAIT_SECONDS) as page:
+                return {conn["cid"]: conn["reason"] for conn in json.load(page)["connections"]}
+        broker.wait_for("all of them", lambda: len(closed()) == 3)
+        self.assertEqual([closed()[client.info["client_id"]] for client in clients],
+                         ["Client Closed", "Client Closed", "Authentication Failure"])
+        if server.is_reference:
+            return  # does not say why
+        for user, why in (("gone", "the user is no more"), ("moved", "the user is in another account now"),
+                          ("changed", "the password has changed")):
+            broker.wait_for(why, lambda line=f'User "{user}": {why}\n': line in server.output())
 
     def test_a_permission_that_is_lost(self):
         self.start(self.users("{user: u, password: p}"))

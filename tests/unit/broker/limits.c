@@ -40,6 +40,7 @@ static void max_subscriptions_bounds_one_connection(void **state) {
   sim_say(&c[0], "PUB c 1\r\nz\r\n");
   expect(&c[0], "MSG c 3 1\r\nz\r\n");
   assert_int_equal(SUM(&sim, subscriptions), 4);
+  assert_int_equal(SUM(&sim, refused_by_connection), 1);
   end(&sim, c, 2);
 }
 
@@ -146,6 +147,7 @@ static void max_connections_refuses_the_next(void **state) {
   ticks(&sim, 5);
   join(&sim, &c[3], 1, QUIET);
   assert_int_equal(SUM(&sim, connections), 2);
+  assert_int_equal(SUM(&sim, refused_by_server), 1);
   end(&sim, c, 4);
 }
 

@@ -74,6 +74,12 @@ static void subscriptions_and_bytes(void **state) {
   expect(&c[1], "-ERR 'Maximum Payload Violation'\r\n");
   expect_end(&c[1]);
   say_and_sync(&c[0], "PUB x 11\r\n01234567890\r\n"); /* a client of another user, or none */
+  assert_int_equal(SUM(&sim, account_subscriptions), 1);
+  assert_int_equal(SUM(&sim, account_payload), 1);
+  sim_say(&c[0], "PUB x 101\r\n"); /* the server's own */
+  expect(&c[0], "-ERR 'Maximum Payload Violation'\r\n");
+  expect_end(&c[0]);
+  assert_int_equal(SUM(&sim, account_payload), 1);
   end(&sim, c, 2);
 }
 

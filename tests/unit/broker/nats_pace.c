@@ -196,6 +196,7 @@ static void want_of_memory_is_shed(void **state) {
   sim_say(&c[0], "SUB a 1\r\n");
   expect(&c[0], "-ERR 'maximum subscriptions exceeded'\r\n");
   assert_int_equal(SUM(&sim, refused_by_memory), 2);
+  assert_int_equal(SUM(&sim, refused_by_server) + SUM(&sim, refused_by_connection), 0);
   core_shed_memory(&sim.core, sim.workers, false, false, false);
   say_and_sync(&c[0], "SUB a 1\r\n");
   core_shed_memory(&sim.core, sim.workers, false, false, true);

@@ -119,6 +119,35 @@ static void every_key_sets_its_option(void **unused) {
   }
 }
 
+/* After one that is not. */
+static void an_empty_string_is_no_line(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *text;
+    size_t offset;
+  } lines[] = {
+      {"server_name: s, server_name: ''", offsetof(struct options, server_name)},
+      {"client_advertise: h, client_advertise: ''", offsetof(struct options, client_advertise)},
+      {"pid_file: /p, pid_file: ''", offsetof(struct options, pid_file)},
+      {"ports_file_dir: /d, ports_file_dir: ''", offsetof(struct options, ports_file_dir)},
+      {"log_file: /l, logfile: ''", offsetof(struct options, log_file)},
+      {"remote_syslog: 'udp://h:514', remote_syslog: ''", offsetof(struct options, remote_syslog)},
+      {"http_base_path: /b, http_base_path: ''", offsetof(struct options, http_base_path)},
+  };
+  for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    struct options_run *run = parse_config(lines[i].text);
+    if (run->verdict != OPTIONS_RUN) fail_msg("%s: %s", lines[i].text, run->err);
+    assert_null(*(char *const *)(const void *)((const char *)&run->options + lines[i].offset));
+    options_free(&run->options);
+  }
+  struct options_run *run = parse_config("host: 10.0.0.1, net: ''");
+  assert_string_equal(run->options.host, "0.0.0.0");
+  options_free(&run->options);
+  run = parse_config("authorization { users: [{user: a}] }, no_auth_user: a, no_auth_user: ''");
+  assert_int_equal(run->verdict, OPTIONS_RUN);
+  options_free(&run->options);
+}
+
 static void handlers_are_a_list(void **unused) {
   (void)unused;
   struct options_run *run = parse_config("tern { handlers: ['a.*=echo', \"b.>=/x/y=z.so\"] }");
@@ -175,7 +204,7 @@ static void every_error_has_its_place(void **unused) {
       {"debug: 1", "1:1: debug is an integer; it must be true or false, without quotes\n"},
       {"host: 1", "1:1: host is an integer; it must be a string in quotes\n"},
       {"host: [a]", "1:1: host is an array; it must be a string in quotes\n"},
-      {"host: ''", "1:1: invalid value \"\" for host: must not be empty\n"},
+      {"listen: ''", "1:1: invalid value \"\" for listen: must not be empty\n"},
       {"listen: x",
        "1:1: invalid value \"x\" for listen: must be HOST:PORT, an IPv6 address in brackets, or only a "
        "port as a number\n"},
@@ -456,6 +485,7 @@ static int remove_file(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_key_sets_its_option),
+      cmocka_unit_test(an_empty_string_is_no_line),
       cmocka_unit_test(handlers_are_a_list),
       cmocka_unit_test(every_error_has_its_place),
       cmocka_unit_test(there_is_an_end_of_messages),

@@ -280,6 +280,8 @@ static void a_rate_is_kept(void **state) {
   make_workers(1);
   make_listener(&listener);
   tern_listener_set_rate(&listener, 1);
+  struct tern_counter delayed = {0};
+  listener.delayed = &delayed;
   double begun = seconds();
   assert_int_equal(tern__acceptor_add(&listener), 0);
   connect_many(&listener, fds, COUNT);
@@ -293,6 +295,7 @@ static void a_rate_is_kept(void **state) {
   wait_for_holds(&listener, 1 + COUNT);
   tick_all();
   assert_int_equal(made, COUNT);
+  assert_int_equal(tern_counter_read(&delayed), COUNT - 1); /* the first one found nobody before it */
   end_many(&listener, fds, COUNT);
 }
 
