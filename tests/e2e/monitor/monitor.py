@@ -486,6 +486,45 @@ class Settings(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
             self.assertNotIn("PRIVATE", server.output())
 
+    def secured(self, server, certificate, first=False):
+        """What monitoring tells of a client with this certificate; first: that begins with the handshake."""
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+        if certificate:
+            client.load_cert_chain(os.path.join(self.folder, certificate + ".pem"), os.path.join(self.folder, certificate + ".key"))
+        with socket.create_connection(("127.0.0.1", server.port), timeout=broker.WAIT_SECONDS) as peer:
+            if not first:
+                peer.recv(4096)  # INFO
+            with client.wrap_socket(peer) as secured:
+                secured.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+                got = b""
+                while b"PONG\r\n" not in got:
+                    got += secured.recv(65536)
+                pages = [get_json(server.monitoring, path)["connections"][0] for path in ("/connz?auth=1", "/connz")]
+        broker.wait_for("the end", lambda: get_json(server.monitoring, "/connz")["total"] == 0)
+        pages.append(get_json(server.monitoring, "/connz?state=closed&auth=1&sort=stop&limit=1")["connections"][0])
+        return [[(key, page[key]) for key in page if key.startswith("tls_")] for page in pages]
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl(1), which makes the certificates, is not installed")
+    def test_certificates_of_clients_are_told_as_by_nats_server(self):
+        subprocess.run(["sh", os.path.join(os.path.dirname(METRICS), "..", "..", "tests", "support", "certs.sh"), self.folder],
+                       check=True)
+        text = (f'tls {{ cert_file: "{self.folder}/server.pem", key_file: "{self.folder}/server.key", '
+                f'ca_file: "{self.folder}/ca.pem", verify: true }}\n')
+        with broker.Broker(TERN, text=text, flags=("-m", "-1")) as server:
+            ours = [self.secured(server, certificate) for certificate in ("client", "chain")]
+        shown = [dict(pages[0])["tls_peer_certs"] for pages in ours]
+        self.assertEqual([[one["subject"] for one in each] for each in shown],
+                         [["CN=alice,O=Example"], ["CN=alice,O=Example", "CN=tern test authority"]])
+        if broker.reference():
+            with broker.Broker(broker.reference(), text=text, flags=("-m", "-1")) as server:
+                self.assertEqual(ours, [self.secured(server, certificate) for certificate in ("client", "chain")])
+        first = text.replace("verify: true", "handshake_first: auto")  # nats-servers before 2.10 do not have it
+        with broker.Broker(TERN, text=first, flags=("-m", "-1")) as server:
+            for begins in (True, False):
+                for page in self.secured(server, None, begins):
+                    self.assertEqual([key for key, _ in page], ["tls_version", "tls_cipher_suite"] + ["tls_first"] * begins)
+
     def test_accounts_and_users(self):
         path = self.config("accounts { A { users: [ {user: a, password: pa} ] }, B { users: [ {user: b, password: pb} ] } }\n")
         with broker.Broker(TERN, flags=("-c", path, "-m", "-1")) as server:
