@@ -157,7 +157,7 @@ static bool pass_request(const struct crossing *crossing, struct crossings_worke
                                     .subject = m->subject,
                                     .reply = m->reply,
                                     .ms = crossing->import->answer_ms,
-                                    .many = crossing->import->answers == IMPORT_ANSWER_MANY};
+                                    .many = crossing->import->answers != IMPORT_ANSWER_ONE};
   struct tern_message other = *m;
   char reply[REPLIES_SUBJECT_LEN];
   other.subject = subject;

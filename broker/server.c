@@ -286,14 +286,13 @@ static const struct access *access_now(void *arg) {
 }
 
 static bool account(void *arg, uint32_t index, struct monitor_account *out) {
-  const struct access *access = access_now(arg);
-  if (access == NULL) {
-    *out = (struct monitor_account){.name = ACCESS_GLOBAL};
-    return index == 0;
-  }
-  if (index >= access->account_count) return false;
-  const struct access_account *at = &access->accounts[index];
-  *out = (struct monitor_account){at->name, at->number, at == access->system, at->unused};
+  const struct server *server = arg;
+  const struct settings *now = server->core.nats.settings;
+  *out = (struct monitor_account){.name = ACCESS_GLOBAL, .imports = now->imports};
+  if (now->access == NULL) return index == 0;
+  if (index >= now->access->account_count) return false;
+  const struct access_account *at = &now->access->accounts[index];
+  *out = (struct monitor_account){at->name, at->number, at == now->access->system, at->unused, now->imports};
   return true;
 }
 

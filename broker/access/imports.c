@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See imports.h. All exports are read first, then the imports, each of which needs an export that covers it and is meant
- * for its account. Exports are forgotten afterwards. The verdicts are nats-server's, but where it takes what cannot work
+ * for its account. The verdicts are nats-server's, but where it takes what cannot work
  * (an entry that is neither stream nor service, a subject that is none) it is said here.
  *
  * A cycle is an import whose exporter gets the subject from the importer, by way of however many others: of streams or of
@@ -19,16 +19,6 @@
 #include "conf_report.h"
 #include "values.h"
 
-struct export {
-  const char *account;
-  bool service;
-  const char *subject;
-  const struct conf_node *approved; /* list of accounts; NULL: all */
-  int64_t token_position;           /* of the importer's name in the subject; 0: nowhere */
-  enum import_answers answers;
-  uint64_t answer_ms;
-};
-
 /* An import while reading: where it comes from and arrives. */
 struct draft {
   const struct conf_node *node;
@@ -41,8 +31,6 @@ struct draft {
 struct reader {
   struct conf_report *report;
   struct imports *imports;
-  struct export *exports;
-  size_t export_count;
   struct draft *drafts;
   const struct conf_node *accounts; /* the block, or NULL */
   bool no_memory;
@@ -93,9 +81,10 @@ static void read_answers(struct reader *reader, const struct conf_node *node, st
   const char *text = node->type == CONF_STRING ? node->text : "";
   if (strcasecmp(text, "single") == 0 || strcasecmp(text, "singleton") == 0)
     export->answers = IMPORT_ANSWER_ONE;
-  else if (strcasecmp(text, "stream") == 0 || strcasecmp(text, "chunk") == 0 ||
-           strcasecmp(text, "chunked") == 0)
+  else if (strcasecmp(text, "stream") == 0)
     export->answers = IMPORT_ANSWER_MANY;
+  else if (strcasecmp(text, "chunk") == 0 || strcasecmp(text, "chunked") == 0)
+    export->answers = IMPORT_ANSWER_CHUNKS;
   else
     conf_wrong(reader->report, node, "%s must be singleton, stream or chunked", node->key);
 }
@@ -110,13 +99,14 @@ static void read_threshold(struct reader *reader, const struct conf_node *node, 
 }
 
 /* The token must be a wildcard, for names of accounts to stand there. */
-static void check_position(struct reader *reader, const struct conf_node *node, const struct export *export) {
-  const char *at = export->subject;
-  for (int64_t i = 1; i < export->token_position && at != NULL; i++) {
+static void check_position(struct reader *reader, const struct conf_node *node, const char *subject,
+                           int64_t position) {
+  const char *at = subject;
+  for (int64_t i = 1; i < position && at != NULL; i++) {
     at = strchr(at, '.');
     if (at != NULL) at++;
   }
-  if (export->token_position < 1 || at == NULL || at[0] != '*' || (at[1] != '.' && at[1] != '\0'))
+  if (position < 1 || at == NULL || at[0] != '*' || (at[1] != '.' && at[1] != '\0'))
     conf_wrong(reader->report, node, "account_token_position must be that of a '*' in the subject");
 }
 
@@ -125,9 +115,51 @@ static void check_approved(struct reader *reader, const struct conf_node *list) 
     if (at->type != CONF_STRING) conf_wrong_type(reader->report, at, "accounts", "a list of names");
 }
 
+static void free_export(const struct export *export) {
+  for (size_t i = 0; i < export->approved_count; i++)
+    free(export->approved[i]);
+  free(export->approved);
+  free(export->account);
+  free(export->subject);
+}
+
+/* The names of a list; what is none has been reported. False without memory. */
+static bool copy_approved(struct export *export, const struct conf_node *list) {
+  size_t count = 0;
+  for (const struct conf_node *at = list->first; at != NULL; at = at->next)
+    count++;
+  export->approved = calloc(count > 0 ? count : 1, sizeof *export->approved);
+  if (export->approved == NULL) return false;
+  for (const struct conf_node *at = list->first; at != NULL; at = at->next) {
+    if (at->type != CONF_STRING) continue;
+    char *name = strdup(at->text);
+    if (name == NULL) return false;
+    export->approved[export->approved_count++] = name;
+  }
+  return true;
+}
+
+/* Adds one whose keys are read. approved: NULL: all accounts. */
+static void add_export(struct reader *reader, struct export *export, const char *account, const char *subject,
+                       const struct conf_node *approved) {
+  struct imports *imports = reader->imports;
+  struct export *more = grow(reader, imports->exports, imports->export_count, sizeof *more);
+  if (more == NULL) return;
+  imports->exports = more;
+  export->account = strdup(account);
+  export->subject = strdup(subject);
+  if (export->account != NULL && export->subject != NULL &&
+      (approved == NULL || copy_approved(export, approved))) {
+    more[imports->export_count++] = *export;
+    return;
+  }
+  reader->no_memory = true;
+  free_export(export);
+}
+
 static void read_export(struct reader *reader, const char *account, const struct conf_node *block) {
-  struct export export = {.account = account, .answer_ms = IMPORTS_ANSWER_MS};
-  const struct conf_node *subject = NULL, *only_service = NULL, *position = NULL;
+  struct export export = {.answer_ms = IMPORTS_ANSWER_MS};
+  const struct conf_node *subject = NULL, *only_service = NULL, *position = NULL, *approved = NULL;
   for (const struct conf_node *node = block->first; node != NULL; node = node->next) {
     if (is_key(node, "stream|service")) {
       if (subject != NULL) conf_wrong(reader->report, node, "an export is either a stream or a service");
@@ -136,7 +168,7 @@ static void read_export(struct reader *reader, const char *account, const struct
     } else if (is_key(node, "accounts")) {
       if (!is_list(reader, node)) return;
       check_approved(reader, node);
-      export.approved = node->first != NULL ? node : NULL;
+      approved = node->first != NULL ? node : NULL;
     } else if (is_key(node, "response|response_type")) {
       read_answers(reader, only_service = node, &export);
     } else if (is_key(node, "threshold|response_threshold|response_max_time|response_time")) {
@@ -157,13 +189,10 @@ static void read_export(struct reader *reader, const char *account, const struct
   }
   if (only_service != NULL && !export.service)
     conf_wrong(reader->report, only_service, "%s is for services only", only_service->key);
-  export.subject = subject_of(reader, subject);
-  if (export.subject == NULL) return;
-  if (position != NULL) check_position(reader, position, &export);
-  struct export *more = grow(reader, reader->exports, reader->export_count, sizeof *more);
-  if (more == NULL) return;
-  reader->exports = more;
-  reader->exports[reader->export_count++] = export;
+  const char *text = subject_of(reader, subject);
+  if (text == NULL) return;
+  if (position != NULL) check_position(reader, position, text, export.token_position);
+  add_export(reader, &export, account, text, approved);
 }
 
 static void read_exports(struct reader *reader, const struct conf_node *account,
@@ -209,15 +238,15 @@ static bool approves(const struct export *export, const struct draft *draft) {
     size_t len = strlen(draft->importer);
     return token != NULL && strcspn(token, ".") == len && memcmp(token, draft->importer, len) == 0;
   }
-  if (export->approved == NULL) return true;
-  for (const struct conf_node *at = export->approved->first; at != NULL; at = at->next)
-    if (at->type == CONF_STRING && strcmp(at->text, draft->importer) == 0) return true;
+  if (export->approved_count == 0) return true;
+  for (size_t i = 0; i < export->approved_count; i++)
+    if (strcmp(export->approved[i], draft->importer) == 0) return true;
   return false;
 }
 
 static const struct export *find_export(const struct reader *reader, const struct draft *draft) {
-  for (size_t i = 0; i < reader->export_count; i++) {
-    const struct export *export = &reader->exports[i];
+  for (size_t i = 0; i < reader->imports->export_count; i++) {
+    const struct export *export = &reader->imports->exports[i];
     if (export->service == draft->service && strcmp(export->account, draft->exporter) == 0 &&
         covers(export->subject, draft->remote) && approves(export, draft))
       return export;
@@ -282,6 +311,21 @@ static bool read_source(struct reader *reader, const struct conf_node *block, st
   return false;
 }
 
+/* A copy that has `*` for each token like $1. */
+static char *with_stars(const char *subject) {
+  char *copy = malloc(strlen(subject) + 1), *to = copy;
+  if (copy == NULL) return NULL;
+  for (const char *at = subject;; at++) {
+    const size_t len = strcspn(at, ".");
+    const bool is_number = len > 1 && at[0] == '$' && strspn(at + 1, "0123456789") == len - 1;
+    memcpy(to, is_number ? "*" : at, is_number ? 1 : len);
+    to += is_number ? 1 : len;
+    at += len;
+    *to++ = *at;
+    if (*at == '\0') return copy;
+  }
+}
+
 /* Adds an import whose keys are read. */
 static void add_import(struct reader *reader, const struct draft *draft, bool share) {
   const struct export *export = find_export(reader, draft);
@@ -308,11 +352,14 @@ static void add_import(struct reader *reader, const struct draft *draft, bool sh
   struct draft *drafts = grow(reader, reader->drafts, imports->count, sizeof *drafts);
   if (drafts != NULL) reader->drafts = drafts;
   char *importer = strdup(draft->importer), *exporter = strdup(draft->exporter);
-  if (transform == NULL || more == NULL || drafts == NULL || importer == NULL || exporter == NULL) {
+  char *local = with_stars(draft->local);
+  if (transform == NULL || more == NULL || drafts == NULL || importer == NULL || exporter == NULL ||
+      local == NULL) {
     reader->no_memory = true;
     transform_free(transform);
     free(importer);
     free(exporter);
+    free(local);
     return;
   }
   drafts[imports->count] = *draft;
@@ -320,6 +367,7 @@ static void add_import(struct reader *reader, const struct draft *draft, bool sh
   more[imports->count++] = (struct import){.service = draft->service,
                                            .importer = importer,
                                            .exporter = exporter,
+                                           .local = local,
                                            .transform = transform,
                                            .share = share,
                                            .answers = export->answers,
@@ -462,7 +510,6 @@ int imports_read(const struct conf_node *root, struct conf_report *report, struc
   for (size_t i = 0; i < reader.imports->count; i++)
     free((char *)(uintptr_t)reader.drafts[i].local);
   free(reader.drafts);
-  free(reader.exports);
   if (!reader.no_memory && report->errors == errors) {
     *out = reader.imports;
     return 0;
@@ -476,13 +523,17 @@ void imports_free(struct imports *imports) {
   for (size_t i = 0; i < imports->count; i++) {
     free(imports->at[i].importer);
     free(imports->at[i].exporter);
+    free(imports->at[i].local);
     transform_free(imports->at[i].transform);
   }
+  for (size_t i = 0; i < imports->export_count; i++)
+    free_export(&imports->exports[i]);
   for (size_t i = 0; i < imports->mappings_count; i++) {
     free(imports->mappings[i].account);
     mappings_free(imports->mappings[i].mappings);
   }
   free(imports->at);
+  free(imports->exports);
   free(imports->mappings);
   free(imports);
 }
@@ -491,6 +542,10 @@ const struct mappings *imports_mappings(const struct imports *imports, const cha
   for (size_t i = 0; imports != NULL && i < imports->mappings_count; i++)
     if (strcmp(imports->mappings[i].account, account) == 0) return imports->mappings[i].mappings;
   return NULL;
+}
+
+struct tern_slice import_remote(const struct import *import) {
+  return import->service ? transform_destination(import->transform) : transform_filter(import->transform);
 }
 
 bool import_equal(const struct import *one, const struct import *other) {

@@ -26,14 +26,27 @@ struct conf_report;
 
 /** How many answers a request gets. */
 enum import_answers {
-  IMPORT_ANSWER_ONE,  /* singleton */
-  IMPORT_ANSWER_MANY, /* stream, chunked: until an empty one */
+  IMPORT_ANSWER_ONE,    /* singleton */
+  IMPORT_ANSWER_MANY,   /* stream: until an empty one */
+  IMPORT_ANSWER_CHUNKS, /* chunked: the same */
+};
+
+/** An export. */
+struct export {
+  bool service; /* else a stream */
+  char *account, *subject;
+  char **approved;        /* names of the accounts that may import it */
+  size_t approved_count;  /* 0: all may */
+  int64_t token_position; /* of the importer's name in the subject; 0: nowhere */
+  enum import_answers answers;
+  uint64_t answer_ms; /* time for the answer, and between two */
 };
 
 /** An import that may be. */
 struct import {
   bool service;                /* else a stream */
   char *importer, *exporter;   /* names of accounts */
+  char *local;                 /* the importer's subject, with `*` for what the transform has as `$1`, ... */
   struct transform *transform; /* of a service: from importer's subjects to exporter's; of a stream: back */
   bool share;                  /* the service is told who asks */
   enum import_answers answers;
@@ -49,6 +62,8 @@ struct import_mappings {
 struct imports {
   struct import *at; /* in the order written */
   size_t count;
+  struct export *exports; /* in the order written */
+  size_t export_count;
   struct import_mappings *mappings;
   size_t mappings_count;
 };
@@ -60,6 +75,8 @@ int imports_read(const struct conf_node *root, struct conf_report *report, struc
 void imports_free(struct imports *imports);
 /** The mappings of an account; NULL: it has none. */
 const struct mappings *imports_mappings(const struct imports *imports, const char *account);
+/** The exporter's subject. */
+struct tern_slice import_remote(const struct import *import);
 /** Do both do the same? */
 bool import_equal(const struct import *one, const struct import *other);
 

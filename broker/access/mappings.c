@@ -14,6 +14,7 @@
 #include "mappings.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -32,6 +33,7 @@ struct mapping {
 
 struct mappings {
   struct mapping *at;
+  struct mappings_entry *list;
   size_t count;
 };
 
@@ -133,6 +135,82 @@ static void read_mapping(struct reader *reader, const struct conf_node *node) {
   }
 }
 
+/* ---- as they are told ---- */
+
+/* The destination that keeps the subject: the source with $1, $2, ... for each `*`. room is 8 times its length or more. */
+static size_t put_kept(const char *source, char *to, size_t room) {
+  unsigned wildcards = 0;
+  size_t len = 0;
+  for (const char *at = source; *at != '\0'; at++) {
+    const bool begins = at == source || at[-1] == '.', ends = at[1] == '\0' || at[1] == '.';
+    if (*at == '*' && begins && ends)
+      len += (size_t)snprintf(to + len, room - len, "$%u", ++wildcards);
+    else
+      to[len++] = *at;
+  }
+  return len;
+}
+
+/* Until all are there, until is the weight alone. */
+static void put_share(struct mappings_share *shares, size_t count, struct mappings_share share) {
+  for (; count > 0 && shares[count - 1].until > share.until; count--)
+    shares[count] = shares[count - 1];
+  shares[count] = share;
+}
+
+/* One allocation: the shares, the source, and what keeps it. */
+static bool describe(const struct mapping *mapping, const char *source, struct mappings_entry *entry) {
+  const size_t len = strlen(source), room = 8 * len + 1;
+  struct mappings_share *shares = malloc((mapping->count + 1) * sizeof *shares + len + 1 + room);
+  if (shares == NULL) return false;
+  char *copy = (char *)(shares + mapping->count + 1), *kept = copy + len + 1;
+  memcpy(copy, source, len + 1);
+  *entry = (struct mappings_entry){copy, shares, 0};
+  uint32_t total = 0;
+  bool is_kept = false;
+  for (size_t i = 0; i < mapping->count; i++) {
+    const struct destination *at = &mapping->destinations[i];
+    const struct tern_slice subject = transform_destination(at->transform);
+    is_kept |= tern_slice_equal(subject, (struct tern_slice){source, len});
+    put_share(shares, entry->count++, (struct mappings_share){subject, at->until - total});
+    total = at->until;
+  }
+  if (total < 100 && !is_kept) {
+    const struct tern_slice subject = {kept, put_kept(source, kept, room)};
+    put_share(shares, entry->count++, (struct mappings_share){subject, 100 - total});
+  }
+  for (size_t i = 1; i < entry->count; i++)
+    shares[i].until += shares[i - 1].until;
+  return true;
+}
+
+static int by_source(const void *one, const void *other) {
+  return strcmp(((const struct mappings_entry *)one)->source, ((const struct mappings_entry *)other)->source);
+}
+
+static bool make_list(struct mappings *mappings, const struct conf_node *block) {
+  size_t count = 0;
+  for (const struct conf_node *node = block->first; node != NULL; node = node->next) {
+    if (node->is_variable) continue;
+    if (!describe(&mappings->at[count], node->key, &mappings->list[count])) return false;
+    count++;
+  }
+  qsort(mappings->list, count, sizeof *mappings->list, by_source);
+  return true;
+}
+
+/* ---- all ---- */
+
+static struct mappings *make(size_t count) {
+  struct mappings *mappings = calloc(1, sizeof *mappings);
+  if (mappings == NULL) return NULL;
+  mappings->at = calloc(count, sizeof *mappings->at);
+  mappings->list = calloc(count, sizeof *mappings->list);
+  if (mappings->at != NULL && mappings->list != NULL) return mappings;
+  mappings_free(mappings);
+  return NULL;
+}
+
 int mappings_read(const struct conf_node *block, struct conf_report *report, struct mappings **out) {
   unsigned errors = report->errors;
   size_t count = 0;
@@ -144,12 +222,8 @@ int mappings_read(const struct conf_node *block, struct conf_report *report, str
   for (const struct conf_node *node = block->first; node != NULL; node = node->next)
     count++;
   if (count == 0) return 0;
-  struct mappings *mappings = calloc(1, sizeof *mappings);
-  if (mappings != NULL) mappings->at = calloc(count, sizeof *mappings->at);
-  if (mappings == NULL || mappings->at == NULL) {
-    free(mappings);
-    return -ENOMEM;
-  }
+  struct mappings *mappings = make(count);
+  if (mappings == NULL) return -ENOMEM;
   bool no_memory = false;
   for (const struct conf_node *node = block->first; node != NULL; node = node->next) {
     struct reader reader = {.report = report, .source = node, .mapping = &mappings->at[mappings->count++]};
@@ -160,6 +234,7 @@ int mappings_read(const struct conf_node *block, struct conf_report *report, str
     read_mapping(&reader, node);
     no_memory |= reader.no_memory;
   }
+  if (!no_memory && report->errors == errors) no_memory = !make_list(mappings, block);
   if (!no_memory && report->errors == errors) {
     *out = mappings;
     return 0;
@@ -174,8 +249,10 @@ void mappings_free(struct mappings *mappings) {
     for (size_t n = 0; n < mappings->at[i].count; n++)
       transform_free(mappings->at[i].destinations[n].transform);
     free(mappings->at[i].destinations);
+    free((void *)(uintptr_t)mappings->list[i].shares);
   }
   free(mappings->at);
+  free(mappings->list);
   free(mappings);
 }
 
@@ -192,4 +269,9 @@ size_t mappings_apply(const struct mappings *mappings, struct tern_slice subject
     return 0;
   }
   return 0;
+}
+
+const struct mappings_entry *mappings_list(const struct mappings *mappings, size_t *count) {
+  *count = mappings->count;
+  return mappings->list;
 }

@@ -245,6 +245,10 @@ struct tern_slice transform_filter(const struct transform *transform) {
   return transform->filter;
 }
 
+struct tern_slice transform_destination(const struct transform *transform) {
+  return transform->destination;
+}
+
 bool transform_equal(const struct transform *one, const struct transform *other) {
   return tern_slice_equal(one->filter, other->filter) &&
          tern_slice_equal(one->destination, other->destination);

@@ -34,8 +34,9 @@ struct transform *transform_new(const char *filter, const char *destination, uns
                                 const char **problem);
 /** Frees it. NULL is allowed. */
 void transform_free(struct transform *transform);
-/** The filter. */
+/** The filter, and the destination, as given. */
 struct tern_slice transform_filter(const struct transform *transform);
+struct tern_slice transform_destination(const struct transform *transform);
 /** Are both made of the same filter and destination? */
 bool transform_equal(const struct transform *one, const struct transform *other);
 /** Does the subject match the filter? */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imports.h"
 #include "inside.h"
 #include "page.h"
 
@@ -50,6 +51,103 @@ static void put_system(struct json_writer *json, const struct monitor_source *so
     if (account.is_system) json_put_string(json, "system_account", account.name);
 }
 
+/* ---- exports, imports, mappings ---- */
+
+static void put_mappings(struct json_writer *json, const struct mappings *mappings) {
+  size_t count;
+  if (mappings == NULL) return;
+  const struct mappings_entry *list = mappings_list(mappings, &count);
+  json_put_open(json, "mappings", '{');
+  for (size_t i = 0; i < count; i++) {
+    json_put_open(json, list[i].source, '[');
+    for (size_t n = 0; n < list[i].count; n++) {
+      json_put_open(json, NULL, '{');
+      json_put_slice(json, "subject", list[i].shares[n].subject);
+      json_put_uint(json, "weight", list[i].shares[n].until);
+      json_put_close(json, '}');
+    }
+    json_put_close(json, ']');
+  }
+  json_put_close(json, '}');
+}
+
+/* A list that is left out when nothing is in it. */
+struct part {
+  struct json_writer *json;
+  const char *key;
+  bool is_open;
+};
+
+static void part_next(struct part *part) {
+  if (!part->is_open) json_put_open(part->json, part->key, '[');
+  part->is_open = true;
+  json_put_open(part->json, NULL, '{');
+}
+
+static void part_end(struct part *part) {
+  if (part->is_open) json_put_close(part->json, ']');
+}
+
+static const char *kind_of(bool service) { return service ? "service" : "stream"; }
+
+static void put_export(struct json_writer *json, const struct export *export) {
+  static const char *const answers[] = {[IMPORT_ANSWER_ONE] = "Singleton",
+                                        [IMPORT_ANSWER_MANY] = "Streamed",
+                                        [IMPORT_ANSWER_CHUNKS] = "Chunked"};
+  json_put_string(json, "subject", export->subject);
+  json_put_string(json, "type", kind_of(export->service));
+  if (export->service) json_put_string(json, "response_type", answers[export->answers]);
+  if (export->approved_count == 0) return;
+  json_put_open(json, "approved_accounts", '[');
+  for (size_t i = 0; i < export->approved_count; i++)
+    json_put_string(json, NULL, export->approved[i]);
+  json_put_close(json, ']');
+}
+
+static void put_import(struct json_writer *json, const struct import *import) {
+  const struct tern_slice local = {import->local, strlen(import->local)}, remote = import_remote(import);
+  json_put_slice(json, "subject", import->service ? local : remote);
+  json_put_string(json, "account", import->exporter);
+  json_put_slice(json, import->service ? "to" : "local_subject", import->service ? remote : local);
+  json_put_string(json, "type", kind_of(import->service));
+  json_put_bool(json, "invalid", false);
+  json_put_bool(json, "share", import->service && import->share);
+  json_put_bool(json, "tracking", false);
+}
+
+/* As nats-server: of exports services come first, of imports streams. */
+static void put_exports(struct json_writer *json, const struct imports *imports, const char *account) {
+  struct part part = {json, "exports", false};
+  for (int streams = 0; streams < 2; streams++)
+    for (size_t i = 0; i < imports->export_count; i++) {
+      const struct export *export = &imports->exports[i];
+      if (export->service == streams || strcmp(export->account, account) != 0) continue;
+      part_next(&part);
+      put_export(json, export);
+      json_put_close(json, '}');
+    }
+  part_end(&part);
+}
+
+static void put_imports(struct json_writer *json, const struct imports *imports, const char *account) {
+  struct part part = {json, "imports", false};
+  for (int services = 0; services < 2; services++)
+    for (size_t i = 0; i < imports->count; i++) {
+      const struct import *import = &imports->at[i];
+      if (import->service != services || strcmp(import->importer, account) != 0) continue;
+      part_next(&part);
+      put_import(json, import);
+      json_put_close(json, '}');
+    }
+  part_end(&part);
+}
+
+static void put_shared(struct json_writer *json, const struct imports *imports, const char *account) {
+  put_mappings(json, imports_mappings(imports, account));
+  put_exports(json, imports, account);
+  put_imports(json, imports, account);
+}
+
 static void put_detail(struct page *page, const char *key, const struct monitor_account *account,
                        const struct nats_account_figures *figures, const struct core_subjects *subjects) {
   struct json_writer *json = &page->json;
@@ -63,6 +161,7 @@ static void put_detail(struct page *page, const char *key, const struct monitor_
   json_put_uint(json, "leafnode_connections", 0);
   json_put_uint(json, "client_connections", figures->connections);
   json_put_uint(json, "subscriptions", subjects->subscriptions);
+  if (account->imports != NULL) put_shared(json, account->imports, account->name);
   json_put_open(json, "sublist_stats", '{');
   page_put_subjects(json, subjects);
   json_put_close(json, '}');

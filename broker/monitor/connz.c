@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <tern/error.h>
+#include <tern/tls.h>
 
 #include "inside.h"
 #include "page.h"
@@ -162,6 +163,22 @@ static void put_times(struct describing *d, const struct nats_conn *conn) {
   json_put_string(json, "idle", idle);
 }
 
+static void put_tls(struct json_writer *json, const struct nats_conn *conn) {
+  if (conn->tls_version == NULL) return;
+  put_optional(json, "tls_version", conn->tls_version);
+  put_optional(json, "tls_cipher_suite", conn->tls_cipher);
+  if (conn->shown != NULL) json_put_open(json, "tls_peer_certs", '[');
+  for (const struct tern_tls_certificate *at = conn->shown; at != NULL; at = at->next) {
+    json_put_open(json, NULL, '{');
+    put_optional(json, "subject", at->subject);
+    json_put_string(json, "spki_sha256", at->key_sha256);
+    json_put_string(json, "cert_sha256", at->sha256);
+    json_put_close(json, '}');
+  }
+  if (conn->shown != NULL) json_put_close(json, ']');
+  if (conn->tls_first) json_put_bool(json, "tls_first", true);
+}
+
 static void put_connection(void *arg, const struct nats_conn *conn) {
   struct describing *d = arg;
   struct json_writer *json = &d->page->json;
@@ -182,10 +199,7 @@ static void put_connection(void *arg, const struct nats_conn *conn) {
   put_optional(json, "name", conn->name);
   put_optional(json, "lang", conn->lang);
   put_optional(json, "version", conn->version);
-  if (conn->tls_version != NULL) {
-    put_optional(json, "tls_version", conn->tls_version);
-    put_optional(json, "tls_cipher_suite", conn->tls_cipher);
-  }
+  put_tls(json, conn);
   if (d->wanted->auth) put_optional(json, "authorized_user", conn->user);
   if (d->wanted->auth && strcmp(conn->account, ACCOUNT_MAIN) != 0)
     json_put_string(json, "account", conn->account);
@@ -220,8 +234,8 @@ void connz_page(struct page *page) {
   json_put_int(json, "offset", wanted.offset);
   json_put_int(json, "limit", wanted.limit);
   json_put_open(json, "connections", '[');
-  page_check(page, nats_conns_describe(source->nats, source->pool, keys.keys + first, count, put_connection,
-                                       &describing));
+  page_check(page, nats_conns_describe(source->nats, source->pool, keys.keys + first, count, wanted.auth,
+                                       put_connection, &describing));
   json_put_close(json, ']');
   json_put_close(json, '}');
   free(keys.keys);

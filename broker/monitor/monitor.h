@@ -19,6 +19,7 @@
 #include "options.h"
 
 struct access;
+struct imports;
 struct monitor;
 struct nats_server;
 struct tern_workers;
@@ -28,7 +29,8 @@ struct monitor_account {
   const char *name;
   uint32_t number; /* of its figures */
   bool is_system;
-  bool is_unused; /* nobody can be in it; its number means nothing */
+  bool is_unused;                /* nobody can be in it; its number means nothing */
+  const struct imports *imports; /* of all accounts, valid while a page is made; NULL: none */
 };
 
 /** Where the figures come from; everything is valid as long as the monitor, and constant but for monitor_pause. */

@@ -107,6 +107,7 @@ struct nats_client {
   bool refused : 1;      /* over max_connections */
   bool counted : 1;      /* among its account's connections */
   bool ping_once : 1;    /* the next ping tick sends a PING whatever happened */
+  bool tls_first : 1;    /* it began with the handshake, INFO came after it */
 };
 _Static_assert(sizeof(struct nats_client) <= 512, "a size of the pool; 8 bytes more would cost 128");
 

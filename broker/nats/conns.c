@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/tls.h>
+
 #include "access.h"
 #include "client.h"
 #include "overflow.h"
@@ -129,6 +131,7 @@ struct nats_conn *nats_conn_named(const struct nats_client *client, const char *
   if (tern_tls_info(client->transport, &tls)) {
     conn->tls_version = tls.version;
     conn->tls_cipher = tls.cipher;
+    conn->tls_first = client->tls_first;
   }
   return conn;
 }
@@ -148,6 +151,7 @@ struct describing {
   const struct nats_server *server;
   const struct nats_conn_key *keys;
   size_t count;
+  bool certificates;
   struct nats_conn *conns[SLICE_DESCRIBE];
   bool failed; /* for want of memory */
 };
@@ -163,21 +167,25 @@ static void call_describe(struct tern_worker *worker, void *arg) {
     if ((client == NULL || client->transport == NULL) && closed == NULL) continue;
     d->conns[i] = closed != NULL ? copy(closed) : nats_conn_of(client);
     d->failed |= d->conns[i] == NULL;
+    if (d->certificates && client != NULL && d->conns[i] != NULL)
+      d->failed |= tern_tls_certificate(client->transport, &d->conns[i]->shown) == -ENOMEM;
   }
 }
 
 int nats_conns_describe(const struct nats_server *server, struct tern_workers *workers,
-                        const struct nats_conn_key *keys, size_t count,
+                        const struct nats_conn_key *keys, size_t count, bool certificates,
                         void (*each)(void *arg, const struct nats_conn *conn), void *arg) {
   int error = 0;
   for (size_t done = 0, part; done < count && error == 0; done += part) {
     part = count - done < SLICE_DESCRIBE ? count - done : SLICE_DESCRIBE;
-    struct describing d = {.server = server, .keys = keys + done, .count = part};
+    struct describing d = {
+        .server = server, .keys = keys + done, .count = part, .certificates = certificates};
     for (unsigned i = 0; i < tern_workers_count(workers) && error == 0; i++)
       error = tern_workers_call(workers, i, call_describe, &d);
     if (error == 0 && d.failed) error = -ENOMEM;
     for (size_t i = 0; i < part; i++) {
       if (d.conns[i] != NULL && error == 0) each(arg, d.conns[i]);
+      if (d.conns[i] != NULL) tern_tls_certificate_free(d.conns[i]->shown);
       free(d.conns[i]);
     }
   }

@@ -24,6 +24,7 @@
 #include "closed.h"
 
 struct nats_server;
+struct tern_tls_certificate;
 
 /** One connection, open or closed. Times are the loop's (monotonic), in ms. */
 struct nats_conn {
@@ -42,6 +43,8 @@ struct nats_conn {
   /** Texts, in the same block of memory; "" where there is none. */
   const char *ip, *name, *lang, *version, *account, *user;
   const char *tls_version, *tls_cipher; /* constants; NULL: no TLS */
+  bool tls_first;                       /* the connection began with the handshake */
+  struct tern_tls_certificate *shown;   /* the peer's, of an open one and if they are asked for; or NULL */
 };
 
 /** What connections can be sorted by; largest value first where it says so. */
@@ -89,9 +92,10 @@ struct nats_conn_keys {
 int nats_conns_find(const struct nats_server *server, struct tern_workers *workers,
                     const struct nats_conns_query *query, struct nats_conn_keys *out);
 
-/** Calls each for those that still exist, in order; the connection is valid during the call. */
+/** Calls each for those that still exist, in order; the connection is valid during the call. certificates: with those the
+ * peers have shown. */
 int nats_conns_describe(const struct nats_server *server, struct tern_workers *workers,
-                        const struct nats_conn_key *keys, size_t count,
+                        const struct nats_conn_key *keys, size_t count, bool certificates,
                         void (*each)(void *arg, const struct nats_conn *conn), void *arg);
 
 /** What the connections of one account do and have done. */

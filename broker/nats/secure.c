@@ -240,6 +240,7 @@ static void on_secured(struct tern_protocol *protocol) {
   }
   forget(client);
   client->protocol.ops = &nats_client_ops;
+  client->tls_first = !told;
   if (!told) nats_info_send(client, false);
   nats_client_begin(client);
 }

@@ -74,6 +74,9 @@ struct tern_tls_certificate {
   size_t uri_count;          /**< how many */
   char sha256[65];           /**< of the certificate, hexadecimal */
   char key_sha256[65];       /**< of its public key, as in tern_tls_options.pinned */
+  struct tern_tls_certificate
+      *next; /**< what the peer has shown behind it, mostly its issuer's; NULL: no more,
+                                          or the connection is resumed */
 };
 
 /** How to begin. Zero-initialise it. */
@@ -140,7 +143,7 @@ TERN_API int tern_tls_start(struct tern_transport *transport, struct tern_protoc
  */
 TERN_API bool tern_tls_info(const struct tern_transport *transport, struct tern_tls_info *out);
 /**
- * Reads the peer's certificate.
+ * Reads the peer's certificate, and those it has shown behind it.
  * @param transport a TLS transport, or a wrapper around one
  * @param[out] out what it says; free it with tern_tls_certificate_free
  * @return 0; -ENOENT when the peer has shown none (or there is no TLS yet); -ENOMEM

@@ -575,7 +575,13 @@ bool tern_tls_info(const struct tern_transport *transport, struct tern_tls_info 
   return tls != NULL;
 }
 
-void tern_tls_certificate_free(struct tern_tls_certificate *certificate) { free(certificate); }
+void tern_tls_certificate_free(struct tern_tls_certificate *certificate) {
+  while (certificate != NULL) {
+    struct tern_tls_certificate *next = certificate->next;
+    free(certificate);
+    certificate = next;
+  }
+}
 
 int tern_tls_certificate(const struct tern_transport *transport, struct tern_tls_certificate **out) {
   struct tls *tls = find(transport);

@@ -16,7 +16,7 @@
 #include <tern/tls.h>
 
 /** Raised with every change of the table. */
-#define TERN__TLS_ENGINE_ABI 1
+#define TERN__TLS_ENGINE_ABI 2
 /** The module's one function. */
 #define TERN__TLS_ENGINE_ENTRY "tern__tls_engine_v1"
 /** Room for a reason. */

@@ -116,9 +116,8 @@ static struct tern_tls_certificate *describe(X509 *cert, const GENERAL_NAMES *na
   return NULL;
 }
 
-int tern__tls_peer_certificate(SSL *ssl, struct tern_tls_certificate **out) {
-  X509 *cert = SSL_get0_peer_certificate(ssl);
-  if (cert == NULL) return -ENOENT;
+/* NULL without memory. */
+static struct tern_tls_certificate *read_certificate(X509 *cert) {
   GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL); /* NULL: has none */
   BIO *subject = BIO_new(BIO_s_mem());
   struct tern_tls_certificate *answer = NULL;
@@ -128,9 +127,27 @@ int tern__tls_peer_certificate(SSL *ssl, struct tern_tls_certificate **out) {
     answer = describe(cert, names, subject);
   BIO_free(subject);
   GENERAL_NAMES_free(names);
+  return answer;
+}
+
+int tern__tls_peer_certificate(SSL *ssl, struct tern_tls_certificate **out) {
+  X509 *cert = SSL_get0_peer_certificate(ssl);
+  if (cert == NULL) return -ENOENT;
+  struct tern_tls_certificate *first = read_certificate(cert), **end = &first;
+  STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl); /* a client has the server's own in it */
+  for (int i = SSL_is_server(ssl) ? 0 : 1; *end != NULL && i < sk_X509_num(chain); i++) {
+    end = &(*end)->next;
+    *end = read_certificate(sk_X509_value(chain, i));
+  }
   ERR_clear_error();
-  *out = answer;
-  return answer != NULL ? 0 : -ENOMEM;
+  *out = first;
+  if (*end != NULL) return 0;
+  for (struct tern_tls_certificate *next; first != NULL; first = next) {
+    next = first->next;
+    free(first);
+  }
+  *out = NULL;
+  return -ENOMEM;
 }
 
 int tern__tls_ed25519_verify(const uint8_t key[32], const void *message, size_t len,

@@ -8,6 +8,7 @@
 #   rsa       the same names; a key for RSA
 #   other     other.example.com; a key for P-256
 #   client    CN=alice,O=Example with an e-mail address, a host name and a URI
+#   chain     client, with ca behind it
 #   expired   the same names as server; not valid any more
 #   stranger  localhost; vouches for itself
 set -eu
@@ -43,6 +44,8 @@ serial=$(date +%s)
   make other "/CN=other" "subjectAltName=DNS:other.example.com" 2 $ec
   make client "/O=Example/CN=alice" \
     "subjectAltName=email:alice@example.com,DNS:client.example.com,URI:urn:example:alice" 2 $ec
+  cat client.pem ca.pem >chain.pem
+  cp client.key chain.key
   make expired "/CN=localhost" "$here" -1 $ec
 }
 rm -f log

@@ -47,6 +47,30 @@ STAGES = ["waiting", "routing", "crossing", "flushing"]
 HISTOGRAMS = ("tern_worker_tick_seconds", "tern_stage_seconds")
 #: Maps whose keys are data.
 OPEN_MAPS = {"http_req_stats"}
+#: Accounts that have something of one another, and mappings of every kind.
+SHARING = """
+accounts {
+  A { users: [ {user: a, password: pa} ]
+      exports: [ {stream: "ev.>"}, {service: "svc.time", accounts: [B], response_type: stream}, {stream: "pr.*.x", accounts: [C]}
+                 {service: "tok.*.q", account_token_position: 2}, {service: "chunk.*", response: chunked, threshold: "3s"}
+                 {service: "one.>", response: singleton} ]
+      mappings: { "old": "new", "w.*.*": "m.$2.$1", "part.*": "q.{{partition(3,1)}}.{{wildcard(1)}}", "ident.>": "x.>"
+                  "p.*": [ {destination: "p1.$1", weight: 40%}, {destination: "p2.$1", weight: 20%} ]
+                  "u.*.a*.*.>": [ {destination: "q.$2.$1.>", weight: 0} ], "dup": [ {destination: "z", weight: 80} ]
+                  "cl": [ {destination: "cl", weight: 10%}, {destination: "c1", weight: 0%} ]
+                  "one": {destination: "c0", weight: 20} } }
+  B { users: [ {user: b, password: pb} ]
+      exports: [ {stream: "b.out"}, {service: "b.svc.*"} ]
+      imports: [ {stream: {account: A, subject: "ev.>"}, prefix: "a"}, {stream: {account: A, subject: "ev.one"}, to: "mine.one"}
+                 {stream: {account: A, subject: "ev.*.*"}, to: "y.$2.$1"}, {stream: {account: A, subject: "ev.plain"}, share: true}
+                 {service: {account: A, subject: "svc.time"}, to: "time"}, {service: {account: A, subject: "tok.B.q"}}
+                 {service: {account: A, subject: "chunk.*"}, to: "mych.*"}
+                 {service: {account: A, subject: "one.two"}, share: true} ]
+      mappings: { "time": "time2" } }
+  C { imports: [ {service: {account: B, subject: "b.svc.q"}}, {stream: {account: A, subject: "pr.*.x"}} ] }
+}
+mappings: { "g": "h" }
+"""
 
 PAGES = ["/varz", "/routez", "/leafz", "/gatewayz", "/jsz", "/healthz", "/routez?subs=1", "/routez?subs=detail",
          "/jsz?accounts=1&streams=true",
@@ -462,6 +486,45 @@ class Settings(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
             self.assertNotIn("PRIVATE", server.output())
 
+    def secured(self, server, certificate, first=False):
+        """What monitoring tells of a client with this certificate; first: that begins with the handshake."""
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+        if certificate:
+            client.load_cert_chain(os.path.join(self.folder, certificate + ".pem"), os.path.join(self.folder, certificate + ".key"))
+        with socket.create_connection(("127.0.0.1", server.port), timeout=broker.WAIT_SECONDS) as peer:
+            if not first:
+                peer.recv(4096)  # INFO
+            with client.wrap_socket(peer) as secured:
+                secured.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+                got = b""
+                while b"PONG\r\n" not in got:
+                    got += secured.recv(65536)
+                pages = [get_json(server.monitoring, path)["connections"][0] for path in ("/connz?auth=1", "/connz")]
+        broker.wait_for("the end", lambda: get_json(server.monitoring, "/connz")["total"] == 0)
+        pages.append(get_json(server.monitoring, "/connz?state=closed&auth=1&sort=stop&limit=1")["connections"][0])
+        return [[(key, page[key]) for key in page if key.startswith("tls_")] for page in pages]
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl(1), which makes the certificates, is not installed")
+    def test_certificates_of_clients_are_told_as_by_nats_server(self):
+        subprocess.run(["sh", os.path.join(os.path.dirname(METRICS), "..", "..", "tests", "support", "certs.sh"), self.folder],
+                       check=True)
+        text = (f'tls {{ cert_file: "{self.folder}/server.pem", key_file: "{self.folder}/server.key", '
+                f'ca_file: "{self.folder}/ca.pem", verify: true }}\n')
+        with broker.Broker(TERN, text=text, flags=("-m", "-1")) as server:
+            ours = [self.secured(server, certificate) for certificate in ("client", "chain")]
+        shown = [dict(pages[0])["tls_peer_certs"] for pages in ours]
+        self.assertEqual([[one["subject"] for one in each] for each in shown],
+                         [["CN=alice,O=Example"], ["CN=alice,O=Example", "CN=tern test authority"]])
+        if broker.reference():
+            with broker.Broker(broker.reference(), text=text, flags=("-m", "-1")) as server:
+                self.assertEqual(ours, [self.secured(server, certificate) for certificate in ("client", "chain")])
+        first = text.replace("verify: true", "handshake_first: auto")  # nats-servers before 2.10 do not have it
+        with broker.Broker(TERN, text=first, flags=("-m", "-1")) as server:
+            for begins in (True, False):
+                for page in self.secured(server, None, begins):
+                    self.assertEqual([key for key, _ in page], ["tls_version", "tls_cipher_suite"] + ["tls_first"] * begins)
+
     def test_accounts_and_users(self):
         path = self.config("accounts { A { users: [ {user: a, password: pa} ] }, B { users: [ {user: b, password: pb} ] } }\n")
         with broker.Broker(TERN, flags=("-c", path, "-m", "-1")) as server:
@@ -503,6 +566,26 @@ class Settings(unittest.TestCase):
             for page in ("/varz", "/connz?auth=1&subs=detail", "/metrics", "/accountz?acc=A"):
                 for secret in ("pa", "pb"):
                     self.assertNotRegex(get(server.monitoring, page)[2], rf'"{secret}"')
+
+    @staticmethod
+    def shared(server, account):
+        """Of an account's page, in the order of the page, what it shares; lists that nats-server has in no order are sorted."""
+        found = get_json(server.monitoring, "/accountz?acc=" + account)["account_detail"]
+        lists = {key: [json.dumps(each) for each in found.get(key, ()) if not each["subject"].startswith("$SYS.")]
+                 for key in ("exports", "imports")}
+        kinds = [json.loads(each)["type"] for each in lists["exports"] + lists["imports"]]
+        keys = [key for key in found if key not in lists or lists[key]]
+        return keys, kinds, json.dumps(found.get("mappings")), {key: sorted(each) for key, each in lists.items()}
+
+    def test_what_accounts_share_is_told_as_by_nats_server(self):
+        with broker.Broker(TERN, text=SHARING, flags=("-m", "-1")) as server:
+            ours = [self.shared(server, account) for account in ("A", "B", "C", "$G")]
+        self.assertEqual([len(lists["exports"]) for _, _, _, lists in ours], [6, 2, 0, 0])
+        self.assertEqual([len(lists["imports"]) for _, _, _, lists in ours], [0, 8, 2, 0])
+        self.assertEqual(ours[3][2], '{"g": [{"subject": "h", "weight": 100}]}')
+        if broker.reference():
+            with broker.Broker(broker.reference(), text=SHARING, flags=("-m", "-1")) as server:
+                self.assertEqual(ours, [self.shared(server, account) for account in ("A", "B", "C", "$G")])
 
     def test_a_token_is_not_told(self):
         with broker.Broker(TERN, flags=("--auth", "the-token", "-m", "-1")) as server:

@@ -129,6 +129,25 @@ class Requests(unittest.TestCase):
         closed = client.ask("SERVER.PING.CONNZ", '{"state":1,"acc":"A"}')["data"]
         self.assertEqual((closed["total"], closed["connections"][0]["reason"]), (1, "Client Closed"))
 
+    def test_what_accounts_share_is_told(self):
+        text = CONFIG.replace("A { ", 'A { exports: [ {stream: "ev.>"}, {service: "do.*", accounts: [B], response: stream} ]\n').replace(
+            "B { ", 'B { imports: [ {stream: {account: A, subject: "ev.*"}, prefix: a}, {service: {account: A, subject: "do.x"}, to: x} ]\n'
+                    'mappings: { "m.*": [ {destination: "n.$1", weight: 20%} ] }\n')
+
+        def ask(program):
+            client = self.join(self.start(program, text))
+            return [{key: [one for one in value if not str(one.get("account")).startswith("$")] if key == "imports" else value
+                     for key, value in client.ask(f"ACCOUNT.{account}.INFO")["data"].items() if key in ("exports", "imports", "mappings")}
+                    for account in ("A", "B")]
+        ours = ask(TERN)
+        self.assertEqual([[one["subject"] for one in ours[0]["exports"]], [one["subject"] for one in ours[1]["imports"]]],
+                         [["do.*", "ev.>"], ["ev.*", "x"]])
+        self.assertEqual(ours[1]["mappings"], {"m.*": [{"subject": "n.$1", "weight": 20}, {"subject": "m.$1", "weight": 100}]})
+        if self.reference:
+            theirs = ask(broker.reference())
+            self.assertEqual(theirs[0].pop("imports"), [])  # those of $SYS
+            self.assertEqual(ours, theirs)
+
     def test_who_is_not_meant_says_nothing(self):
         for server in filter(None, (self.tern, self.reference)):
             client = self.join(server)

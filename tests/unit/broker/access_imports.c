@@ -73,6 +73,14 @@ static void all_kinds(void **state) {
   assert_int_equal(at[2].answer_ms, IMPORTS_ANSWER_MS);
   check(&at[3], "to.x", "svc.x");
   check(&at[4], "ev.a.b", "c.a.b");
+  static const char *const locals[] = {"imp.ev.*", "time", "own.B", "to.*", "c.>"};
+  static const char *const remotes[] = {"ev.*", "svc.time", "own.B", "svc.*", "ev.>"};
+  for (size_t i = 0; i < imports->count; i++) {
+    const struct tern_slice remote = import_remote(&at[i]);
+    assert_string_equal(at[i].local, locals[i]);
+    assert_int_equal(remote.len, strlen(remotes[i]));
+    assert_memory_equal(remote.ptr, remotes[i], remote.len);
+  }
   assert_int_equal(imports->mappings_count, 2);
   assert_non_null(imports_mappings(imports, "$G"));
   assert_non_null(imports_mappings(imports, "B"));
@@ -82,6 +90,32 @@ static void all_kinds(void **state) {
   assert_false(import_equal(&at[0], &at[4]));
   imports_free(imports);
   imports_free(NULL);
+}
+
+static void exports_stay(void **state) {
+  (void)state;
+  int result;
+  struct imports *imports = read(
+      "accounts { A { exports: [ {service: 'a.*', accounts: [C, B], response: Chunked}, {stream: 'b.>'}\n"
+      "                          {service: c, response: stream}, {service: d, accounts: []} ] }\n"
+      "           B { imports: [ {stream: {account: A, subject: 'b.*.$x.*.>'}, to: 'y.$2.a$1.$1.>'} ] } }",
+      &result);
+  if (result != 0) fail_msg("%s", said);
+  const struct export *at = imports->exports;
+  assert_int_equal(imports->export_count, 4);
+  assert_string_equal(at[0].account, "A");
+  assert_string_equal(at[0].subject, "a.*");
+  assert_true(at[0].service && !at[1].service);
+  assert_int_equal(at[0].approved_count, 2);
+  assert_string_equal(at[0].approved[0], "C");
+  assert_string_equal(at[0].approved[1], "B");
+  assert_int_equal(at[1].approved_count, 0);
+  assert_int_equal(at[3].approved_count, 0);
+  assert_int_equal(at[0].answers, IMPORT_ANSWER_CHUNKS);
+  assert_int_equal(at[2].answers, IMPORT_ANSWER_MANY);
+  assert_int_equal(at[3].answers, IMPORT_ANSWER_ONE);
+  assert_string_equal(imports->at[0].local, "y.*.a$1.*.>");
+  imports_free(imports);
 }
 
 #define A_EXPORTS(what) "A { exports: [ " what " ] }, "
@@ -188,7 +222,7 @@ static void refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_kinds), cmocka_unit_test(accepted),
-                                     cmocka_unit_test(refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(all_kinds), cmocka_unit_test(exports_stay),
+                                     cmocka_unit_test(accepted), cmocka_unit_test(refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,46 @@ static void maps(void **state) {
   mappings_free(m);
 }
 
+static void check_entry(const struct mappings_entry *entry, const char *text) {
+  char told[256];
+  size_t len = (size_t)snprintf(told, sizeof told, "%s:", entry->source);
+  for (size_t i = 0; i < entry->count; i++)
+    len += (size_t)snprintf(told + len, sizeof told - len, " %.*s %u", (int)entry->shares[i].subject.len,
+                            entry->shares[i].subject.ptr, entry->shares[i].until);
+  assert_string_equal(told, text);
+}
+
+/* As nats-server 2.9 tells them, which tells those for clusters as well. */
+static void told_as_by_nats_server(void **state) {
+  (void)state;
+  static const char *const told[] = {
+      "cl: c1 0 cl 10",
+      "cluster: cluster 100",
+      "dup: dup 20 z 100",
+      "ident.>: x.> 100",
+      "one: c0 20 one 100",
+      "p.*: p2.$1 20 p1.$1 60 p.$1 100",
+      "u.*.a*.*.>: q.$2.$1.> 0 u.$1.a*.$2.> 100",
+      "w.*.*: m.$2.$1 100",
+  };
+  int result;
+  size_t count;
+  struct mappings *m = read(
+      "\"w.*.*\": \"m.$2.$1\", \"ident.>\": \"x.>\", one: {destination: c0, weight: 20}\n"
+      "dup: [ {destination: z, weight: 80} ], cl: [ {destination: cl, weight: 10}, {destination: c1, weight: "
+      "0} ]\n"
+      "\"p.*\": [ {destination: \"p1.$1\", weight: 40%}, {destination: \"p2.$1\", weight: 20%} ]\n"
+      "\"u.*.a*.*.>\": [ {destination: \"q.$2.$1.>\", weight: 0} ]\n"
+      "cluster: [ {destination: c, weight: 100, cluster: X} ]",
+      &result, NULL);
+  if (result != 0) fail_msg("%s", said);
+  const struct mappings_entry *list = mappings_list(m, &count);
+  assert_int_equal(count, sizeof told / sizeof told[0]);
+  for (size_t i = 0; i < count; i++)
+    check_entry(&list[i], told[i]);
+  mappings_free(m);
+}
+
 static void for_a_cluster(void **state) {
   (void)state;
   int result;
@@ -113,7 +153,8 @@ static void refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(maps), cmocka_unit_test(for_a_cluster),
-                                     cmocka_unit_test(none), cmocka_unit_test(refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(maps), cmocka_unit_test(told_as_by_nats_server),
+                                     cmocka_unit_test(for_a_cluster), cmocka_unit_test(none),
+                                     cmocka_unit_test(refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,11 +7,14 @@
 
 #include <jansson.h>
 
+#include "conf_report.h"
+#include "imports.h"
 #include "monitor.h"
 
 static struct sim sim;
 static struct options options;
 static struct monitor *monitor;
+static struct imports *imports;
 
 static struct core_figures figures(void *arg) {
   (void)arg;
@@ -42,6 +45,7 @@ static bool account(void *arg, uint32_t index, struct monitor_account *out) {
   (void)arg;
   if (index >= 2) return false;
   *out = accounts[index];
+  out->imports = imports;
   return true;
 }
 
@@ -331,6 +335,62 @@ static void accounts_have_their_figures(void **unused) {
     sim_client_free(&c[i]);
 }
 
+/* What of a page is between the two texts, including the first one. */
+static void expect_part(const char *text, const char *from, const char *until, const char *part) {
+  const char *begin = strstr(text, from), *end = begin != NULL ? strstr(begin, until) : NULL;
+  if (end == NULL) fail_msg("%s", text);
+  if (strlen(part) != (size_t)(end - begin) || memcmp(part, begin, strlen(part)) != 0)
+    fail_msg("%.*s", (int)(end - begin), begin);
+}
+
+#define SERVICE_TAIL                                                                \
+  "\"type\": \"service\",\n        \"invalid\": false,\n        \"share\": true,\n" \
+  "        \"tracking\": false\n      }\n    ],\n    "
+#define STREAM_TAIL                                                                 \
+  "\"type\": \"stream\",\n        \"invalid\": false,\n        \"share\": false,\n" \
+  "        \"tracking\": false\n      },\n      {\n        "
+
+static void accounts_tell_what_they_share(void **unused) {
+  (void)unused;
+  static const char config[] =
+      "mappings { 'b.*': [ {destination: 'c.$1', weight: 70} ], a: z }\n"
+      "accounts { '$SYS' { exports: [ {service: s}, {stream: 'x.*'} ] }\n"
+      "  '$G' { imports: [ {service: {account: '$SYS', subject: s}, to: t, share: true}\n"
+      "                    {stream: {account: '$SYS', subject: 'x.*'}, prefix: p, share: true} ]\n"
+      "         exports: [ {stream: 'o.>', accounts: [B, A]}, {service: q, response: chunked} ] } }";
+  static const char *const of[] = {"acc", "$G"};
+  struct conf_error error;
+  struct conf *conf;
+  struct conf_report report = {0};
+  assert_int_equal(conf_parse("test.conf", config, strlen(config), &conf, &error), 0);
+  assert_int_equal(imports_read(conf_root(conf), &report, &imports), 0);
+  conf_free(conf);
+  struct monitor_text page = make("/accountz", of);
+  expect_part(
+      page.text, "\"mappings\"", "\"exports\"",
+      "\"mappings\": {\n      \"a\": [\n        {\n          \"subject\": \"z\",\n"
+      "          \"weight\": 100\n        }\n      ],\n      \"b.*\": [\n        {\n"
+      "          \"subject\": \"b.$1\",\n          \"weight\": 30\n        },\n        {\n"
+      "          \"subject\": \"c.$1\",\n          \"weight\": 100\n        }\n      ]\n    },\n    ");
+  expect_part(
+      page.text, "\"exports\"", "\"imports\"",
+      "\"exports\": [\n      {\n        \"subject\": \"q\",\n        \"type\": \"service\",\n"
+      "        \"response_type\": \"Chunked\"\n      },\n      {\n        \"subject\": \"o.\\u003e\",\n"
+      "        \"type\": \"stream\",\n        \"approved_accounts\": [\n          \"B\",\n"
+      "          \"A\"\n        ]\n      }\n    ],\n    ");
+  expect_part(
+      page.text, "\"imports\"", "\"sublist_stats\"",
+      "\"imports\": [\n      {\n        \"subject\": \"x.*\",\n        \"account\": \"$SYS\",\n"
+      "        \"local_subject\": \"p.x.*\",\n        " STREAM_TAIL
+      "\"subject\": \"t\",\n        \"account\": \"$SYS\",\n        \"to\": \"s\",\n        " SERVICE_TAIL);
+  free(page.text);
+  imports_free(imports);
+  imports = NULL;
+  page = make("/accountz", of);
+  assert_null(strstr(page.text, "\"exports\""));
+  free(page.text);
+}
+
 /* Several parameters: name, value, name, value, ..., NULL. */
 static const char *parameter_of_many(const void *arg, const char *name) {
   for (const char *const *at = arg; *at != NULL; at += 2)
@@ -524,6 +584,7 @@ int main(void) {
       cmocka_unit_test(connz_refuses_what_nats_server_does),
       cmocka_unit_test(subsz_tells_subscriptions),
       cmocka_unit_test(accounts_have_their_figures),
+      cmocka_unit_test(accounts_tell_what_they_share),
       cmocka_unit_test(topz_tells_what_is_published_most),
       cmocka_unit_test(stagez_tells_latencies),
       cmocka_unit_test(interestz_counts_receivers),

@@ -318,7 +318,8 @@ static struct core_figures figures(void *arg) {
 }
 
 static bool account(void *arg, uint32_t index, struct monitor_account *out) {
-  static const struct monitor_account accounts[] = {{"$G", 0, true, false}, {"A", 1, false, false}};
+  static const struct monitor_account accounts[] = {{"$G", 0, true, false, NULL},
+                                                    {"A", 1, false, false, NULL}};
   (void)arg;
   if (index < 2) *out = accounts[index];
   return index < 2;

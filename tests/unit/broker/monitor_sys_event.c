@@ -16,7 +16,7 @@ static struct monitor *monitor;
 
 static bool account(void *arg, uint32_t index, struct monitor_account *out) {
   static const struct monitor_account accounts[] = {
-      {"$G", 0, false, false}, {"$SYS", 0, true, true}, {"A", 1, false, false}};
+      {"$G", 0, false, false, NULL}, {"$SYS", 0, true, true, NULL}, {"A", 1, false, false, NULL}};
   (void)arg;
   if (index >= 3) return false;
   *out = accounts[index];

@@ -102,13 +102,13 @@ static void those_that_are_gone_are_left_out(void **unused) {
   struct nats_conn_keys keys = find((struct nats_conns_query){.open = true});
   unsigned count = 0;
   assert_int_equal(
-      nats_conns_describe(&sim.core.nats, sim.workers, keys.keys, keys.count, count_conn, &count), 0);
+      nats_conns_describe(&sim.core.nats, sim.workers, keys.keys, keys.count, false, count_conn, &count), 0);
   assert_int_equal(count, CLIENTS);
   sim_hang_up(&c[CLIENTS - 1]);
   ticks(&sim, 20);
   count = 0;
   assert_int_equal(
-      nats_conns_describe(&sim.core.nats, sim.workers, keys.keys, keys.count, count_conn, &count), 0);
+      nats_conns_describe(&sim.core.nats, sim.workers, keys.keys, keys.count, false, count_conn, &count), 0);
   assert_int_equal(count, CLIENTS - 1);
   free(keys.keys);
   sim_client_free(&c[CLIENTS - 1]);
@@ -177,7 +177,8 @@ static void memory_may_be_refused(void **unused) {
   refuse_after = 0;
   int found = nats_conns_find(&sim.core.nats, sim.workers, &query, &keys);
   refuse_after = 5;
-  int described = nats_conns_describe(&sim.core.nats, sim.workers, all.keys, all.count, ignore_conn, NULL);
+  int described =
+      nats_conns_describe(&sim.core.nats, sim.workers, all.keys, all.count, false, ignore_conn, NULL);
   refuse_after = 2;
   int listed = nats_conns_subs(&sim.core.nats, sim.workers, 0, ignore_sub, NULL);
   refuse_after = -1;

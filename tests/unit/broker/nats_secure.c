@@ -4,6 +4,7 @@
  * way to fail, and that a crowd of handshakes is taken a few at a time.
  */
 #include "certs.h"
+#include "conns.h"
 #include "fixture.h"
 #include "tls_engine.h"
 
@@ -137,6 +138,35 @@ static void converse(struct secured *s, bool told) {
   assert_non_null(strstr(heard, "MSG a 1 2\r\nok\r\nPONG\r\n"));
 }
 
+/* What monitoring tells of the only connection. */
+struct told {
+  bool first;
+  unsigned certificates;
+  char subject[64], key[65]; /* of the first */
+};
+
+static void note(void *arg, const struct nats_conn *conn) {
+  struct told *told = arg;
+  told->first = conn->tls_first;
+  for (const struct tern_tls_certificate *at = conn->shown; at != NULL; at = at->next)
+    told->certificates++;
+  if (conn->shown == NULL) return;
+  snprintf(told->subject, sizeof told->subject, "%s", conn->shown->subject);
+  snprintf(told->key, sizeof told->key, "%s", conn->shown->key_sha256);
+}
+
+static struct told told_of(struct sim *sim, bool certificates) {
+  const struct nats_conns_query query = {.open = true};
+  struct nats_conn_keys keys;
+  struct told told = {0};
+  assert_int_equal(nats_conns_find(&sim->core.nats, sim->workers, &query, &keys), 0);
+  assert_int_equal(keys.count, 1);
+  assert_int_equal(
+      nats_conns_describe(&sim->core.nats, sim->workers, keys.keys, 1, certificates, note, &told), 0);
+  free(keys.keys);
+  return told;
+}
+
 static void info_then_tls(void **state) {
   (void)state;
   struct sim sim;
@@ -152,6 +182,9 @@ static void info_then_tls(void **state) {
   assert_int_equal(SUM(&sim, tls_pending), 0); /* it has said nothing */
   assert_true(shake_hands(&s));
   converse(&s, true);
+  const struct told told = told_of(&sim, true);
+  assert_false(told.first);
+  assert_int_equal(told.certificates, 0);
   assert_int_equal(SUM(&sim, tls_handshakes), 1);
   assert_int_equal(SUM(&sim, tls_resumed), 0);
   assert_int_equal(SUM(&sim, tls_failed), 0);
@@ -176,11 +209,40 @@ static void tls_then_info(void **state) {
   session_begin(&s, &c[0]);
   assert_true(shake_hands(&s));
   converse(&s, false);
+  assert_true(told_of(&sim, false).first);
   session_end(&s);
   come(&sim, &c[1], 0);
   sim_say(&c[1], "CONNECT {}\r\nPING\r\n");
   expect_end(&c[1]); /* without a word */
   end(&sim, c, 2);
+}
+
+static void what_peers_show_is_told_if_asked_for(void **state) {
+  (void)state;
+  const struct tern_tls_pair pair = {certs_path("server.pem"), certs_path("server.key")};
+  const struct tern_tls_options options = {
+      .server = true, .pairs = &pair, .pair_count = 1, .verify = true, .ca_file = certs_path("ca.pem")};
+  struct tern_tls *lenient = server_tls;
+  char error[256];
+  if (tern_tls_new(&options, &server_tls, error, sizeof error) != 0) fail_msg("%s", error);
+  struct sim sim;
+  struct sim_client c[1];
+  struct secured s;
+  start_with(&sim, 1, (struct tls_settings){.verify = true});
+  come(&sim, &c[0], 0);
+  info_of(&c[0]);
+  session_begin(&s, &c[0]);
+  assert_true(shake_hands(&s));
+  converse(&s, true);
+  assert_int_equal(told_of(&sim, false).certificates, 0);
+  const struct told told = told_of(&sim, true);
+  assert_int_equal(told.certificates, 2); /* its issuer's, too */
+  assert_string_equal(told.subject, "CN=alice,O=Example");
+  assert_int_equal(strlen(told.key), 64);
+  session_end(&s);
+  end(&sim, c, 1);
+  tern_tls_unref(server_tls);
+  server_tls = lenient;
 }
 
 static void auto_waits_and_then_tells(void **state) {
@@ -465,6 +527,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(info_then_tls),
       cmocka_unit_test(tls_then_info),
+      cmocka_unit_test(what_peers_show_is_told_if_asked_for),
       cmocka_unit_test(auto_waits_and_then_tells),
       cmocka_unit_test(the_time_for_the_handshake_is_bounded),
       cmocka_unit_test(what_is_not_tls_ends_it),
@@ -480,7 +543,8 @@ int main(void) {
   certs_make();
   const struct tern_tls_pair pair = {certs_path("server.pem"), certs_path("server.key")};
   const struct tern_tls_options server = {.server = true, .pairs = &pair, .pair_count = 1};
-  const struct tern_tls_options client = {.ca_file = certs_path("ca.pem")};
+  const struct tern_tls_pair own = {certs_path("chain.pem"), certs_path("chain.key")};
+  const struct tern_tls_options client = {.ca_file = certs_path("ca.pem"), .pairs = &own, .pair_count = 1};
   if (tern_tls_new(&server, &server_tls, error, sizeof error) != 0 ||
       tern_tls_new(&client, &client_tls, error, sizeof error) != 0) {
     fprintf(stderr, "%s\n", error);

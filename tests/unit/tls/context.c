@@ -158,6 +158,7 @@ static void clients_have_to_show_a_certificate(void **state) {
   assert_int_equal(tern_tls_certificate(talk.server.t, &certificate), 0);
   char pin[sizeof certificate->key_sha256];
   memcpy(pin, certificate->key_sha256, sizeof pin);
+  assert_null(certificate->next);
   tern_tls_certificate_free(certificate);
   assert_int_equal(meet(NULL, NULL), TERN_ETLS);
   assert_int_equal(meet("stranger", NULL), TERN_ETLS);
@@ -165,6 +166,26 @@ static void clients_have_to_show_a_certificate(void **state) {
   assert_int_equal(meet("client", pin), 0);
   pin[0] = pin[0] == '0' ? '1' : '0';
   assert_int_equal(meet("client", pin), TERN_ETLS);
+}
+
+static void a_chain_is_read_from_both_sides(void **state) {
+  (void)state;
+  const struct tern_tls_pair pair = pair_of("chain");
+  talk.server.context = tls_context(&(struct tern_tls_options){
+      .server = true, .pairs = &pair, .pair_count = 1, .verify = true, .ca_file = certs_path("ca.pem")});
+  talk.client.context =
+      tls_context(&(struct tern_tls_options){.pairs = &pair, .pair_count = 1, .insecure = true});
+  tls_talk_connect(&talk, NULL);
+  for (unsigned i = 0; i < 2; i++) {
+    struct tern_tls_certificate *certificate;
+    assert_int_equal(tern_tls_certificate(i == 0 ? talk.server.t : talk.client.t, &certificate), 0);
+    assert_string_equal(certificate->subject, "CN=alice,O=Example");
+    assert_non_null(certificate->next);
+    assert_string_equal(certificate->next->subject, "CN=tern test authority");
+    assert_string_not_equal(certificate->next->key_sha256, certificate->key_sha256);
+    assert_null(certificate->next->next);
+    tern_tls_certificate_free(certificate);
+  }
 }
 
 static void clients_check_servers(void **state) {
@@ -238,6 +259,7 @@ int main(void) {
       TEST(versions_and_ciphers),
       TEST(nothing_in_common),
       TEST(clients_have_to_show_a_certificate),
+      TEST(a_chain_is_read_from_both_sides),
       TEST(clients_check_servers),
       TEST(the_name_asked_for_decides),
       TEST(references),
