@@ -101,8 +101,8 @@ TERN_API void tern_loop_defer(struct tern_loop *loop, struct tern_deferred *defe
 
 /**
  * Makes the calling thread one of the background, for work that may take its time while loops may not: its niceness grows
- * by 10, and where the kernel has it (Linux 6.12) it takes the longest slices, so that others who wake need not wait for the
- * end of one. Where the system refuses, the thread stays as it is.
+ * by 10, and where the kernel has it (Linux 6.12) it takes longer slices than others, who then need not wait
+ * for the end of one when they wake. Where the system refuses, the thread stays as it is.
  *
  * Thread: any that is not a loop's. There is no way back.
  */

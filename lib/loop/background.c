@@ -13,8 +13,9 @@
 
 #include <tern/loop.h>
 
-#define NICENESS 10                         /* more than that of the thread that started this one */
-#define SLICE_NS (UINT64_C(100) * 1000000u) /* the longest there is */
+#define NICENESS 10 /* more than that of the thread that started this one */
+/* Others have up to 3 ms. */
+#define SLICE_NS (UINT64_C(10) * 1000000u)
 
 /* The first version of the kernel's struct (sched_setattr(2)); C libraries before 2025 have none. */
 struct attributes {
