@@ -139,6 +139,7 @@ static void call_pool_stats(struct tern_worker *worker, void *arg) {
 #define WORKER(member) offsetof(struct tern_worker_stats, member)
 #define POOL(member)   offsetof(struct tern_pool_stats, member)
 
+enum { PARTS_MAX = 3 };
 enum origin { OF_NATS, OF_ROUTE, OF_WORKER, OF_POOL };
 
 static const struct {
@@ -242,8 +243,8 @@ static const struct {
   const char *name, *type, *help, *label;
   struct {
     const char *value;
-    size_t offset; /* in nats_stats */
-  } parts[3];      /* as many as have a value */
+    size_t offset;    /* in nats_stats */
+  } parts[PARTS_MAX]; /* as many as have a value */
 } split_metrics[] = {
     {"tern_slow_consumers_by_reason_total",
      "counter",
@@ -316,7 +317,7 @@ static void put_split(struct json_writer *to, const struct figures *figures, uns
   for (size_t m = 0; m < sizeof split_metrics / sizeof split_metrics[0]; m++) {
     describe(to, split_metrics[m].name, split_metrics[m].type, split_metrics[m].help);
     for (unsigned i = 0; i < count; i++)
-      for (unsigned part = 0; part < 3 && split_metrics[m].parts[part].value != NULL; part++)
+      for (unsigned part = 0; part < PARTS_MAX && split_metrics[m].parts[part].value != NULL; part++)
         put(to, "%s{worker=\"%u\",%s=\"%s\"} %.17g\n", split_metrics[m].name, i, split_metrics[m].label,
             split_metrics[m].parts[part].value,
             value_of(&figures[i], OF_NATS, split_metrics[m].parts[part].offset));

@@ -74,9 +74,8 @@ struct tern_tls_certificate {
   size_t uri_count;          /**< how many */
   char sha256[65];           /**< of the certificate, hexadecimal */
   char key_sha256[65];       /**< of its public key, as in tern_tls_options.pinned */
-  struct tern_tls_certificate
-      *next; /**< what the peer has shown behind it, mostly its issuer's; NULL: no more,
-                                          or the connection is resumed */
+  /** What the peer has shown behind it, mostly its issuer's; NULL: no more, or the connection is resumed. */
+  struct tern_tls_certificate *next;
 };
 
 /** How to begin. Zero-initialise it. */

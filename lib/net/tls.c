@@ -585,5 +585,11 @@ void tern_tls_certificate_free(struct tern_tls_certificate *certificate) {
 
 int tern_tls_certificate(const struct tern_transport *transport, struct tern_tls_certificate **out) {
   struct tls *tls = find(transport);
-  return tls != NULL ? tls->context->engine->certificate(tls->session, out) : -ENOENT;
+  if (tls == NULL) return -ENOENT;
+  int error = tls->context->engine->certificate(tls->session, out);
+  if (error == -ENOMEM) { /* some may have been read */
+    tern_tls_certificate_free(*out);
+    *out = NULL;
+  }
+  return error;
 }

@@ -48,6 +48,7 @@ struct tern__tls_engine {
   void (*finish)(struct tern__tls_session *session);
   /* The rest: see the functions of tls.h that ask for it. The handshake is complete. */
   void (*info)(struct tern__tls_session *session, struct tern_tls_info *out);
+  /* With -ENOMEM, too, what has been read is the caller's to free. */
   int (*certificate)(struct tern__tls_session *session, struct tern_tls_certificate **out);
   int (*ed25519_verify)(const uint8_t key[32], const void *message, size_t len, const uint8_t signature[64]);
 };

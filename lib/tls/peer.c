@@ -141,13 +141,7 @@ int tern__tls_peer_certificate(SSL *ssl, struct tern_tls_certificate **out) {
   }
   ERR_clear_error();
   *out = first;
-  if (*end != NULL) return 0;
-  for (struct tern_tls_certificate *next; first != NULL; first = next) {
-    next = first->next;
-    free(first);
-  }
-  *out = NULL;
-  return -ENOMEM;
+  return *end != NULL ? 0 : -ENOMEM;
 }
 
 int tern__tls_ed25519_verify(const uint8_t key[32], const void *message, size_t len,
