@@ -28,6 +28,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <tern/error.h>
@@ -148,12 +149,13 @@ void tern__bump(struct tern_registry *registry, const struct tern__filter *filte
 }
 
 struct tern_registry *tern_registry_new(struct tern_reclaimer *reclaimer) {
-  struct tern_registry *registry = aligned_alloc(64, sizeof *registry);
-  if (registry == NULL) return NULL;
-  memset(registry, 0, sizeof *registry);
+  /* Straight from the system: aligned, zero, and of the 160 KiB of generations only the pages in use are there. */
+  struct tern_registry *registry =
+      mmap(NULL, sizeof *registry, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (registry == MAP_FAILED) return NULL;
   registry->table = cds_lfht_new_flavor(BUCKETS_MIN, BUCKETS_MIN, BUCKETS_MAX, 0, reclaimer->flavor, NULL);
   if (registry->table == NULL) {
-    free(registry);
+    munmap(registry, sizeof *registry);
     return NULL;
   }
   registry->root.entry.in_trie = 1;
@@ -176,7 +178,7 @@ void tern_registry_free(struct tern_registry *registry) {
             (unsigned long long)sum_up(registry).nodes);
     abort();
   }
-  free(registry);
+  munmap(registry, sizeof *registry);
 }
 
 /* Handlers are counted in the last line, which several threads may share. */
