@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -360,6 +361,60 @@ class Trouble(unittest.TestCase):
             go.set()
             running.communicate(timeout=WAIT_S)
         self.assertEqual(running.returncode, 2)
+
+    def check_placement(self, workers, line, told):
+        """Against a server that puts connections on these workers, in this order. `told` are the connections that go on; the
+        others stay open and say nothing."""
+        aside, heard = [], []
+
+        def serve(one):
+            for i, worker in enumerate(workers):
+                connection = one.accept()
+                connection.sendall(b'INFO {"client_id":1,"worker":%d}\r\n' % worker)
+                if i not in told:
+                    aside.append(connection)
+                elif b"CONNECT" in client.read_until(connection, b"PING\r\n"):
+                    heard.append(i)
+                    connection.sendall(b"PONG\r\n")
+            heard.append(select.select(aside, [], [], 0)[0])
+            one.connections[told[-1]].close()
+        with client.Server(serve) as one:
+            done = bench(f"nats://127.0.0.1:{one.port}", f"{line} --seconds 60 --json --quiet --threads 1")
+        self.assertEqual(heard, [*told, []], done.stdout + done.stderr)
+        self.assertIn("closed the connection", done.stdout + done.stderr)
+
+    def test_placement(self):
+        self.check_placement([0, 1, 1, 0], "pubsub --placement same", [0, 3])
+        self.check_placement([1, 1, 1, 2], "pubsub --placement cross", [0, 3])
+        self.check_placement([5, 4, 5, 5, 4, 4], "pubsub --placement cross --subs 2 --pubs 2", [0, 2, 4, 5])
+        with self.tern("--workers", "2") as (port, _):
+            for line in ("pubsub --placement same", "fanin --placement cross", "request --placement cross"):
+                done = bench(f"nats://127.0.0.1:{port}", f"{line} --msgs 100 --json --quiet")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                row = json.loads(done.stdout)
+                self.assertIn(row["figures"]["subscribers_worker"], (0, 1))
+                self.assertIn("--placement", row["command"])
+                self.assertLessEqual(row["figures"]["subscribers_worker_ns_per_message"], row["figures"]["threads_ns_per_message"])
+
+    def test_placement_that_cannot_be(self):
+        with self.tern("--workers", "1") as (port, _):
+            url = f"nats://127.0.0.1:{port}"
+            done = bench(url, "pubsub --placement cross --msgs 10 --quiet")
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("none of 257 connections came to another worker than 0: has the server one only?", done.stderr)
+            done = bench(url, "pub --placement same --msgs 10 --quiet")
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
+            self.assertIn("--placement needs a subscriber", done.stderr)
+        done = bench("raw://127.0.0.1:1", "pubsub --placement same --msgs 10 --quiet")
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertIn("does not say which worker a connection is on", done.stderr)
+
+        def serve(one):
+            client.info(one.accept())
+        with client.Server(serve) as one:
+            done = bench(f"nats://127.0.0.1:{one.port}", "pubsub --placement same --msgs 10 --quiet")
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertIn("does not say which worker a connection is on", done.stderr)
 
     def test_suite(self):
         with self.tern() as (port, _):
