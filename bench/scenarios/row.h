@@ -11,7 +11,7 @@
 #include "check.h"
 #include "histogram.h"
 
-#define FIGURES_MAX 16
+#define FIGURES_MAX 24
 
 /** A measurement. Texts are borrowed and live as long as the row. */
 struct row {

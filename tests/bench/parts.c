@@ -18,6 +18,7 @@
 #include "options.h"
 #include "pace.h"
 #include "row.h"
+#include "windows.h"
 
 static void what_is_due_is_what_has_its_time(void **state) {
   (void)state;
@@ -183,6 +184,36 @@ static void processor_time_and_what_was_stolen_of_it(void **state) {
   assert_true(now.ticks > 0 && now.ticks >= now.stolen);
 }
 
+static bool counts_as(const struct windows *windows, uint64_t at_ns, bool disturbed) {
+  const struct window *window = windows_find(windows, at_ns);
+  return window != NULL && window->disturbed == disturbed;
+}
+
+static void a_request_belongs_to_the_window_it_was_due_in(void **state) {
+  (void)state;
+  static struct windows windows;
+  assert_null(windows_find(&windows, 100));
+  windows_open(&windows, 100, false);
+  assert_null(windows_find(&windows, 99));
+  assert_true(counts_as(&windows, 100, false));
+  assert_true(counts_as(&windows, 1000000, false)); /* it is still open */
+  windows_close(&windows, 200);
+  assert_true(counts_as(&windows, 199, false));
+  assert_null(windows_find(&windows, 200));
+  windows_open(&windows, 300, true);
+  assert_null(windows_find(&windows, 299)); /* settling */
+  assert_true(counts_as(&windows, 300, true));
+  assert_true(counts_as(&windows, 150, false)); /* its answer comes late */
+  windows_close(&windows, 400);
+  for (unsigned i = 2; i < WINDOWS_MAX; i++) {
+    windows_open(&windows, i * 1000, i % 2 != 0);
+    windows_close(&windows, i * 1000 + 10);
+  }
+  assert_true(counts_as(&windows, 399, true));
+  assert_true(counts_as(&windows, 63009, true));
+  assert_null(windows_find(&windows, 63010));
+}
+
 /* Uses the processor until the kernel has noticed. */
 static uint64_t spend(const struct process *before, const char *name) {
   uint64_t spent = 0;
@@ -235,6 +266,7 @@ int main(void) {
       cmocka_unit_test(urls_are_taken_apart),
       cmocka_unit_test(the_client_was_the_limit_when_only_it_was_busy),
       cmocka_unit_test(processor_time_and_what_was_stolen_of_it),
+      cmocka_unit_test(a_request_belongs_to_the_window_it_was_due_in),
       cmocka_unit_test(threads_are_told_apart_by_name),
       cmocka_unit_test(a_server_may_say_which_worker_it_is),
   };
