@@ -130,6 +130,11 @@ static void write_row(FILE *out, const json_t *row) {
     fprintf(out, "%s%.0f messages lost, doubled, reordered or altered", between, row_faults(row));
     between = "; ";
   }
+  if (*row_text(row, "note") != '\0') {
+    fputs(between, out);
+    page_text(out, row_text(row, "note"));
+    between = "; ";
+  }
   if (*row_text(row, "error") != '\0') {
     fputs(between, out);
     page_text(out, row_text(row, "error"));

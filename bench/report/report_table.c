@@ -51,6 +51,17 @@ static void add_remark(char *text, size_t size, const char *remark) {
   if (*remark != '\0') snprintf(text + used, size - used, "%s%s", used > 0 ? "; " : "", remark);
 }
 
+/* What a measurement has to say of its rate; "": nothing. */
+static const char *note_of(const json_t *rows, const char *of_case, const char *label) {
+  size_t i;
+  json_t *row;
+  json_array_foreach(rows, i, row) {
+    const bool same = strcmp(row_case(row), of_case) == 0 && strcmp(row_label(row), label) == 0;
+    if (same && row_sound(row) && *row_text(row, "note") != '\0') return row_text(row, "note");
+  }
+  return "";
+}
+
 void report_remarks(const json_t *rows, const char *of_case, const char *label, char *text, size_t size) {
   size_t i, failed = 0, all = 0;
   char noise[80], behind[80];
@@ -75,6 +86,7 @@ void report_remarks(const json_t *rows, const char *of_case, const char *label, 
     snprintf(behind, sizeof behind, "down to %.0f %% of the rate was sent", share * 100);
     add_remark(text, size, behind);
   }
+  add_remark(text, size, note_of(rows, of_case, label));
   if (failed == 0 || !row_cannot(unsound))
     add_remark(text, size, noise_of_case(rows, of_case, noise, sizeof noise));
 }

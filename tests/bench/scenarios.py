@@ -30,7 +30,8 @@ PROGRAM = None
 SHORT = ("--seconds", "0.2")
 FIELDS = {"scenario", "label", "url", "server", "command", "time", "size", "publishers", "subscribers", "connections",
           "threads", "in_flight", "asked_rate", "sent", "received", "expected", "seconds", "rate", "rate_unit",
-          "payload_mb_per_second", "latency", "hiccup", "client", "broker", "figures", "machine", "found", "partial", "error"}
+          "payload_mb_per_second", "latency", "hiccup", "client", "broker", "figures", "machine", "found", "note", "partial",
+          "error"}
 
 
 def two_halves(row):
@@ -296,6 +297,16 @@ class Trouble(unittest.TestCase):
             done = bench(f"nats://127.0.0.1:{port}", "idle --connections 5 --seconds 0.1 --pid 999999999")
             self.assertEqual(done.returncode, 2)
             self.assertIn("the broker's memory is not known", done.stdout)
+
+    def test_memory_that_does_not_grow_is_not_called_a_gain(self):
+        with self.tern() as (port, _), subprocess.Popen(["sleep", "600"]) as other:  # somebody whose memory does not change
+            line = f"idle --connections 5 --seconds 0.1 --pid {other.pid} --quiet"
+            text = bench(f"nats://127.0.0.1:{port}", line)
+            row = json.loads(bench(f"nats://127.0.0.1:{port}", line + " --json").stdout)
+            other.kill()
+        self.assertEqual((text.returncode, row["rate"], row["partial"]), (0, 0, False))
+        self.assertIn("the broker's memory did not grow: it had some free from before", row["note"])
+        self.assertIn("rate      0 B/conn\n  note      the broker's memory did not grow", text.stdout)
 
     def test_slow_consumers_and_nonsense_end_the_run(self):
         def serve(answer):
