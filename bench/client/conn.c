@@ -36,8 +36,10 @@
 #include "engine.h"
 #include "secure.h"
 
-#define REST_SMALL_BYTES  (64 * 1024)
-#define GREETING_NS       UINT64_C(5000000000)
+#define REST_SMALL_BYTES (64 * 1024)
+#define GREETING_NS      UINT64_C(5000000000)
+#define GREETING_LATE_NS \
+  UINT64_C(30000000000) /* of those who come all the time, and maybe more than can be served */
 #define DIALLING_MAX      64
 #define CONTROL_MAX_BYTES (64 * 1024 * 1024)
 #define MISPLACED_MAX     256 /* times that a connection may be on a wrong worker */
@@ -385,7 +387,7 @@ static void connected(struct conn *conn) {
 
 void conn_check(struct conn *conn, uint64_t now) {
   if (conn->state != CONN_DIALLING && conn->state != CONN_GREETING) return;
-  if (now - conn->dialled_ns < GREETING_NS) return;
+  if (now - conn->dialled_ns < (conn->role->late ? GREETING_LATE_NS : GREETING_NS)) return;
   if (conn->state == CONN_DIALLING)
     cannot_connect(conn, ETIMEDOUT);
   else

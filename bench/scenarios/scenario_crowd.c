@@ -32,7 +32,7 @@
 #define TURN_S       5   /* about */
 #define TURNS_MIN    2
 #define LOOK_S       0.005
-#define STORM_LATE_S 20 /* for a storm that has blown out to end */
+#define STORM_LATE_S 60 /* for a storm that has blown out to end: what it began is answered first */
 #define STORM_WORDS  40
 
 /* The storm's command line. The words are the options', or in the struct. */

@@ -220,6 +220,18 @@ class Trouble(unittest.TestCase):
             self.assertEqual(done.returncode, 2, done.stdout)
             self.assertIn("the storm: the server did not refuse", json.loads(done.stdout)["error"])
 
+    def test_a_storm_waits_for_a_server_that_has_too_much_to_do(self):
+        over = threading.Event()
+
+        def serve(one):
+            connection = one.accept()
+            over.wait(6)  # nobody sets it: longer than others would wait
+            client.greet(connection)
+        with client.Server(serve) as one:
+            done = bench(f"nats://127.0.0.1:{one.port}", "storm --connections 1 --seconds 0.1 --json --quiet")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)["sent"], 1)
+
     @unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
     def test_credentials_of_redis(self):
         with server("redis-server", "--bind", "127.0.0.1", "--port", "{port}", "--save", "", "--requirepass",
