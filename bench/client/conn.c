@@ -16,6 +16,10 @@
  *
  * A send that fails is reported after what the server still had to say has been read: it often says why.
  *
+ * A server that says on which of its workers a connection is can be asked for a placement. A connection on a wrong worker is
+ * set aside and opened anew. It is not closed: servers give a new connection to the worker that has fewer of them, so
+ * that only those which stay make the wanted worker's turn come.
+ *
  * Thread: the connection's. Does not reconnect: a server that goes away is a result.
  */
 #include <assert.h>
@@ -32,10 +36,13 @@
 #include "engine.h"
 #include "secure.h"
 
-#define REST_SMALL_BYTES  (64 * 1024)
-#define GREETING_NS       UINT64_C(5000000000)
+#define REST_SMALL_BYTES (64 * 1024)
+#define GREETING_NS      UINT64_C(5000000000)
+#define GREETING_LATE_NS \
+  UINT64_C(30000000000) /* of those who come all the time, and maybe more than can be served */
 #define DIALLING_MAX      64
 #define CONTROL_MAX_BYTES (64 * 1024 * 1024)
+#define MISPLACED_MAX     256 /* times that a connection may be on a wrong worker */
 
 static_assert(SCRATCH_BYTES == REST_SMALL_BYTES + RECEIVE_BYTES, "what is left and what comes");
 
@@ -274,6 +281,63 @@ static void begin_tls(struct conn *conn) {
     watch(conn);
 }
 
+/* Keeps a connection's socket open and opens another one in its place. */
+static void set_aside(struct conn *conn) {
+  struct thread *thread = conn->thread;
+  if (thread->aside_count == thread->aside_size) {
+    unsigned size = thread->aside_size * 2 + 16;
+    int *more = realloc(thread->aside, size * sizeof *more);
+    if (more == NULL) {
+      conn_fail(conn, "out of memory");
+      return;
+    }
+    thread->aside = more;
+    thread->aside_size = size;
+  }
+  epoll_ctl(thread->epoll, EPOLL_CTL_DEL, conn->fd, NULL);
+  thread->aside[thread->aside_count++] = conn->fd;
+  conn->fd = -1;
+  conn_close(conn);
+  conn_dial(conn);
+}
+
+/* The server cannot do what was asked for. */
+static void lack(struct conn *conn, const char *text) {
+  struct engine *engine = conn->thread->engine;
+  pthread_mutex_lock(&engine->lock);
+  engine->lacking = true;
+  pthread_mutex_unlock(&engine->lock);
+  conn_fail(conn, "%s", text);
+}
+
+/* Whether the connection is on the worker where it has to be. If not, another one is opened, or it has failed. */
+static bool is_placed(struct conn *conn, struct tern_slice info) {
+  struct engine *engine = conn->thread->engine;
+  const bool receives = conn->role->purpose == PURPOSE_RECEIVE;
+  if (engine->placement == PLACEMENT_ANY || conn->role->late || conn->said_hello || conn->secure != NULL)
+    return true;
+  int worker = dialect_of(conn)->worker(info), wanted = -1;
+  if (worker < 0) {
+    lack(conn, "the server does not say which worker a connection is on, which --placement needs");
+    return false;
+  }
+  /* relaxed: a value by itself; the first of those who receive decides, and pairs with the others' exchanges */
+  if (receives && atomic_compare_exchange_strong_explicit(&engine->receivers_worker, &wanted, worker,
+                                                          memory_order_relaxed, memory_order_relaxed))
+    return true;
+  wanted = atomic_load_explicit(&engine->receivers_worker, memory_order_relaxed); /* relaxed: as above */
+  if ((worker == wanted) == (receives || engine->placement == PLACEMENT_SAME)) return true;
+  if (conn->misplaced++ < MISPLACED_MAX)
+    set_aside(conn);
+  else if (engine->placement == PLACEMENT_SAME || receives)
+    conn_fail(conn, "--placement: none of %u connections came to worker %d", MISPLACED_MAX + 1, wanted);
+  else
+    conn_fail(conn,
+              "--placement: none of %u connections came to another worker than %d: has the server one only?",
+              MISPLACED_MAX + 1, wanted);
+  return false;
+}
+
 /* The server has said who it is, and what it wants. */
 static void server_said_hello(struct conn *conn, struct tern_slice info) {
   const struct target *target = conn->thread->engine->target;
@@ -281,6 +345,7 @@ static void server_said_hello(struct conn *conn, struct tern_slice info) {
       target->dialect->security != NULL ? target->dialect->security(info) : SECURITY_NONE;
   if (conn->number == 0)
     target->dialect->identify(info, conn->thread->engine->server, conn->thread->engine->version);
+  if (!is_placed(conn, info)) return;
   if (conn->said_hello || conn->secure != NULL) return;
   if (target->secure && security == SECURITY_NONE)
     conn_fail(conn, "the server has no TLS; use nats:// in place of tls://");
@@ -322,7 +387,7 @@ static void connected(struct conn *conn) {
 
 void conn_check(struct conn *conn, uint64_t now) {
   if (conn->state != CONN_DIALLING && conn->state != CONN_GREETING) return;
-  if (now - conn->dialled_ns < GREETING_NS) return;
+  if (now - conn->dialled_ns < (conn->role->late ? GREETING_LATE_NS : GREETING_NS)) return;
   if (conn->state == CONN_DIALLING)
     cannot_connect(conn, ETIMEDOUT);
   else

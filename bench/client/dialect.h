@@ -73,6 +73,9 @@ struct dialect {
   void (*identify)(struct tern_slice text, char *name, char *version);
   /** What the text of an EVENT_HELLO says of TLS; NULL: there is none. */
   enum security (*security)(struct tern_slice text);
+  /** Which of the server's workers has the connection, by the text of an EVENT_HELLO; negative: it does not say. NULL:
+   * servers that speak this never do. */
+  int (*worker)(struct tern_slice text);
 };
 
 extern const struct dialect dialect_nats, dialect_raw, dialect_redis;

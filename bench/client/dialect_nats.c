@@ -8,6 +8,7 @@
  * fast, has taken the messages out before, so that little ever gets here. Pure; thread: any.
  */
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,14 @@ static void identify(struct tern_slice text, char *name, char *version) {
   json_decref(info);
 }
 
+static int worker(struct tern_slice text) {
+  json_t *info = json_loadb(text.ptr, text.len, 0, NULL);
+  const json_t *number = json_object_get(info, "worker");
+  json_int_t value = json_is_integer(number) ? json_integer_value(number) : -1;
+  json_decref(info);
+  return value >= 0 && value <= INT_MAX ? (int)value : -1;
+}
+
 static bool says(struct tern_slice text, const char *what) {
   return memmem(text.ptr, text.len, what, strlen(what)) != NULL;
 }
@@ -137,4 +146,5 @@ const struct dialect dialect_nats = {.protocol = "NATS",
                                      .hello = hello,
                                      .next = next,
                                      .identify = identify,
-                                     .security = security};
+                                     .security = security,
+                                     .worker = worker};

@@ -145,6 +145,7 @@ static int thread_init(struct thread *thread, struct engine *engine, bool latenc
 int engine_init(struct engine *engine, const struct target *target, unsigned threads, bool latency) {
   *engine = (struct engine){.target = target, .count = threads};
   atomic_init(&engine->phase, PHASE_RECEIVERS);
+  atomic_init(&engine->receivers_worker, -1);
   atomic_init(&engine->failed, false);
   pthread_mutex_init(&engine->lock, NULL);
   snprintf(engine->server, sizeof engine->server, "%s", target->dialect->server);
@@ -166,6 +167,8 @@ int engine_init(struct engine *engine, const struct target *target, unsigned thr
   }
   return 0;
 }
+
+void engine_place(struct engine *engine, enum placement placement) { engine->placement = placement; }
 
 struct conn *engine_add(struct engine *engine, unsigned index_of_thread, const struct role *role, void *owner,
                         unsigned index) {
@@ -252,6 +255,9 @@ void engine_free(struct engine *engine) {
     struct thread *thread = &engine->threads[i];
     for (unsigned j = 0; j < thread->count; j++)
       conn_free(thread->conns[j]);
+    for (unsigned j = 0; j < thread->aside_count; j++)
+      close(thread->aside[j]);
+    free(thread->aside);
     free(thread->conns);
     free(thread->scratch);
     histogram_free(thread->latency);

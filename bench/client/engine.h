@@ -76,6 +76,7 @@ struct conn {
   bool appointed; /* due_ns is when it is to be dialled */
   bool said_hello, deaf, streaming, wants_output;
   struct secure *secure; /* TLS; NULL: none (yet) */
+  unsigned misplaced;    /* how often it was on a wrong worker */
   int broken;            /* errno of a send that failed */
   uint32_t interest;     /* what epoll watches */
   char *rest;            /* input not used yet */
@@ -96,6 +97,8 @@ struct thread {
   struct conn *dial_first, *dial_last; /* to be dialled */
   unsigned dialling;
   bool retry; /* dialling has to wait a little */
+  int *aside; /* sockets of connections that were on a wrong worker */
+  unsigned aside_count, aside_size;
   char *scratch;
   uint64_t now_ns;  /* when the input at hand came, or the turn began */
   uint64_t next_ns; /* when the earliest output is due */
@@ -116,11 +119,14 @@ struct engine {
   char *hello[PURPOSES]; /* what connections say first */
   unsigned conns;        /* of all threads */
   uint64_t start_ns;     /* when measuring began; set before PHASE_RUN */
-  _Atomic int phase;     /* enum phase */
+  enum placement placement;
+  _Atomic int receivers_worker; /* with a placement: where who receives is; negative: not known yet */
+  _Atomic int phase;            /* enum phase */
   _Atomic bool failed;
   pthread_mutex_t lock; /* of error */
   char error[320];
   bool error_from_server;
+  bool lacking;                                          /* the error is that the server has no such thing */
   enum { LOST_NOBODY, LOST_SENDER, LOST_RECEIVER } lost; /* the error is that this one's connection broke */
   char server[NAME_MAX_BYTES],
       version[NAME_MAX_BYTES]; /* as it calls itself; connection 0 writes, before it is ready */
@@ -128,6 +134,8 @@ struct engine {
 
 /** Prepares threads. latency: each gets a histogram. Returns 0 or -errno. Free it either way. */
 int engine_init(struct engine *engine, const struct target *target, unsigned threads, bool latency);
+/** Asks for a placement; before engine_start. */
+void engine_place(struct engine *engine, enum placement placement);
 /** Adds a connection to a thread; before engine_start. Returns NULL: out of memory. */
 struct conn *engine_add(struct engine *engine, unsigned thread, const struct role *role, void *owner,
                         unsigned index);

@@ -69,17 +69,25 @@ static int listen_for_answers(struct conn *conn, char *to, size_t room) {
   return dialect_of(conn)->put_subscribe(to, room, requester->inbox, NULL, "1");
 }
 
+/* Where the latency of a request belongs that was due then; NULL: nowhere. */
+static struct histogram *histogram_of(const struct requester *requester, uint64_t due_ns) {
+  const struct thread *thread = requester->conn->thread;
+  if (requester->before == NULL) return thread->latency;
+  if (requester->windows == NULL)
+    return thread->phase < PHASE_DISTURB ? requester->before : requester->during;
+  const struct window *window = windows_find(requester->windows, due_ns);
+  if (window == NULL) return NULL;
+  return window->disturbed ? requester->during : requester->before;
+}
+
 /* An answer that is as sent. */
 static void answered(void *context, unsigned publisher, uint64_t number) {
   struct requester *requester = context;
-  struct thread *thread = requester->conn->thread;
   uint64_t *sent_ns = &requester->sent_ns[number & (requester->slots - 1)];
   (void)publisher;
   if (*sent_ns == 0) return; /* a second one: the checker has counted it */
-  struct histogram *to = thread->latency;
-  if (requester->before != NULL) to = thread->phase < PHASE_DISTURB ? requester->before : requester->during;
-  if (*sent_ns < requester->timed_from_ns) to = NULL;
-  if (to != NULL) histogram_record(to, thread->now_ns - *sent_ns);
+  struct histogram *to = histogram_of(requester, *sent_ns);
+  if (to != NULL) histogram_record(to, requester->conn->thread->now_ns - *sent_ns);
   *sent_ns = 0;
 }
 
@@ -131,8 +139,6 @@ static uint64_t send_requests(struct conn *conn) {
 
 static void begin_phase(struct conn *conn, enum phase phase) {
   struct requester *requester = conn->owner;
-  if (phase == PHASE_RUN || phase == PHASE_DISTURB)
-    requester->timed_from_ns = requester->settle_ns > 0 ? conn->thread->now_ns + requester->settle_ns : 0;
   if (phase == PHASE_RUN)
     requester->pace =
         pace_of(conn->thread->engine->start_ns, requester->rate, requester->of, requester->index);

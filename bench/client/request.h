@@ -6,6 +6,7 @@
 #include "check.h"
 #include "engine.h"
 #include "pace.h"
+#include "windows.h"
 
 /** Sends requests, so many at a time, or when they are due, and checks and times the answers. */
 struct requester {
@@ -27,8 +28,8 @@ struct requester {
   bool finished;
   struct histogram *before; /* its own latencies, until PHASE_DISTURB; NULL: all go to the thread's */
   struct histogram *during; /* and then; not freed with it */
-  uint64_t settle_ns;       /* what is sent so soon after the start, or PHASE_DISTURB, is not timed */
-  uint64_t timed_from_ns;
+  const struct windows
+      *windows; /* those of undisturbed and of disturbed ones in place of phases; NULL: none */
   struct conn *conn;
 };
 

@@ -24,6 +24,13 @@ struct target {
   bool loopback;        /* 127.0.0.0/8: connections may come from any address of it */
 };
 
+/** Which of the server's workers connections have to be on. Those that are opened later are on any. */
+enum placement {
+  PLACEMENT_ANY,
+  PLACEMENT_SAME,  /* all on one */
+  PLACEMENT_CROSS, /* who receives on one, everybody else on others */
+};
+
 /** Takes a URL apart. Returns NULL, or what is wrong with it. */
 const char *target_parse(struct target *target, const char *url);
 /** Looks the host up; of several addresses it takes the first that accepts. Writes the reason on failure. Blocks. */

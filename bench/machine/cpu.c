@@ -4,8 +4,8 @@
  *
  * The broker is found as Linux shows it: /proc/net/tcp names the inode of the socket that listens on a port,
  * and /proc/PID/fd has a link to it. Only asked when the address is one of this machine, so that a process of this
- * machine is not taken for one of another. Reads only; not exact below a clock tick (10
- * ms). Thread: any.
+ * machine is not taken for one of another. Reads only. A process's time is not exact below a
+ * clock tick (10 ms), its threads' mostly is. Thread: any.
  */
 #include "cpu.h"
 
@@ -84,16 +84,40 @@ static void read_memory(struct process *process) {
   if (file != NULL) fclose(file);
 }
 
+/* CPU time of a thread: to the nanosecond where the kernel tells it, else in ticks. */
+static bool read_thread_time(pid_t pid, pid_t id, uint64_t *cpu_ns) {
+  char path[64];
+  unsigned long long ran = 0;
+  snprintf(path, sizeof path, "/proc/%ld/task/%ld/schedstat", (long)pid, (long)id);
+  FILE *file = fopen(path, "re");
+  bool known = file != NULL && fscanf(file, "%llu", &ran) == 1;
+  if (file != NULL) fclose(file);
+  *cpu_ns = ran;
+  if (known && ran > 0) return true;
+  snprintf(path, sizeof path, "/proc/%ld/task/%ld/stat", (long)pid, (long)id);
+  return read_stat(path, cpu_ns);
+}
+
+static void read_thread_name(pid_t pid, pid_t id, char name[PROCESS_NAME_BYTES]) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%ld/task/%ld/comm", (long)pid, (long)id);
+  FILE *file = fopen(path, "re");
+  if (file == NULL || fgets(name, PROCESS_NAME_BYTES, file) == NULL) *name = '\0';
+  if (file != NULL) fclose(file);
+  name[strcspn(name, "\n")] = '\0';
+}
+
 static void read_threads(struct process *process) {
-  char path[300];
+  char path[64];
   snprintf(path, sizeof path, "/proc/%ld/task", (long)process->pid);
   DIR *dir = opendir(path);
   if (dir == NULL) return;
   for (struct dirent *entry; process->threads < PROCESS_THREADS_MAX && (entry = readdir(dir)) != NULL;) {
-    snprintf(path, sizeof path, "/proc/%ld/task/%s/stat", (long)process->pid, entry->d_name);
     if (!isdigit((unsigned char)entry->d_name[0])) continue;
-    process->thread[process->threads].id = (pid_t)strtol(entry->d_name, NULL, 10);
-    if (read_stat(path, &process->thread[process->threads].cpu_ns)) process->threads++;
+    pid_t id = (pid_t)strtol(entry->d_name, NULL, 10);
+    process->thread[process->threads].id = id;
+    read_thread_name(process->pid, id, process->thread[process->threads].name);
+    if (read_thread_time(process->pid, id, &process->thread[process->threads].cpu_ns)) process->threads++;
   }
   closedir(dir);
 }
@@ -108,16 +132,30 @@ struct process process_look(pid_t pid) {
   return process;
 }
 
+/* What one of the threads of a look has used since the other. */
+static uint64_t spent_ns(const struct process *before, const struct process *after, unsigned i) {
+  uint64_t spent = after->thread[i].cpu_ns;
+  for (unsigned j = 0; j < before->threads; j++) {
+    if (before->thread[j].id == after->thread[i].id) spent -= before->thread[j].cpu_ns;
+  }
+  return spent;
+}
+
 uint64_t process_busiest_ns(const struct process *before, const struct process *after) {
   uint64_t most = 0;
   for (unsigned i = 0; i < after->threads; i++) {
-    uint64_t spent = after->thread[i].cpu_ns;
-    for (unsigned j = 0; j < before->threads; j++) {
-      if (before->thread[j].id == after->thread[i].id) spent -= before->thread[j].cpu_ns;
-    }
+    uint64_t spent = spent_ns(before, after, i);
     if (spent > most) most = spent;
   }
   return most;
+}
+
+uint64_t process_threads_ns(const struct process *before, const struct process *after, const char *name) {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < after->threads; i++) {
+    if (name == NULL || strcmp(after->thread[i].name, name) == 0) sum += spent_ns(before, after, i);
+  }
+  return sum;
 }
 
 /* Inode of the socket that listens on the port, or 0. */

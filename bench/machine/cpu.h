@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #define PROCESS_THREADS_MAX 64 /* more are not looked at */
+#define PROCESS_NAME_BYTES  16 /* of a thread's name */
 
 /** Nanoseconds since some fixed point. */
 uint64_t now_ns(void);
@@ -30,6 +31,7 @@ struct process {
   struct {
     pid_t id;
     uint64_t cpu_ns;
+    char name[PROCESS_NAME_BYTES];
   } thread[PROCESS_THREADS_MAX];
   unsigned threads;
 };
@@ -37,6 +39,8 @@ struct process {
 struct process process_look(pid_t pid);
 /** CPU time of the thread that used most between two looks. */
 uint64_t process_busiest_ns(const struct process *before, const struct process *after);
+/** CPU time of the threads of that name (NULL: of all that are looked at) between two looks. */
+uint64_t process_threads_ns(const struct process *before, const struct process *after, const char *name);
 /** The process that listens at an address (IP or Unix), or 0: not on this machine, or not visible. */
 pid_t process_listening(const struct sockaddr_storage *address);
 

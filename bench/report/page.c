@@ -130,6 +130,11 @@ static void write_row(FILE *out, const json_t *row) {
     fprintf(out, "%s%.0f messages lost, doubled, reordered or altered", between, row_faults(row));
     between = "; ";
   }
+  if (*row_text(row, "note") != '\0') {
+    fputs(between, out);
+    page_text(out, row_text(row, "note"));
+    between = "; ";
+  }
   if (*row_text(row, "error") != '\0') {
     fputs(between, out);
     page_text(out, row_text(row, "error"));
@@ -174,23 +179,22 @@ static void write_repeat(FILE *out, const json_t *rows) {
 }
 
 void report_page(FILE *out, json_t *rows) {
-  json_t *cases = rows_cases(rows), *labels = rows_labels(rows, NULL), *of_case;
-  size_t i;
-  write_head(out, rows, labels);
-  fputs(
+  const char *rates =
       "<h2>Rates</h2>\n<p class=\"soft\">Bars are medians over the rounds, the thin line reaches from the "
       "lowest to the "
       "highest; each scenario has its own scale. Open loops have the rate asked for, and are not here. "
       "Ratios are taken within a round: median "
-      "(lowest-highest).</p>\n",
-      out);
-  json_array_foreach(cases, i, of_case) page_bars(out, rows, labels, json_string_value(of_case));
-  fputs(
+      "(lowest-highest).</p>\n";
+  const char *latencies =
       "<h2>Latencies</h2>\n<p class=\"soft\">Of each server the run whose p99.9 is the median of its runs. "
       "An idle "
-      "thread's lateness is what the machine itself adds.</p>\n",
-      out);
-  json_array_foreach(cases, i, of_case) page_curves(out, rows, labels, json_string_value(of_case));
+      "thread's lateness is what the machine itself adds.</p>\n";
+  json_t *cases = rows_cases(rows), *labels = rows_labels(rows, NULL), *of_case;
+  size_t i;
+  write_head(out, rows, labels);
+  json_array_foreach(cases, i, of_case) page_bars(out, rows, labels, json_string_value(of_case), &rates);
+  json_array_foreach(cases, i, of_case)
+      page_curves(out, rows, labels, json_string_value(of_case), &latencies);
   write_everything(out, rows);
   write_repeat(out, rows);
   json_decref(labels);

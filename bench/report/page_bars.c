@@ -73,7 +73,8 @@ static void write_bar(FILE *out, const json_t *rows, const json_t *labels, const
   write_words(out, rows, figure, &rate, end + 10, middle + 4);
 }
 
-void page_bars(FILE *out, const json_t *rows, const json_t *labels, const char *of_case) {
+void page_bars(FILE *out, const json_t *rows, const json_t *labels, const char *of_case,
+               const char **heading) {
   json_t *here = rows_labels(rows, of_case), *label;
   size_t i;
   double most = 0;
@@ -90,6 +91,7 @@ void page_bars(FILE *out, const json_t *rows, const json_t *labels, const char *
     return;
   }
   unsigned height = (unsigned)json_array_size(here) * LINE_HEIGHT + 4;
+  page_heading(out, heading);
   fputs("<figure><figcaption><code>", out);
   page_text(out, of_case);
   fprintf(out, "</code>%s</figcaption>\n", lower ? " (lower is better)" : "");

@@ -6,7 +6,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/** Bars of the rates of one case's servers. */
-void page_bars(FILE *out, const json_t *rows, const json_t *labels, const char *of_case);
+/** Bars of the rates of one case's servers; nothing of an open loop. The heading goes before the first ones, and is NULL
+ * then. */
+void page_bars(FILE *out, const json_t *rows, const json_t *labels, const char *of_case,
+               const char **heading);
 
 #endif

@@ -177,7 +177,8 @@ static void write_hiccup_line(FILE *out, const json_t *row) {
   fputs("<td>its waking</td><td></td></tr>\n", out);
 }
 
-void page_curves(FILE *out, const json_t *rows, const json_t *labels, const char *of_case) {
+void page_curves(FILE *out, const json_t *rows, const json_t *labels, const char *of_case,
+                 const char **heading) {
   json_t *here = rows_labels(rows, of_case), *label;
   const json_t *shown[PAGE_SERIES], *hiccup = NULL;
   unsigned runs[PAGE_SERIES], count = 0;
@@ -194,6 +195,7 @@ void page_curves(FILE *out, const json_t *rows, const json_t *labels, const char
   json_decref(here);
   if (count == 0) return;
   if (hiccup == NULL) hiccup = shown[0];
+  page_heading(out, heading);
   fputs("<figure><figcaption><code>", out);
   page_text(out, of_case);
   fprintf(

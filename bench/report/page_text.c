@@ -30,6 +30,11 @@ void page_text(FILE *out, const char *text) {
   }
 }
 
+void page_heading(FILE *out, const char **heading) {
+  if (*heading != NULL) fputs(*heading, out);
+  *heading = NULL;
+}
+
 const char *page_series(const json_t *rows, const json_t *labels, const char *label) {
   static const char *const names[PAGE_SERIES] = {"s0", "s1", "s2", "s3", "s4", "s5"};
   const char *limit = rows_limit_label(rows);

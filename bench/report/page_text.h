@@ -11,6 +11,8 @@
 
 /** Writes text with what HTML would take for markup escaped. */
 void page_text(FILE *out, const char *text);
+/** Writes a heading, the first time it is called: then *heading is NULL. */
+void page_heading(FILE *out, const char **heading);
 /** The class ("s0"...) of a server's bars and curves: the same one all over the page. labels are those of all rows. */
 const char *page_series(const json_t *rows, const json_t *labels, const char *label);
 

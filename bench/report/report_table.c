@@ -51,6 +51,17 @@ static void add_remark(char *text, size_t size, const char *remark) {
   if (*remark != '\0') snprintf(text + used, size - used, "%s%s", used > 0 ? "; " : "", remark);
 }
 
+/* What a measurement has to say of its rate; "": nothing. */
+static const char *note_of(const json_t *rows, const char *of_case, const char *label) {
+  size_t i;
+  json_t *row;
+  json_array_foreach(rows, i, row) {
+    const bool same = strcmp(row_case(row), of_case) == 0 && strcmp(row_label(row), label) == 0;
+    if (same && row_sound(row) && *row_text(row, "note") != '\0') return row_text(row, "note");
+  }
+  return "";
+}
+
 void report_remarks(const json_t *rows, const char *of_case, const char *label, char *text, size_t size) {
   size_t i, failed = 0, all = 0;
   char noise[80], behind[80];
@@ -75,6 +86,7 @@ void report_remarks(const json_t *rows, const char *of_case, const char *label, 
     snprintf(behind, sizeof behind, "down to %.0f %% of the rate was sent", share * 100);
     add_remark(text, size, behind);
   }
+  add_remark(text, size, note_of(rows, of_case, label));
   if (failed == 0 || !row_cannot(unsound))
     add_remark(text, size, noise_of_case(rows, of_case, noise, sizeof noise));
 }
@@ -85,11 +97,12 @@ static void cell_remarks(json_t *table, const json_t *rows, const char *of_case,
   table_cell(table, text);
 }
 
-/* A median in ns; 0 stands for none, as where there are no messages. */
-static void cell_figure(json_t *table, const json_t *rows, struct figure_key figure, const char *path) {
+/* A median; 0 stands for none, as where there are no messages. */
+static void cell_figure(json_t *table, const json_t *rows, struct figure_key figure, const char *path,
+                        struct pretty (*pretty)(double value)) {
   figure.path = path;
   double median = rows_spread(rows, &figure).median;
-  table_cell(table, pretty_ns(median > 0 ? median : NAN).text);
+  table_cell(table, pretty(median > 0 ? median : NAN).text);
 }
 
 static void cell_ratio(json_t *table, const json_t *rows, const struct figure_key *figure, const char *to) {
@@ -109,10 +122,12 @@ static void add_line(json_t *table, const json_t *rows, const char *of_case, con
   if (row_is_paced(row)) figure.path = "latency/p99.9";
   cell_ratio(table, rows, &figure, rows_first_label(rows));
   cell_ratio(table, rows, &figure, rows_limit_label(rows));
-  cell_figure(table, rows, figure, "broker/cpu_ns_per_message");
-  cell_figure(table, rows, figure, "latency/p50");
-  cell_figure(table, rows, figure, "latency/p99");
-  cell_figure(table, rows, figure, "latency/p99.9");
+  cell_figure(table, rows, figure, "payload_mb_per_second", pretty_number);
+  cell_figure(table, rows, figure, "broker/cpu_ns_per_message", pretty_ns);
+  cell_figure(table, rows, figure, "broker/rss_after", pretty_bytes);
+  cell_figure(table, rows, figure, "latency/p50", pretty_ns);
+  cell_figure(table, rows, figure, "latency/p99", pretty_ns);
+  cell_figure(table, rows, figure, "latency/p99.9", pretty_ns);
   cell_remarks(table, rows, of_case, label);
 }
 
@@ -121,7 +136,8 @@ static json_t *new_table(const json_t *rows) {
   char heads[512];
   const char *first = rows_first_label(rows), *limit = rows_limit_label(rows);
   snprintf(heads, sizeof heads,
-           "scenario|server|>rate|>to %.60s|>to %.60s|>broker CPU/message|>p50|>p99|>p99.9|remarks",
+           "scenario|server|>rate|>to %.60s|>to %.60s|>MB/s|>broker CPU/message|>broker "
+           "RSS|>p50|>p99|>p99.9|remarks",
            first != NULL ? first : "the first", limit != NULL ? limit : "the limit");
   return table_new(heads);
 }

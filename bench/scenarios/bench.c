@@ -26,6 +26,9 @@
 #define STALL_NS        UINT64_C(10000000000)
 #define QUIET_NS        UINT64_C(2000000000)
 #define THREADS_DEFAULT 16
+/* With a placement there are more connections than are used: */
+#define PLACEMENT_SHARE  4 /* for each that is */
+#define PLACEMENT_SPARED 256
 
 static volatile sig_atomic_t interrupted;
 
@@ -61,10 +64,13 @@ static unsigned choose_threads(const struct options *options, unsigned connectio
 
 bool bench_open(struct bench *bench, unsigned connections, bool latency, bool hiccup) {
   const struct options *options = bench->options;
-  if (!engine_allow_files(connections, bench->error, sizeof bench->error)) return false;
+  unsigned files = connections;
+  if (options->placement != PLACEMENT_ANY) files = connections * PLACEMENT_SHARE + PLACEMENT_SPARED;
+  if (!engine_allow_files(files, bench->error, sizeof bench->error)) return false;
   unsigned threads = choose_threads(options, connections);
   int error = engine_init(&bench->engine, &options->target, threads, latency);
   if (error != 0) return bench_cannot(bench, error);
+  engine_place(&bench->engine, options->placement);
   if (latency && (bench->latency = histogram_new()) == NULL) return bench_cannot(bench, -ENOMEM);
   if (hiccup) hiccup_start(&bench->hiccup);
   return true;
@@ -108,6 +114,7 @@ static bool gone_wrong(struct bench *bench) {
     pause_ms(20); /* the server's own words may be on their way to another connection */
     pthread_mutex_lock(&bench->engine.lock);
     snprintf(bench->error, sizeof bench->error, "%s", bench->engine.error);
+    bench->lacking = bench->engine.lacking;
     pthread_mutex_unlock(&bench->engine.lock);
     explain_loss(bench);
   } else if (interrupted) {
@@ -196,6 +203,27 @@ static void fill_client(struct bench *bench) {
   row->client.bottleneck = row_client_was_limit(busiest / elapsed, broker, all);
 }
 
+/* Where the connections are, and what the broker's threads took for each message. */
+static void fill_placement(struct bench *bench) {
+  struct row *row = &bench->row;
+  unsigned aside = 0;
+  char name[PROCESS_NAME_BYTES];
+  if (bench->options->placement == PLACEMENT_ANY) return;
+  for (unsigned i = 0; i < bench->engine.count; i++)
+    aside += bench->engine.threads[i].aside_count;
+  /* relaxed: the threads that wrote it have ended */
+  int worker = atomic_load_explicit(&bench->engine.receivers_worker, memory_order_relaxed);
+  row_figure(row, "subscribers_worker", worker);
+  row_figure(row, "connections_aside", aside);
+  if (row->broker.pid == 0 || row->received == 0) return;
+  snprintf(name, sizeof name, "tern-worker-%d", worker % 100);
+  double messages = (double)row->received;
+  row_figure(row, "threads_ns_per_message",
+             (double)process_threads_ns(&bench->before, &bench->after, NULL) / messages);
+  row_figure(row, "subscribers_worker_ns_per_message",
+             (double)process_threads_ns(&bench->before, &bench->after, name) / messages);
+}
+
 void bench_end(struct bench *bench) {
   struct row *row = &bench->row;
   const struct options *options = bench->options;
@@ -235,6 +263,7 @@ void bench_end(struct bench *bench) {
     if (row->broker.rss_peak < bench->after.resident) row->broker.rss_peak = bench->after.resident;
   }
   fill_client(bench);
+  fill_placement(bench);
 }
 
 void bench_close(struct bench *bench) {
@@ -282,6 +311,7 @@ static int measure(const struct scenario *scenario, const struct options *option
     code = show(&bench, rows);
   else
     fprintf(stderr, "tern-bench: %s\n", bench.error);
+  if (bench.lacking) code = EXIT_CANNOT;
   histogram_free(bench.hiccup.late);
   histogram_free(bench.latency);
   return code;
@@ -297,6 +327,14 @@ static bool prepare_tls(struct options *options, char *error, size_t size) {
                                     .ca_file = options->tls_ca,
                                     .insecure = options->tls_insecure};
   return tern_tls_new(&wanted, &target->tls, error, size) == 0;
+}
+
+/* Why connections cannot be placed as asked for; NULL: they can, as far as is known. */
+static const char *lacks_placement(const struct options *options) {
+  if (options->placement == PLACEMENT_ANY) return NULL;
+  if (options->target.dialect->worker == NULL)
+    return "this server does not say which worker a connection is on, which --placement needs";
+  return options->subscribers == 0 ? "--placement needs a subscriber (--subs)" : NULL;
 }
 
 int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *all) {
@@ -320,6 +358,7 @@ int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *al
     return EXIT_FINE;
   }
   const char *lacks = scenario->lacks != NULL ? scenario->lacks(options.target.dialect, &options) : NULL;
+  if (lacks == NULL) lacks = lacks_placement(&options);
   if (lacks != NULL) {
     fprintf(stderr, "tern-bench: %s: %s\n", scenario->name, lacks);
     return EXIT_CANNOT;

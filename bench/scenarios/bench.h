@@ -35,6 +35,7 @@ struct bench {
     uint64_t ns, moved; /* when it was last shown, and what had moved by then */
   } shown;              /* progress */
   char error[400];      /* empty: none */
+  bool lacking;         /* the error is that the server has no such thing */
 };
 
 /** A subcommand that measures. */

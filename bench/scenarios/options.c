@@ -72,6 +72,8 @@ static const struct spec {
      false, AT(storm_password), 0, 0},
     {"storm-server", "URL", "crowd: whom the storm is for (default: the server)", VALUE_TEXT, false,
      AT(storm_url), 0, 0},
+    {"placement", "HOW", "same or cross: publishers on the subscribers' worker, or on others (tern only)",
+     VALUE_TEXT, false, AT(placed), 0, 0},
     {"window", "BYTES", "under way to each subscriber when unpaced; 0: any number (default 16m)", VALUE_BIG,
      false, AT(window), 0, 1e15},
     {"threads", "N", "client threads (default: processors, up to 16)", VALUE_COUNT, false, AT(threads), 1,
@@ -131,6 +133,17 @@ static void note(struct options *options, const struct spec *spec, const char *v
   if (spec->local) return;
   bool flag = spec->value == VALUE_FLAG;
   snprintf(options->command + len, room, " --%s%s%s", spec->name, flag ? "" : " ", flag ? "" : value);
+}
+
+static bool read_placement(struct options *options, char *error, size_t size) {
+  if (options->placed == NULL) return true;
+  options->placement = strcmp(options->placed, "same") == 0    ? PLACEMENT_SAME
+                       : strcmp(options->placed, "cross") == 0 ? PLACEMENT_CROSS
+                                                               : PLACEMENT_ANY;
+  if (options->placement != PLACEMENT_ANY) return true;
+  snprintf(error, size, "--placement: '%s' is not a possible value; it can be same or cross",
+           options->placed);
+  return false;
 }
 
 /* They say something only where there is TLS. */
@@ -206,7 +219,7 @@ bool options_parse(struct options *options, int argc, char **argv, char *error, 
     return false;
   }
   if (options->seconds <= 0 && options->messages == UINT64_MAX) options->seconds = seconds_default;
-  return find_target(options, error, size);
+  return read_placement(options, error, size) && find_target(options, error, size);
 }
 
 /* What a number is unless it is given. */

@@ -16,6 +16,8 @@ struct options {
   const char *user, *password, *token;
   const char *tls_cert, *tls_key, *tls_ca; /* files; NULL: none, those the system trusts */
   const char *json_file, *csv, *html;      /* NULL: none */
+  const char *placed;                      /* same or cross; NULL: anyhow */
+  enum placement placement;                /* the same */
   unsigned size, publishers, subscribers, subjects, in_flight, connections;
   unsigned threads; /* 0: as many as there are processors, and no more than connections */
   double rate;      /* messages per second of all publishers; 0: as fast as possible */

@@ -78,7 +78,7 @@ static json_t *outcome_json(const struct row *row) {
   json_t *hiccup = row->hiccup != NULL ? histogram_hiccup_row(row->hiccup) : json_null();
   return json_pack(
       "{s:I, s:I, s:I, s:f, s:f, s:s, s:f, s:o, s:o, s:{s:f, s:f, s:b}, s:o, s:o, "
-      "s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:b, s:s?}",
+      "s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:s?, s:b, s:s?}",
       "sent", (json_int_t)row->sent, "received", (json_int_t)row->received, "expected",
       (json_int_t)row->expected, "seconds", row->seconds, "rate", row->rate, "rate_unit", row->unit,
       "payload_mb_per_second", row->bytes_per_second / 1e6, "latency", latency, "hiccup", hiccup, "client",
@@ -86,8 +86,8 @@ static json_t *outcome_json(const struct row *row) {
       row->client.bottleneck, "broker", broker_json(row), "figures", figures_json(row), "machine", "ticks",
       (json_int_t)row->machine.ticks, "stolen", (json_int_t)row->machine.stolen, "found", "lost",
       (json_int_t)found->lost, "doubled", (json_int_t)found->doubled, "reordered",
-      (json_int_t)found->reordered, "altered", (json_int_t)found->altered, "partial", row->error != NULL,
-      "error", row->error);
+      (json_int_t)found->reordered, "altered", (json_int_t)found->altered, "note", row->note, "partial",
+      row->error != NULL, "error", row->error);
 }
 
 json_t *row_json(const struct row *row) {
@@ -178,6 +178,7 @@ void row_print(const struct row *row) {
   printf("  rate      %.0f %s", row->rate, row->unit);
   if (row->bytes_per_second > 0) printf(", %.1f MB/s of payload", row->bytes_per_second / 1e6);
   putchar('\n');
+  if (row->note != NULL) printf("  note      %s\n", row->note);
   for (unsigned i = 0; i < row->figures; i++)
     print_figure(&row->figure[i]);
   print_behind(row);

@@ -11,7 +11,7 @@
 #include "check.h"
 #include "histogram.h"
 
-#define FIGURES_MAX 16
+#define FIGURES_MAX 24
 
 /** A measurement. Texts are borrowed and live as long as the row. */
 struct row {
@@ -52,6 +52,7 @@ struct row {
   } figure[FIGURES_MAX];
   unsigned figures;
   struct findings found;
+  const char *note;  /* what there is to say of the rate, or NULL */
   const char *error; /* why it is partial, or NULL */
 };
 

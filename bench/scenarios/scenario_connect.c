@@ -47,7 +47,9 @@ static bool run_idle(struct bench *bench) {
     double grown = (double)bench->after.resident - (double)empty.resident;
     if (ready) bench_end(bench);
     row->broker.rss_before = empty.resident;
-    row->rate = bench->after.pid != 0 ? grown / n : 0;
+    row->rate = bench->after.pid != 0 && grown > 0 ? grown / n : 0;
+    if (bench->after.pid != 0 && grown <= 0)
+      row->note = "the broker's memory did not grow: it had some free from before; start it anew to tell";
     row_figure(row, "connections", n);
     row_figure(row, "connections_per_second", n / opening);
     row_figure(row, "cpu_us_per_connection", (double)(bench->before.cpu_ns - empty.cpu_ns) / 1e3 / n);

@@ -2,12 +2,14 @@
 /*
  * The load-test client's pacing, command line and URLs, and what it reads in /proc/stat.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,6 +18,7 @@
 #include "options.h"
 #include "pace.h"
 #include "row.h"
+#include "windows.h"
 
 static void what_is_due_is_what_has_its_time(void **state) {
   (void)state;
@@ -103,6 +106,9 @@ static void options_are_read(void **state) {
   assert_string_equal(o.label, "x");
   assert_true(parse(&o, "pubsub --msgs 5 --seconds 0.25"));
   assert_true(o.messages == 5 && o.seconds == 0.25);
+  assert_int_equal(o.placement, PLACEMENT_ANY);
+  assert_true(parse(&o, "pubsub --placement same") && o.placement == PLACEMENT_SAME);
+  assert_true(parse(&o, "pubsub --placement cross") && o.placement == PLACEMENT_CROSS);
   assert_true(parse(&o, "pubsub --help --nothing-else-matters") == false);
   assert_true(parse(&o, "pubsub -h"));
   assert_true(o.help);
@@ -125,7 +131,7 @@ static void what_is_not_possible_is_refused(void **state) {
       "--size 7",      "--size x",    "--size 1e99",  "--msgs 0",      "--msgs 1.5",     "--pubs 0",
       "--pubs 5000",   "--seconds 0", "--seconds -1", "--rate 0",      "--subject a*",   "--subject ",
       "--nosuch",      "extra",       "--size",       "-s http://x",   "-s nats://[::1", "--pid 0",
-      "-s rediss://x", "--msgs 1kk",  "-s unix://x",  "-s nats://h:x", "-s nats://"};
+      "-s rediss://x", "--msgs 1kk",  "-s unix://x",  "-s nats://h:x", "-s nats://",     "--placement near"};
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     struct options o;
     char line[128];
@@ -178,6 +184,75 @@ static void processor_time_and_what_was_stolen_of_it(void **state) {
   assert_true(now.ticks > 0 && now.ticks >= now.stolen);
 }
 
+static bool counts_as(const struct windows *windows, uint64_t at_ns, bool disturbed) {
+  const struct window *window = windows_find(windows, at_ns);
+  return window != NULL && window->disturbed == disturbed;
+}
+
+static void a_request_belongs_to_the_window_it_was_due_in(void **state) {
+  (void)state;
+  static struct windows windows;
+  assert_null(windows_find(&windows, 100));
+  windows_open(&windows, 100, false);
+  assert_null(windows_find(&windows, 99));
+  assert_true(counts_as(&windows, 100, false));
+  assert_true(counts_as(&windows, 1000000, false)); /* it is still open */
+  windows_close(&windows, 200);
+  assert_true(counts_as(&windows, 199, false));
+  assert_null(windows_find(&windows, 200));
+  windows_open(&windows, 300, true);
+  assert_null(windows_find(&windows, 299)); /* settling */
+  assert_true(counts_as(&windows, 300, true));
+  assert_true(counts_as(&windows, 150, false)); /* its answer comes late */
+  windows_close(&windows, 400);
+  for (unsigned i = 2; i < WINDOWS_MAX; i++) {
+    windows_open(&windows, i * 1000, i % 2 != 0);
+    windows_close(&windows, i * 1000 + 10);
+  }
+  assert_true(counts_as(&windows, 399, true));
+  assert_true(counts_as(&windows, 63009, true));
+  assert_null(windows_find(&windows, 63010));
+}
+
+/* Uses the processor until the kernel has noticed. */
+static uint64_t spend(const struct process *before, const char *name) {
+  uint64_t spent = 0;
+  for (unsigned i = 0; i < 100000 && spent == 0; i++) {
+    struct process after = process_look(getpid());
+    spent = process_threads_ns(before, &after, name);
+  }
+  return spent;
+}
+
+static void threads_are_told_apart_by_name(void **state) {
+  (void)state;
+  char name[PROCESS_NAME_BYTES];
+  assert_int_equal(pthread_getname_np(pthread_self(), name, sizeof name), 0);
+  assert_int_equal(pthread_setname_np(pthread_self(), "bench-parts-1"), 0);
+  struct process before = process_look(getpid());
+  assert_true(before.threads >= 1);
+  assert_true(spend(&before, "bench-parts-1") > 0);
+  assert_true(spend(&before, NULL) > 0);
+  struct process after = process_look(getpid());
+  assert_int_equal(process_threads_ns(&before, &after, "bench-parts-2"), 0);
+  assert_int_equal(pthread_setname_np(pthread_self(), name), 0);
+}
+
+static int worker_in(const char *info) { return dialect_nats.worker(tern_slice_of(info)); }
+
+static void a_server_may_say_which_worker_it_is(void **state) {
+  (void)state;
+  assert_int_equal(worker_in("{\"client_id\":5,\"worker\":0}"), 0);
+  assert_int_equal(worker_in("{\"worker\":63,\"port\":1}"), 63);
+  assert_true(worker_in("{\"client_id\":5}") < 0);
+  assert_true(worker_in("{\"worker\":\"1\"}") < 0);
+  assert_true(worker_in("{\"worker\":-1}") < 0);
+  assert_true(worker_in("{\"worker\":99999999999}") < 0);
+  assert_true(worker_in("no JSON") < 0);
+  assert_null(dialect_redis.worker);
+  assert_null(dialect_raw.worker);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_due_is_what_has_its_time),
@@ -191,6 +266,9 @@ int main(void) {
       cmocka_unit_test(urls_are_taken_apart),
       cmocka_unit_test(the_client_was_the_limit_when_only_it_was_busy),
       cmocka_unit_test(processor_time_and_what_was_stolen_of_it),
+      cmocka_unit_test(a_request_belongs_to_the_window_it_was_due_in),
+      cmocka_unit_test(threads_are_told_apart_by_name),
+      cmocka_unit_test(a_server_may_say_which_worker_it_is),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -317,6 +317,28 @@ class Page(unittest.TestCase):
         self.assertEqual((parser.counts["rect"], parser.counts["polyline"]), (12, 7))
         self.assertEqual(parser.counts["figure"], 7)
 
+    def test_headings_have_something_below_them(self):
+        paced = {"scenario": "open", "label": "a", "server": {"name": "a"}, "rate": 100, "asked_rate": 100, "error": None,
+                 "latency": {"count": 10, "min": 1, "p50": 2, "p99.9": 3, "max": 4, "from": "intended send",
+                             "curve": [[0, 1], [100, 4]]}}
+        plain = {"scenario": "pub", "label": "a", "server": {"name": "a"}, "rate": 100, "error": None}
+        for rows, headings in (([paced], ["Latencies"]), ([plain], ["Rates"]), ([paced, plain], ["Rates", "Latencies"]),
+                               ([plain, paced, plain], ["Rates", "Latencies"])):
+            with tempfile.NamedTemporaryFile("w", suffix=".rows") as file:
+                file.writelines(json.dumps(row) + "\n" for row in rows)
+                file.flush()
+                found = re.findall(r"<h2>(Rates|Latencies)</h2>", page_of(file.name))
+            self.assertEqual(found, headings)
+
+    def test_a_note_is_shown(self):
+        row = {"scenario": "idle", "label": "a", "server": {"name": "a"}, "rate": 0, "rate_unit": "B/conn", "error": None,
+               "note": "it did not <grow>"}
+        with tempfile.NamedTemporaryFile("w", suffix=".rows") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            self.assertRegex(report(file.name).stdout.decode(), r"\| 0 B/conn \|.* it did not <grow> +\|")
+            self.assertEqual(page_of(file.name).count("it did not &lt;grow&gt;"), 2)  # by the bar, and in the table
+
     def test_every_picture_has_a_text(self):
         page = page_of(ROWS)
         for picture in re.findall(r"<svg[^>]*>", page):

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -29,12 +30,20 @@ PROGRAM = None
 SHORT = ("--seconds", "0.2")
 FIELDS = {"scenario", "label", "url", "server", "command", "time", "size", "publishers", "subscribers", "connections",
           "threads", "in_flight", "asked_rate", "sent", "received", "expected", "seconds", "rate", "rate_unit",
-          "payload_mb_per_second", "latency", "hiccup", "client", "broker", "figures", "machine", "found", "partial", "error"}
+          "payload_mb_per_second", "latency", "hiccup", "client", "broker", "figures", "machine", "found", "note", "partial",
+          "error"}
 
 
 def two_halves(row):
     """Either may see nothing when the machine has other things to do, but not both."""
     return row["received"] > 0 and row["figures"]["rate_before"] + row["figures"]["rate_during"] > 0
+
+
+def alternates(row, storms):
+    """There were so many storms, between windows of quiet, and requests of both that counted, and others that did not."""
+    figures = row["figures"]
+    return (figures["storms"], figures["windows"]) == (storms, 4 * storms) and figures["storm_connections"] > 0 and \
+        figures["p99_quiet"] > 0 < figures["p99_storm"] and 0 < row["latency"]["count"] < row["received"]
 
 
 # scenario and options: what to expect of the row
@@ -66,8 +75,8 @@ OTHERS = {
                                                                            row["figures"]["subscriptions"] == 3000,
     "idle --connections 150": lambda row: row["rate_unit"] == "B/conn" and row["connections"] == 150,
     "storm --connections 8 --storm-rate 40 --seconds 0.5": lambda row: 0 < row["sent"] <= 8 + 40 * row["seconds"],
-    "crowd --rate 500 --storm-rate 50 --seconds 1": lambda row: row["figures"]["storm_connections"] > 0 and
-                                                    row["figures"]["p99_before"] > 0 < row["figures"]["p99_during"],
+    "crowd --rate 500 --storm-rate 50 --seconds 1": lambda row: alternates(row, 2),
+    "crowd --rate 500 --storm-rate 50 --seconds 1 --subs 1 --pubs 1": lambda row: alternates(row, 2),
     "storm --connections 8": lambda row: row["latency"]["count"] == row["sent"] > 0,
 }
 LACKS = {
@@ -211,6 +220,18 @@ class Trouble(unittest.TestCase):
             self.assertEqual(done.returncode, 2, done.stdout)
             self.assertIn("the storm: the server did not refuse", json.loads(done.stdout)["error"])
 
+    def test_a_storm_waits_for_a_server_that_has_too_much_to_do(self):
+        over = threading.Event()
+
+        def serve(one):
+            connection = one.accept()
+            over.wait(6)  # nobody sets it: longer than others would wait
+            client.greet(connection)
+        with client.Server(serve) as one:
+            done = bench(f"nats://127.0.0.1:{one.port}", "storm --connections 1 --seconds 0.1 --json --quiet")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)["sent"], 1)
+
     @unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
     def test_credentials_of_redis(self):
         with server("redis-server", "--bind", "127.0.0.1", "--port", "{port}", "--save", "", "--requirepass",
@@ -289,6 +310,16 @@ class Trouble(unittest.TestCase):
             self.assertEqual(done.returncode, 2)
             self.assertIn("the broker's memory is not known", done.stdout)
 
+    def test_memory_that_does_not_grow_is_not_called_a_gain(self):
+        with self.tern() as (port, _), subprocess.Popen(["sleep", "600"]) as other:  # somebody whose memory does not change
+            line = f"idle --connections 5 --seconds 0.1 --pid {other.pid} --quiet"
+            text = bench(f"nats://127.0.0.1:{port}", line)
+            row = json.loads(bench(f"nats://127.0.0.1:{port}", line + " --json").stdout)
+            other.kill()
+        self.assertEqual((text.returncode, row["rate"], row["partial"]), (0, 0, False))
+        self.assertIn("the broker's memory did not grow: it had some free from before", row["note"])
+        self.assertIn("rate      0 B/conn\n  note      the broker's memory did not grow", text.stdout)
+
     def test_slow_consumers_and_nonsense_end_the_run(self):
         def serve(answer):
             def run(one):
@@ -360,6 +391,60 @@ class Trouble(unittest.TestCase):
             go.set()
             running.communicate(timeout=WAIT_S)
         self.assertEqual(running.returncode, 2)
+
+    def check_placement(self, workers, line, told):
+        """Against a server that puts connections on these workers, in this order. `told` are the connections that go on; the
+        others stay open and say nothing."""
+        aside, heard = [], []
+
+        def serve(one):
+            for i, worker in enumerate(workers):
+                connection = one.accept()
+                connection.sendall(b'INFO {"client_id":1,"worker":%d}\r\n' % worker)
+                if i not in told:
+                    aside.append(connection)
+                elif b"CONNECT" in client.read_until(connection, b"PING\r\n"):
+                    heard.append(i)
+                    connection.sendall(b"PONG\r\n")
+            heard.append(select.select(aside, [], [], 0)[0])
+            one.connections[told[-1]].close()
+        with client.Server(serve) as one:
+            done = bench(f"nats://127.0.0.1:{one.port}", f"{line} --seconds 60 --json --quiet --threads 1")
+        self.assertEqual(heard, [*told, []], done.stdout + done.stderr)
+        self.assertIn("closed the connection", done.stdout + done.stderr)
+
+    def test_placement(self):
+        self.check_placement([0, 1, 1, 0], "pubsub --placement same", [0, 3])
+        self.check_placement([1, 1, 1, 2], "pubsub --placement cross", [0, 3])
+        self.check_placement([5, 4, 5, 5, 4, 4], "pubsub --placement cross --subs 2 --pubs 2", [0, 2, 4, 5])
+        with self.tern("--workers", "2") as (port, _):
+            for line in ("pubsub --placement same", "fanin --placement cross", "request --placement cross"):
+                done = bench(f"nats://127.0.0.1:{port}", f"{line} --msgs 100 --json --quiet")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                row = json.loads(done.stdout)
+                self.assertIn(row["figures"]["subscribers_worker"], (0, 1))
+                self.assertIn("--placement", row["command"])
+                self.assertLessEqual(row["figures"]["subscribers_worker_ns_per_message"], row["figures"]["threads_ns_per_message"])
+
+    def test_placement_that_cannot_be(self):
+        with self.tern("--workers", "1") as (port, _):
+            url = f"nats://127.0.0.1:{port}"
+            done = bench(url, "pubsub --placement cross --msgs 10 --quiet")
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("none of 257 connections came to another worker than 0: has the server one only?", done.stderr)
+            done = bench(url, "pub --placement same --msgs 10 --quiet")
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
+            self.assertIn("--placement needs a subscriber", done.stderr)
+        done = bench("raw://127.0.0.1:1", "pubsub --placement same --msgs 10 --quiet")
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertIn("does not say which worker a connection is on", done.stderr)
+
+        def serve(one):
+            client.info(one.accept())
+        with client.Server(serve) as one:
+            done = bench(f"nats://127.0.0.1:{one.port}", "pubsub --placement same --msgs 10 --quiet")
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertIn("does not say which worker a connection is on", done.stderr)
 
     def test_suite(self):
         with self.tern() as (port, _):
