@@ -113,7 +113,7 @@ static void identify(struct tern_slice text, char *name, char *version) {
 
 static int worker(struct tern_slice text) {
   json_t *info = json_loadb(text.ptr, text.len, 0, NULL);
-  const json_t *number = json_object_get(info, "worker");
+  const json_t *number = json_object_get(info, "tern_worker");
   json_int_t value = json_is_integer(number) ? json_integer_value(number) : -1;
   json_decref(info);
   return value >= 0 && value <= INT_MAX ? (int)value : -1;

@@ -141,13 +141,14 @@ static void send_info(struct nats_client *client, bool second, bool leaving) {
   const char *nonce = client->auth != NULL ? client->auth->nonce : "";
   char own[320], *made;
   const char *account = format_account(client, second, &made);
-  int len = snprintf(
-      own, sizeof own,
-      ",\"port\":%u,\"max_payload\":%u,\"client_id\":%llu,\"worker\":%u,\"client_ip\":\"%s\"%s%s%s%s%s} \r\n",
-      port, nats_account_max_payload(client), (unsigned long long)client->id,
-      tern_worker_index(client->worker->worker), strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
-      nats_secure_fields(client), leaving ? ",\"ldm\":true" : "", *nonce != '\0' ? ",\"nonce\":\"" : "",
-      nonce, *nonce != '\0' ? "\"" : "");
+  int len =
+      snprintf(own, sizeof own,
+               ",\"port\":%u,\"max_payload\":%u,\"client_id\":%llu,\"tern_worker\":%u,\"client_ip\":\"%s\"%s%"
+               "s%s%s%s} \r\n",
+               port, nats_account_max_payload(client), (unsigned long long)client->id,
+               tern_worker_index(client->worker->worker), strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
+               nats_secure_fields(client), leaving ? ",\"ldm\":true" : "",
+               *nonce != '\0' ? ",\"nonce\":\"" : "", nonce, *nonce != '\0' ? "\"" : "");
   struct iovec parts[] = {
       {.iov_base = (char *)(uintptr_t) "INFO ", .iov_len = 5},
       {.iov_base = (char *)(uintptr_t)shared, .iov_len = strlen(shared)},

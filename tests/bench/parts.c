@@ -242,12 +242,12 @@ static int worker_in(const char *info) { return dialect_nats.worker(tern_slice_o
 
 static void a_server_may_say_which_worker_it_is(void **state) {
   (void)state;
-  assert_int_equal(worker_in("{\"client_id\":5,\"worker\":0}"), 0);
-  assert_int_equal(worker_in("{\"worker\":63,\"port\":1}"), 63);
+  assert_int_equal(worker_in("{\"client_id\":5,\"tern_worker\":0}"), 0);
+  assert_int_equal(worker_in("{\"tern_worker\":63,\"port\":1}"), 63);
   assert_true(worker_in("{\"client_id\":5}") < 0);
-  assert_true(worker_in("{\"worker\":\"1\"}") < 0);
-  assert_true(worker_in("{\"worker\":-1}") < 0);
-  assert_true(worker_in("{\"worker\":99999999999}") < 0);
+  assert_true(worker_in("{\"tern_worker\":\"1\"}") < 0);
+  assert_true(worker_in("{\"tern_worker\":-1}") < 0);
+  assert_true(worker_in("{\"tern_worker\":99999999999}") < 0);
   assert_true(worker_in("no JSON") < 0);
   assert_null(dialect_redis.worker);
   assert_null(dialect_raw.worker);

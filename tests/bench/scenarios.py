@@ -400,7 +400,7 @@ class Trouble(unittest.TestCase):
         def serve(one):
             for i, worker in enumerate(workers):
                 connection = one.accept()
-                connection.sendall(b'INFO {"client_id":1,"worker":%d}\r\n' % worker)
+                connection.sendall(b'INFO {"client_id":1,"tern_worker":%d}\r\n' % worker)
                 if i not in told:
                     aside.append(connection)
                 elif b"CONNECT" in client.read_until(connection, b"PING\r\n"):

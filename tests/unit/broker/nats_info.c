@@ -91,7 +91,7 @@ static void each_connection_has_its_own_fields(void **state) {
     assert_int_equal(sim_connect(&sim, &c[i], i, NULL), 0);
     info[i] = next_info(&c[i]);
     assert_int_equal(number(info[i], "port"), 65535);
-    assert_int_equal(number(info[i], "worker"), i);
+    assert_int_equal(number(info[i], "tern_worker"), i);
     assert_string_equal(text(info[i], "client_ip"), ""); /* a Unix-domain socket has none */
     assert_null(json_object_get(info[i], "connect_info"));
     assert_null(json_object_get(info[i], "remote_account"));
