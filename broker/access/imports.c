@@ -2,7 +2,7 @@
 /*
  * See imports.h. All exports are read first, then the imports, each of which needs an export that covers it and is meant
  * for its account. The verdicts are nats-server's, but where it takes what cannot work
- * (an entry that is neither stream nor service, a subject that is none) it is said here.
+ * (an entry that is neither stream nor service, a subject that is none, more wildcards than there are) it is said here.
  *
  * A cycle is an import whose exporter gets the subject from the importer, by way of however many others: of streams or of
  * services; one that is made of both is none, because what comes by a stream goes no further (crossing.h).
@@ -24,7 +24,8 @@ struct draft {
   const struct conf_node *node;
   const char *importer, *exporter;
   bool service;
-  const char *remote, *local;   /* the exporter's subject, the importer's */
+  const char *remote;           /* the exporter's subject */
+  const char *to, *local;       /* the importer's, as written and with wildcards */
   const struct draft *seen_for; /* looked at in the search for cycles of this one */
 };
 
@@ -311,19 +312,34 @@ static bool read_source(struct reader *reader, const struct conf_node *block, st
   return false;
 }
 
-/* A copy that has `*` for each token like $1. */
-static char *with_stars(const char *subject) {
+/* Does the token of a subject stand for a wildcard? */
+static bool is_placeholder(const char *token, size_t len) {
+  if (len > 1 && token[0] == '$') return strspn(token + 1, "0123456789") == len - 1;
+  return len > 4 && memcmp(token, "{{", 2) == 0 && memcmp(token + len - 2, "}}", 2) == 0;
+}
+
+/* A copy that has `*` for each token like $1, when there are wildcards they may stand for. */
+static char *with_stars(const char *subject, const char *remote) {
   char *copy = malloc(strlen(subject) + 1), *to = copy;
   if (copy == NULL) return NULL;
+  const bool literal = tern_subject_is_literal(slice(remote));
   for (const char *at = subject;; at++) {
     const size_t len = strcspn(at, ".");
-    const bool is_number = len > 1 && at[0] == '$' && strspn(at + 1, "0123456789") == len - 1;
-    memcpy(to, is_number ? "*" : at, is_number ? 1 : len);
-    to += is_number ? 1 : len;
+    const bool star = !literal && is_placeholder(at, len);
+    memcpy(to, star ? "*" : at, star ? 1 : len);
+    to += star ? 1 : len;
     at += len;
     *to++ = *at;
     if (*at == '\0') return copy;
   }
+}
+
+static void free_import(const struct import *import) {
+  free(import->importer);
+  free(import->exporter);
+  free(import->remote);
+  free(import->local);
+  transform_free(import->transform);
 }
 
 /* Adds an import whose keys are read. */
@@ -339,8 +355,8 @@ static void add_import(struct reader *reader, const struct draft *draft, bool sh
     problem = "that account has it from this one, directly or by way of others: a cycle";
   struct transform *transform = NULL;
   if (problem == NULL)
-    transform = draft->service ? transform_new(draft->local, draft->remote, TRANSFORM_STARS, &problem)
-                               : transform_new(draft->remote, draft->local, TRANSFORM_STARS, &problem);
+    transform = draft->service ? transform_new_back(draft->remote, draft->to, &problem)
+                               : transform_new(draft->remote, draft->to, TRANSFORM_STARS, &problem);
   if (problem != NULL) {
     conf_wrong(reader->report, draft->node, "import of \"%.128s\" from account \"%.64s\": %s", draft->remote,
                draft->exporter, problem);
@@ -351,27 +367,25 @@ static void add_import(struct reader *reader, const struct draft *draft, bool sh
   if (more != NULL) imports->at = more;
   struct draft *drafts = grow(reader, reader->drafts, imports->count, sizeof *drafts);
   if (drafts != NULL) reader->drafts = drafts;
-  char *importer = strdup(draft->importer), *exporter = strdup(draft->exporter);
-  char *local = with_stars(draft->local);
-  if (transform == NULL || more == NULL || drafts == NULL || importer == NULL || exporter == NULL ||
-      local == NULL) {
+  struct import import = {.service = draft->service,
+                          .importer = strdup(draft->importer),
+                          .exporter = strdup(draft->exporter),
+                          .remote = strdup(draft->remote),
+                          .local = strdup(draft->local),
+                          .transform = transform,
+                          .share = share,
+                          .answers = export->answers,
+                          .answer_ms = export->answer_ms};
+  if (transform == NULL || more == NULL || drafts == NULL || import.importer == NULL ||
+      import.exporter == NULL || import.remote == NULL || import.local == NULL) {
     reader->no_memory = true;
-    transform_free(transform);
-    free(importer);
-    free(exporter);
-    free(local);
+    free_import(&import);
     return;
   }
   drafts[imports->count] = *draft;
+  drafts[imports->count].to = NULL;
   drafts[imports->count].seen_for = NULL;
-  more[imports->count++] = (struct import){.service = draft->service,
-                                           .importer = importer,
-                                           .exporter = exporter,
-                                           .local = local,
-                                           .transform = transform,
-                                           .share = share,
-                                           .answers = export->answers,
-                                           .answer_ms = export->answer_ms};
+  more[imports->count++] = import;
 }
 
 /* prefix or to; the result is malloc'ed. NULL after a report, or without memory. */
@@ -436,12 +450,18 @@ static void read_import(struct reader *reader, const char *account, const struct
   }
   struct draft draft = {.node = block, .importer = account, .service = entry.service != NULL};
   if (!read_source(reader, draft.service ? entry.service : entry.stream, &draft)) return;
-  char *local = local_of(reader, &entry, &draft);
-  if (local == NULL) return;
+  char *to = local_of(reader, &entry, &draft);
+  if (to == NULL) return;
+  char *local = with_stars(to, draft.remote);
+  draft.to = to;
   draft.local = local;
   size_t before = reader->imports->count;
-  add_import(reader, &draft, entry.share != NULL && entry.share->truth);
+  if (local != NULL)
+    add_import(reader, &draft, entry.share != NULL && entry.share->truth);
+  else
+    reader->no_memory = true;
   if (reader->imports->count == before) free(local); /* else it is freed with the drafts */
+  free(to);
 }
 
 static void read_imports(struct reader *reader, const struct conf_node *account,
@@ -520,12 +540,8 @@ int imports_read(const struct conf_node *root, struct conf_report *report, struc
 
 void imports_free(struct imports *imports) {
   if (imports == NULL) return;
-  for (size_t i = 0; i < imports->count; i++) {
-    free(imports->at[i].importer);
-    free(imports->at[i].exporter);
-    free(imports->at[i].local);
-    transform_free(imports->at[i].transform);
-  }
+  for (size_t i = 0; i < imports->count; i++)
+    free_import(&imports->at[i]);
   for (size_t i = 0; i < imports->export_count; i++)
     free_export(&imports->exports[i]);
   for (size_t i = 0; i < imports->mappings_count; i++) {
@@ -542,10 +558,6 @@ const struct mappings *imports_mappings(const struct imports *imports, const cha
   for (size_t i = 0; imports != NULL && i < imports->mappings_count; i++)
     if (strcmp(imports->mappings[i].account, account) == 0) return imports->mappings[i].mappings;
   return NULL;
-}
-
-struct tern_slice import_remote(const struct import *import) {
-  return import->service ? transform_destination(import->transform) : transform_filter(import->transform);
 }
 
 bool import_equal(const struct import *one, const struct import *other) {

@@ -46,7 +46,8 @@ struct export {
 struct import {
   bool service;                /* else a stream */
   char *importer, *exporter;   /* names of accounts */
-  char *local;                 /* the importer's subject, with `*` for what the transform has as `$1`, ... */
+  char *remote;                /* the exporter's subject */
+  char *local;                 /* the importer's subject, with `*` for what was written as `$1`, ... */
   struct transform *transform; /* of a service: from importer's subjects to exporter's; of a stream: back */
   bool share;                  /* the service is told who asks */
   enum import_answers answers;
@@ -75,8 +76,6 @@ int imports_read(const struct conf_node *root, struct conf_report *report, struc
 void imports_free(struct imports *imports);
 /** The mappings of an account; NULL: it has none. */
 const struct mappings *imports_mappings(const struct imports *imports, const char *account);
-/** The exporter's subject. */
-struct tern_slice import_remote(const struct import *import);
 /** Do both do the same? */
 bool import_equal(const struct import *one, const struct import *other);
 

@@ -105,10 +105,10 @@ static void put_export(struct json_writer *json, const struct export *export) {
 }
 
 static void put_import(struct json_writer *json, const struct import *import) {
-  const struct tern_slice local = {import->local, strlen(import->local)}, remote = import_remote(import);
-  json_put_slice(json, "subject", import->service ? local : remote);
+  const char *local = import->local, *remote = import->remote;
+  json_put_string(json, "subject", import->service ? local : remote);
   json_put_string(json, "account", import->exporter);
-  json_put_slice(json, import->service ? "to" : "local_subject", import->service ? remote : local);
+  json_put_string(json, import->service ? "to" : "local_subject", import->service ? remote : local);
   json_put_string(json, "type", kind_of(import->service));
   json_put_bool(json, "invalid", false);
   json_put_bool(json, "share", import->service && import->share);

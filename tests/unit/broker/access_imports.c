@@ -76,10 +76,8 @@ static void all_kinds(void **state) {
   static const char *const locals[] = {"imp.ev.*", "time", "own.B", "to.*", "c.>"};
   static const char *const remotes[] = {"ev.*", "svc.time", "own.B", "svc.*", "ev.>"};
   for (size_t i = 0; i < imports->count; i++) {
-    const struct tern_slice remote = import_remote(&at[i]);
     assert_string_equal(at[i].local, locals[i]);
-    assert_int_equal(remote.len, strlen(remotes[i]));
-    assert_memory_equal(remote.ptr, remotes[i], remote.len);
+    assert_string_equal(at[i].remote, remotes[i]);
   }
   assert_int_equal(imports->mappings_count, 2);
   assert_non_null(imports_mappings(imports, "$G"));
@@ -115,6 +113,28 @@ static void exports_stay(void **state) {
   assert_int_equal(at[2].answers, IMPORT_ANSWER_MANY);
   assert_int_equal(at[3].answers, IMPORT_ANSWER_ONE);
   assert_string_equal(imports->at[0].local, "y.*.a$1.*.>");
+  assert_string_equal(imports->at[0].remote, "b.*.$x.*.>");
+  imports_free(imports);
+}
+
+/* Wildcards that change places, of services and of streams. */
+static void places_change(void **state) {
+  (void)state;
+  int result;
+  struct imports *imports = read(
+      "accounts { A { exports: [ {service: 'a.>'}, {stream: 'b.>'} ] }\n"
+      "           B { imports: [ {service: {account: A, subject: 'a.*.*.*'}, to: 'z.$3.{{wildcard(1)}}.$2'}\n"
+      "                          {stream: {account: A, subject: 'b.*.*.*'}, to: 'y.$3.$1.$2'}\n"
+      "                          {service: {account: A, subject: 'a.b'}, to: 'x.$1'} ] } }",
+      &result);
+  if (result != 0) fail_msg("%s", said);
+  const struct import *at = imports->at;
+  assert_string_equal(at[0].local, "z.*.*.*");
+  assert_string_equal(at[0].remote, "a.*.*.*");
+  check(&at[0], "z.k.l.m", "a.m.k.l");
+  check(&at[1], "b.k.l.m", "y.m.k.l");
+  assert_string_equal(at[2].local, "x.$1");
+  check(&at[2], "x.$1", "a.b");
   imports_free(imports);
 }
 
@@ -177,7 +197,16 @@ static const struct {
      "another import has the same subject here"},
     {"accounts {" A_EXPORTS("{service: 'x.*'}")
          B_IMPORTS("{service: {account: A, subject: 'x.*'}, to: p}") "}",
-     "a wildcard that the source does not have"},
+     "both subjects must have the same wildcards"},
+    {"accounts {" A_EXPORTS("{service: 'x.*.*'}")
+         B_IMPORTS("{service: {account: A, subject: 'x.*.*'}, to: 'z.$2.$1'}, {service: {account: A, "
+                   "subject: 'x.*.*'}, to: "
+                   "'z.*.*'}") "}",
+     "another import has the same subject here"},
+    {"accounts { A { exports: [ {service: 'a.*'} ], imports: [ {service: {account: B, subject: b}, to: "
+     "'a.x'} ] },"
+     " B { exports: [ {service: b} ], imports: [ {service: {account: A, subject: 'a.*'}, to: '$1'} ] } }",
+     "a cycle"},
     {"accounts {" A_EXPORTS("{service: x}") B_IMPORTS("{service: {account: A, subject: x}, share: 1}") "}",
      "share is an integer; it must be true or false"},
     {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{stream: {account: A}}") "}",
@@ -223,6 +252,7 @@ static void refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(all_kinds), cmocka_unit_test(exports_stay),
-                                     cmocka_unit_test(accepted), cmocka_unit_test(refused)};
+                                     cmocka_unit_test(places_change), cmocka_unit_test(accepted),
+                                     cmocka_unit_test(refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
