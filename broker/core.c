@@ -89,6 +89,7 @@ static void free_parts(struct worker_parts *parts) {
   while (parts->route_count > 0)
     drop_route(parts);
   free(parts->routes);
+  crossings_worker_fini(&parts->crossings);
   free(parts);
 }
 

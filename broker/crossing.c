@@ -12,7 +12,6 @@
 #include "crossing.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,14 +22,18 @@
 
 #define HEADER        "NATS/1.0\r\n"
 #define INFO_HEADER   "Nats-Request-Info:"
-#define DESCRIBE_MAX  4096 /* bytes of what is told about who asks */
 #define SUBJECT_SHORT 512
 
 struct crossing {
   struct tern_handler handler;
   const struct import *import;
   uint32_t importer, exporter;
-  char *info; /* services: a JSON object with the importer's name, without the closing brace */
+};
+
+/* A request on its way through accounts. */
+struct crossings_request {
+  const char *body; /* what is published in the next account */
+  struct about about;
 };
 
 /* ---- passing messages on ---- */
@@ -121,25 +124,36 @@ static size_t copy_headers(char *to, struct tern_slice headers) {
   return (size_t)(to - start);
 }
 
+/* What its service is told about who asks: by way of several accounts that is who asked first. */
+static struct about about_request(const struct crossing *crossing, const struct crossings_worker *part,
+                                  const struct tern_message *m) {
+  const struct import *import = crossing->import;
+  const struct crossings_request *before = part->passes;
+  if (before == NULL || before->body != m->body.ptr)
+    return (struct about){.source = m->source, .account = import->importer, .share = import->share};
+  struct about about = before->about;
+  about.service = import->importer;
+  about.server = about.server || import->share;
+  return about;
+}
+
 /* The request with who asks in its headers. owner is to be given back. False without memory. */
-static bool with_info(const struct crossing *crossing, const struct crossings_worker *part,
-                      struct tern_message *m) {
-  char more[DESCRIBE_MAX];
-  size_t more_len = 0, info_len = strlen(crossing->info);
-  if (part->describe != NULL)
-    more_len = part->describe(part->describe_arg, m->source, crossing->import->share, more, sizeof more);
+static bool with_info(const struct about *about, struct crossings_worker *part, struct tern_message *m) {
+  struct json_writer *json = &part->json;
   struct tern_slice headers = {m->body.ptr, m->header_len},
                     payload = {m->body.ptr + m->header_len, m->body.len - m->header_len};
+  *json = (struct json_writer){.text = json->text, .room = json->room, .compact = true};
+  part->describe(part->describe_arg, about, NULL, json);
+  if (json->failed) return false;
   if (headers.len == 0) headers = (struct tern_slice){HEADER "\r\n", sizeof HEADER + 1};
-  size_t room = headers.len + 2 + sizeof INFO_HEADER + info_len + more_len + 5 + payload.len;
+  size_t room = headers.len + 2 + sizeof INFO_HEADER + json->len + 4 + payload.len;
   struct tern_buf *owner = tern_buf_new(tern_loop_pool(tern_worker_loop(part->routes[0]->worker)), room);
   if (owner == NULL) return false;
   char *start = tern_buf_data(owner), *at = start;
   at += copy_headers(at, headers);
   at = mempcpy(at, INFO_HEADER " ", sizeof INFO_HEADER);
-  at = mempcpy(at, crossing->info, info_len);
-  at = mempcpy(at, more, more_len);
-  at = mempcpy(at, "}\r\n\r\n", 5);
+  at = mempcpy(at, json->text, json->len);
+  at = mempcpy(at, "\r\n\r\n", 4);
   m->header_len = (uint32_t)(at - start);
   if (payload.len > 0) at = mempcpy(at, payload.ptr, payload.len);
   m->body = (struct tern_slice){start, (size_t)(at - start)};
@@ -158,10 +172,11 @@ static bool pass_request(const struct crossing *crossing, struct crossings_worke
                                     .reply = m->reply,
                                     .ms = crossing->import->answer_ms,
                                     .many = crossing->import->answers != IMPORT_ANSWER_ONE};
+  struct crossings_request passes = {.about = about_request(crossing, part, m)}, *outer = part->passes;
   struct tern_message other = *m;
   char reply[REPLIES_SUBJECT_LEN];
   other.subject = subject;
-  if (!with_info(crossing, part, &other)) {
+  if (!with_info(&passes.about, part, &other)) {
     tern_counter_add(&from->stats->no_memory, 1);
     return false;
   }
@@ -169,7 +184,10 @@ static bool pass_request(const struct crossing *crossing, struct crossings_worke
   bool taken = false;
   if (error == 0) {
     if (m->reply.len > 0) other.reply = (struct tern_slice){reply, sizeof reply};
+    passes.body = other.body.ptr;
+    part->passes = &passes;
     taken = publish(from, to, &other, from->inside_flags);
+    part->passes = outer;
     if (!taken && m->reply.len > 0) replies_forget(part->replies, other.reply);
   } else {
     tern_counter_add(error == -ENOMEM ? &from->stats->no_memory : &from->stats->unanswered, 1);
@@ -194,14 +212,7 @@ static void pass_service(struct tern_handler *handler, const struct tern_message
 
 /* ---- opening and closing ---- */
 
-/* {"acc":"name" as JSON has it, malloc'ed. */
-static char *make_info(const char *name) {
-  json_t *object = json_pack("{s:s}", "acc", name);
-  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-  json_decref(object);
-  if (text != NULL) text[strlen(text) - 1] = '\0';
-  return text;
-}
+void crossings_worker_fini(struct crossings_worker *part) { free(part->json.text); }
 
 struct crossing *crossing_new(const struct import *import, uint32_t importer, uint32_t exporter) {
   struct crossing *crossing = calloc(1, sizeof *crossing);
@@ -210,10 +221,6 @@ struct crossing *crossing_new(const struct import *import, uint32_t importer, ui
   crossing->import = import;
   crossing->importer = importer;
   crossing->exporter = exporter;
-  if (import->service && (crossing->info = make_info(import->importer)) == NULL) {
-    free(crossing);
-    return NULL;
-  }
   return crossing;
 }
 
@@ -243,8 +250,4 @@ void crossing_close(struct crossing *crossing, struct tern_registry **registries
                        transform_filter(crossing->import->transform));
 }
 
-void crossing_free(struct crossing *crossing) {
-  if (crossing == NULL) return;
-  free(crossing->info);
-  free(crossing);
-}
+void crossing_free(struct crossing *crossing) { free(crossing); }

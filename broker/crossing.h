@@ -14,6 +14,7 @@
 #ifndef BROKER_CROSSING_H
 #define BROKER_CROSSING_H
 
+#include "about.h"
 #include "imports.h"
 #include "replies.h"
 #include "route.h"
@@ -25,11 +26,13 @@ struct crossings_worker {
   struct route **routes; /* by number of account */
   struct replies *replies;
   bool in_stream; /* what is being published came by a stream */
-  /** Writes what a service is told about who asks, as fields of a JSON object behind others; share: more than is needed
-   * to measure. Returns the length. */
-  size_t (*describe)(void *arg, uint64_t source, bool share, char *text, size_t room);
+  about_fn *describe;
   void *describe_arg;
+  struct json_writer json;          /* scratch */
+  struct crossings_request *passes; /* the request that is being passed on, NULL: none */
 };
+/** Frees what the crossings have put into it. */
+void crossings_worker_fini(struct crossings_worker *part);
 
 /** Thread: control, for all below; `registries` by number of account. */
 

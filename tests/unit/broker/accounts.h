@@ -41,7 +41,7 @@ static inline void start_with(struct sim *sim, unsigned workers, const char *tex
   configure(sim, text);
 }
 
-/* Joins and is in the account. */
+/* Joins and is in the account. How far it is away is not known: that would be a different text each time. */
 static inline void join_account(struct sim *sim, struct sim_client *c, unsigned worker, const char *account,
                                 const char *fields) {
   uint32_t number;
@@ -49,6 +49,7 @@ static inline void join_account(struct sim *sim, struct sim_client *c, unsigned 
   assert_int_equal(core_account(&sim->core, sim->workers, true, account, &number), 0);
   struct nats_worker *nats = sim->core.nats.workers[worker];
   nats->clients->route = nats->routes[number];
+  nats->clients->rtt_ns = 0;
 }
 
 #endif

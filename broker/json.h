@@ -4,8 +4,8 @@
  * as escapes; what is no UTF-8 replaced. Memory that is refused makes the writer fail for good; ask once, at the end.
  * `key` is NULL for the elements of an array. Thread: any, one at a time.
  */
-#ifndef BROKER_MONITOR_JSON_H
-#define BROKER_MONITOR_JSON_H
+#ifndef BROKER_JSON_H
+#define BROKER_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -132,5 +132,5 @@ int main(void) {
       cmocka_unit_test(times_have_as_many_digits_as_they_need),
       cmocka_unit_test(memory_may_be_refused_at_any_time),
   };
-  return cmocka_run_group_tests_name("monitor_json", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }
