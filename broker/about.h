@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * What somebody in another account is told about a client: the service it asks (`Nats-Request-Info`), and who measures a
- * service (latency.h).
+ * service (service_latency.h).
  */
 #ifndef BROKER_ABOUT_H
 #define BROKER_ABOUT_H
@@ -13,7 +13,7 @@
 
 struct about {
   uint64_t source;     /* the connection */
-  const char *account; /* it is in */
+  const char *account; /* it is in; NULL: as the connection knows */
   const char *service; /* the account that passes on what it asks; NULL: its own */
   bool share;          /* everything is told, not only what it takes to measure */
   bool server;         /* the server's name is told anyway */

@@ -162,37 +162,144 @@ static bool with_info(const struct about *about, struct crossings_worker *part, 
   return true;
 }
 
+/* ---- how long services take ---- */
+
+/* A ROUTE_RECORD_REPORT: the texts follow. */
+struct report {
+  struct latency latency;
+  uint64_t source; /* who has answered */
+  uint32_t end;    /* enum latency_end */
+};
+
+/* Is anything known of who has answered? Only his worker can tell more. */
+static void publish_report(struct crossings_worker *part, uint32_t account, const struct report *report,
+                           bool knows) {
+  struct route *route = part->routes[account];
+  const struct about responder = {.source = report->source, .share = true};
+  struct json_writer json = {.compact = true};
+  latency_write(&report->latency, report->end, knows ? part->describe : NULL, part->describe_arg, &responder,
+                &json);
+  if (json.failed || route_publish_inside(route, report->latency.subject, (struct tern_slice){0},
+                                          (struct tern_slice){json.text, json.len}) != 0)
+    tern_counter_add(&route->stats->no_memory, 1);
+  free(json.text);
+}
+
+static char *put(char *to, struct tern_slice text) {
+  return text.len > 0 ? mempcpy(to, text.ptr, text.len) : to;
+}
+
+/* Has it published by the worker that the answer came from. False when it does not get there. */
+static bool send_report(struct crossings_worker *part, uint32_t account, const struct report *report) {
+  struct tern_worker *worker = part->routes[account]->worker;
+  const struct latency *latency = &report->latency;
+  size_t len = sizeof *report + latency->subject.len + latency->requestor.len + latency->header.len;
+  if (len > tern_worker_record_max(worker)) return false;
+  char *to =
+      tern_worker_reserve(worker, part->origin, part->routes[account]->kinds + ROUTE_RECORD_REPORT, len);
+  if (to == NULL) return false;
+  to = mempcpy(to, report, sizeof *report);
+  put(put(put(to, latency->subject), latency->requestor), latency->header);
+  tern_worker_commit(worker, part->origin);
+  return true;
+}
+
+void crossings_receive_report(struct crossings_worker *part, uint32_t account, const void *data) {
+  struct report report;
+  memcpy(&report, data, sizeof report);
+  const char *at = (const char *)data + sizeof report;
+  report.latency.subject.ptr = at;
+  report.latency.requestor.ptr = at += report.latency.subject.len;
+  report.latency.header.ptr = at + report.latency.requestor.len;
+  publish_report(part, account, &report, true);
+}
+
+static void measured(void *arg, const struct replies_request *request, enum latency_end end,
+                     uint64_t source) {
+  struct crossings_worker *part = arg;
+  const struct report report = {.latency = *request->latency, .source = source, .end = end};
+  const bool answered = end == LATENCY_ANSWERED && source != 0;
+  const bool here = part->origin == tern_worker_index(part->routes[0]->worker);
+  if (answered && !here && send_report(part, request->to, &report)) return;
+  publish_report(part, request->to, &report, answered && here);
+}
+
+void crossings_worker_begin(struct crossings_worker *part, struct tern_worker *worker) {
+  part->origin = tern_worker_index(worker);
+  replies_on_measured(part->replies, measured, part);
+}
+
+/* A request that may be measured. */
+struct sample {
+  struct latency latency;
+  struct json_writer requestor, header;
+};
+
+/* Is it measured? What is in the sample must be freed. */
+static bool take_sample(const struct crossing *crossing, const struct crossings_worker *part,
+                        const struct tern_message *m, const struct about *asks, struct sample *sample) {
+  const struct export *export = crossing->import->export;
+  const struct tern_slice headers = {m->body.ptr, m->header_len};
+  const struct about requestor = {
+      .source = m->source, .account = asks->account, .share = crossing->import->share};
+  *sample = (struct sample){.requestor.compact = true, .header.compact = true};
+  if (export->latency == NULL ||
+      !latency_is_sampled(export, headers, route_draw(part->routes[crossing->importer], 100),
+                          &sample->header))
+    return false;
+  sample->latency.subject = tern_slice_of(export->latency);
+  sample->latency.rtt_ns = part->describe(part->describe_arg, &requestor, NULL, &sample->requestor);
+  sample->latency.requestor = (struct tern_slice){sample->requestor.text, sample->requestor.len};
+  sample->latency.header = (struct tern_slice){sample->header.text, sample->header.len};
+  latency_begin(&sample->latency);
+  return !sample->requestor.failed && !sample->header.failed;
+}
+
+/* ---- passing requests on ---- */
+
 /* Publishes a request in the account of the service. False when nobody is there to get it. */
-static bool pass_request(const struct crossing *crossing, struct crossings_worker *part,
-                         const struct tern_message *m, struct tern_slice subject) {
-  struct route *from = part->routes[crossing->importer], *to = part->routes[crossing->exporter];
-  struct replies_request request = {.from = crossing->importer,
-                                    .to = crossing->exporter,
-                                    .subject = m->subject,
-                                    .reply = m->reply,
-                                    .ms = crossing->import->answer_ms,
-                                    .many = crossing->import->answers != IMPORT_ANSWER_ONE};
-  struct crossings_request passes = {.about = about_request(crossing, part, m)}, *outer = part->passes;
-  struct tern_message other = *m;
+static bool publish_request(struct crossings_worker *part, const struct replies_request *request,
+                            struct tern_message *m, const struct about *about) {
+  struct route *from = part->routes[request->from], *to = part->routes[request->to];
+  struct crossings_request passes = {.about = *about, .body = m->body.ptr}, *outer = part->passes;
+  const bool answered = request->reply.len > 0;
   char reply[REPLIES_SUBJECT_LEN];
-  other.subject = subject;
-  if (!with_info(&passes.about, part, &other)) {
-    tern_counter_add(&from->stats->no_memory, 1);
+  int error = answered ? replies_expect(part->replies, request, reply) : 0;
+  if (error != 0) {
+    tern_counter_add(error == -ENOMEM ? &from->stats->no_memory : &from->stats->unanswered, 1);
+    if (request->latency != NULL) measured(part, request, LATENCY_NOBODY, 0);
     return false;
   }
-  int error = m->reply.len > 0 ? replies_expect(part->replies, &request, reply) : 0;
-  bool taken = false;
-  if (error == 0) {
-    if (m->reply.len > 0) other.reply = (struct tern_slice){reply, sizeof reply};
-    passes.body = other.body.ptr;
-    part->passes = &passes;
-    taken = publish(from, to, &other, from->inside_flags);
-    part->passes = outer;
-    if (!taken && m->reply.len > 0) replies_forget(part->replies, other.reply);
-  } else {
-    tern_counter_add(error == -ENOMEM ? &from->stats->no_memory : &from->stats->unanswered, 1);
-  }
-  tern_buf_unref(other.owner);
+  if (answered) m->reply = (struct tern_slice){reply, sizeof reply};
+  part->passes = &passes;
+  bool taken = publish(from, to, m, from->inside_flags);
+  part->passes = outer;
+  if (!answered && request->latency != NULL) measured(part, request, LATENCY_NO_REPLY, 0);
+  if (!taken && answered) replies_forget(part->replies, m->reply);
+  return taken;
+}
+
+static bool pass_request(const struct crossing *crossing, struct crossings_worker *part,
+                         const struct tern_message *m, struct tern_slice subject) {
+  const struct import *import = crossing->import;
+  const struct about about = about_request(crossing, part, m);
+  struct sample sample;
+  const bool sampled = take_sample(crossing, part, m, &about, &sample);
+  const struct replies_request request = {.from = crossing->importer,
+                                          .to = crossing->exporter,
+                                          .subject = m->subject,
+                                          .reply = m->reply,
+                                          .ms = import->answer_ms,
+                                          .many = import->answers != IMPORT_ANSWER_ONE,
+                                          .latency = sampled ? &sample.latency : NULL};
+  struct tern_message other = *m;
+  other.subject = subject;
+  const bool ready = with_info(&about, part, &other);
+  const bool taken = ready && publish_request(part, &request, &other, &about);
+  if (!ready) tern_counter_add(&part->routes[crossing->importer]->stats->no_memory, 1);
+  if (ready) tern_buf_unref(other.owner);
+  free(sample.requestor.text);
+  free(sample.header.text);
   return taken;
 }
 

@@ -26,6 +26,7 @@ enum {
   ROUTE_RECORD_EPOCH,   /* the epoch of the messages that follow (tern_match.epoch) */
   ROUTE_RECORD_LIST,    /* a list of messages for its plain sinks */
   ROUTE_RECORD_UNTAKEN, /* back to the source: nobody was left to take it */
+  ROUTE_RECORD_REPORT,  /* how long a service took: not for the route (crossing.h) */
   ROUTE_RECORD_KINDS
 };
 
@@ -126,6 +127,10 @@ uint64_t route_draw(struct route *route, uint64_t bound);
 /** The account whose record this is. */
 static inline uint32_t route_account_of(unsigned kind) {
   return (kind - TERN_RECORD_USER) / ROUTE_RECORD_KINDS;
+}
+/** Is it a ROUTE_RECORD_REPORT? */
+static inline bool route_is_report(unsigned kind) {
+  return (kind - TERN_RECORD_USER) % ROUTE_RECORD_KINDS == ROUTE_RECORD_REPORT;
 }
 /** Handles a record of this account that came from another worker. */
 void route_receive(struct route *route, unsigned from, unsigned kind, const void *data, size_t len);

@@ -99,6 +99,71 @@ static void read_threshold(struct reader *reader, const struct conf_node *node, 
     conf_wrong(reader->report, node, "%s must be a duration in quotes, like \"5s\"", node->key);
 }
 
+/* Of a hundred requests: 50, "50%" or "50"; or "headers". */
+static void read_sampling(struct reader *reader, const struct conf_node *node, struct export *export) {
+  const char *text = node->type == CONF_STRING ? node->text : "";
+  int64_t percent = node->type == CONF_INT ? node->integer : 0;
+  if (strcasecmp(text, "headers") == 0) {
+    export->sampling = IMPORTS_BY_HEADERS;
+    return;
+  }
+  text += text[0] == '+';
+  const size_t digits = strspn(text, "0123456789");
+  if (digits > 0 && digits <= 3 && (text[digits] == '\0' || strcmp(text + digits, "%") == 0))
+    percent = strtol(text, NULL, 10);
+  if (percent < 1 || percent > 100)
+    conf_wrong(reader->report, node, "sampling must be headers, or a percentage from 1 to 100");
+  else
+    export->sampling = (uint32_t)percent;
+}
+
+/* A subject, or {sampling: 50, subject: SUBJECT}. */
+static void read_latency(struct reader *reader, const struct conf_node *node, struct export *export) {
+  const struct conf_node *subject = node->type == CONF_STRING ? node : NULL;
+  export->sampling = 100;
+  if (node->type != CONF_STRING && node->type != CONF_MAP) {
+    conf_wrong_type(reader->report, node, "latency",
+                    "a subject, or a block: {sampling: 50, subject: SUBJECT}");
+    return;
+  }
+  for (const struct conf_node *at = node->first; node->type == CONF_MAP && at != NULL; at = at->next) {
+    if (is_key(at, "sampling"))
+      read_sampling(reader, at, export);
+    else if (is_key(at, "subject"))
+      subject = at;
+    else
+      conf_warn(reader->report, at, "latency: there is no field \"%.64s\"; ignored", at->key);
+  }
+  if (subject == NULL) {
+    conf_wrong(reader->report, node, "latency needs a subject");
+    return;
+  }
+  const char *text = subject_of(reader, subject);
+  if (text == NULL) return;
+  free(export->latency);
+  if (!tern_subject_is_literal(slice(text)) || strpbrk(text, " \t\n\v\f\r") != NULL)
+    conf_wrong(reader->report, subject, "latency: the subject must not have wildcards or blanks");
+  else if ((export->latency = strdup(text)) == NULL)
+    reader->no_memory = true;
+}
+
+/* Reports must not be requests to a service that is measured, and a service that is has one answer. */
+static void check_latency(struct reader *reader, const struct conf_node *node, const struct export *export,
+                          const char *account, const char *service) {
+  const struct imports *imports = reader->imports;
+  if (export->latency == NULL) return;
+  if (export->answers != IMPORT_ANSWER_ONE)
+    conf_wrong(reader->report, node, "latency is for services with one answer");
+  bool loops = tern_filter_matches(slice(service), slice(export->latency));
+  for (size_t i = 0; i < imports->export_count; i++) {
+    const struct export *other = &imports->exports[i];
+    loops |= other->latency != NULL && strcmp(other->account, account) == 0 &&
+             tern_filter_matches(slice(other->subject), slice(export->latency));
+  }
+  if (loops)
+    conf_wrong(reader->report, node, "latency: the subject is that of a service whose latency is measured");
+}
+
 /* The token must be a wildcard, for names of accounts to stand there. */
 static void check_position(struct reader *reader, const struct conf_node *node, const char *subject,
                            int64_t position) {
@@ -122,6 +187,7 @@ static void free_export(const struct export *export) {
   free(export->approved);
   free(export->account);
   free(export->subject);
+  free(export->latency);
 }
 
 /* The names of a list; what is none has been reported. False without memory. */
@@ -145,7 +211,10 @@ static void add_export(struct reader *reader, struct export *export, const char 
                        const struct conf_node *approved) {
   struct imports *imports = reader->imports;
   struct export *more = grow(reader, imports->exports, imports->export_count, sizeof *more);
-  if (more == NULL) return;
+  if (more == NULL) {
+    free_export(export);
+    return;
+  }
   imports->exports = more;
   export->account = strdup(account);
   export->subject = strdup(subject);
@@ -160,14 +229,18 @@ static void add_export(struct reader *reader, struct export *export, const char 
 
 static void read_export(struct reader *reader, const char *account, const struct conf_node *block) {
   struct export export = {.answer_ms = IMPORTS_ANSWER_MS};
-  const struct conf_node *subject = NULL, *only_service = NULL, *position = NULL, *approved = NULL;
+  const struct conf_node *subject = NULL, *only_service = NULL, *position = NULL, *approved = NULL,
+                         *latency = NULL;
   for (const struct conf_node *node = block->first; node != NULL; node = node->next) {
     if (is_key(node, "stream|service")) {
       if (subject != NULL) conf_wrong(reader->report, node, "an export is either a stream or a service");
       subject = node;
       export.service = is_key(node, "service");
     } else if (is_key(node, "accounts")) {
-      if (!is_list(reader, node)) return;
+      if (!is_list(reader, node)) {
+        free_export(&export);
+        return;
+      }
       check_approved(reader, node);
       approved = node->first != NULL ? node : NULL;
     } else if (is_key(node, "response|response_type")) {
@@ -178,21 +251,22 @@ static void read_export(struct reader *reader, const char *account, const struct
       position = node;
       export.token_position = node->type == CONF_INT ? node->integer : 0;
     } else if (is_key(node, "latency")) {
-      only_service = node;
-      conf_warn(reader->report, node, "latency: tern does not measure services; ignored");
+      read_latency(reader, only_service = latency = node, &export);
     } else {
       conf_unknown(reader->report, node, "exports");
     }
   }
-  if (subject == NULL) {
+  const char *text = subject != NULL ? subject_of(reader, subject) : NULL;
+  if (subject == NULL)
     conf_wrong(reader->report, block, "an export needs a stream or a service: {stream: SUBJECT}");
+  else if (only_service != NULL && !export.service)
+    conf_wrong(reader->report, only_service, "%s is for services only", only_service->key);
+  if (text == NULL) {
+    free_export(&export);
     return;
   }
-  if (only_service != NULL && !export.service)
-    conf_wrong(reader->report, only_service, "%s is for services only", only_service->key);
-  const char *text = subject_of(reader, subject);
-  if (text == NULL) return;
   if (position != NULL) check_position(reader, position, text, export.token_position);
+  if (latency != NULL) check_latency(reader, latency, &export, account, text);
   add_export(reader, &export, account, text, approved);
 }
 
@@ -375,7 +449,8 @@ static void add_import(struct reader *reader, const struct draft *draft, bool sh
                           .transform = transform,
                           .share = share,
                           .answers = export->answers,
-                          .answer_ms = export->answer_ms};
+                          .answer_ms = export->answer_ms,
+                          .export = export};
   if (transform == NULL || more == NULL || drafts == NULL || import.importer == NULL ||
       import.exporter == NULL || import.remote == NULL || import.local == NULL) {
     reader->no_memory = true;
@@ -560,8 +635,15 @@ const struct mappings *imports_mappings(const struct imports *imports, const cha
   return NULL;
 }
 
+/* Are they measured alike? */
+static bool is_measured_as(const struct export *one, const struct export *other) {
+  if (one->latency == NULL || other->latency == NULL) return one->latency == other->latency;
+  return one->sampling == other->sampling && strcmp(one->latency, other->latency) == 0;
+}
+
 bool import_equal(const struct import *one, const struct import *other) {
   return one->service == other->service && one->share == other->share && one->answers == other->answers &&
          one->answer_ms == other->answer_ms && strcmp(one->importer, other->importer) == 0 &&
-         strcmp(one->exporter, other->exporter) == 0 && transform_equal(one->transform, other->transform);
+         strcmp(one->exporter, other->exporter) == 0 && transform_equal(one->transform, other->transform) &&
+         is_measured_as(one->export, other->export);
 }

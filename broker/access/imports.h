@@ -4,7 +4,7 @@
  * `accounts` and the outermost `mappings` (those of `$G`), then never changed. Thread: any.
  *
  *     accounts {
- *       A { exports: [ {stream: "ev.>"}, {service: "svc.time", accounts: [B], response_type: stream} ] }
+ *       A { exports: [ {stream: "ev.>"}, {service: "svc.time", accounts: [B], latency: {sampling: 10, subject: "lat"}} ] }
  *       B { imports: [ {stream: {account: A, subject: "ev.>"}, prefix: "a"}     A's ev.x arrives as a.ev.x
  *                      {service: {account: A, subject: "svc.time"}, to: "time"} ]   requests to time reach svc.time of A
  *           mappings: { "old": "new" } }
@@ -31,6 +31,9 @@ enum import_answers {
   IMPORT_ANSWER_CHUNKS, /* chunked: the same */
 };
 
+/** Sampling by the headers of a request. */
+#define IMPORTS_BY_HEADERS 0
+
 /** An export. */
 struct export {
   bool service; /* else a stream */
@@ -40,6 +43,8 @@ struct export {
   int64_t token_position; /* of the importer's name in the subject; 0: nowhere */
   enum import_answers answers;
   uint64_t answer_ms; /* time for the answer, and between two */
+  char *latency;      /* where it is reported how long answers took; NULL: nowhere */
+  uint32_t sampling;  /* of how many requests of a hundred, at least; IMPORTS_BY_HEADERS: of those that say so */
 };
 
 /** An import that may be. */
@@ -51,7 +56,8 @@ struct import {
   struct transform *transform; /* of a service: from importer's subjects to exporter's; of a stream: back */
   bool share;                  /* the service is told who asks */
   enum import_answers answers;
-  uint64_t answer_ms; /* time for the answer, and between two */
+  uint64_t answer_ms;          /* time for the answer, and between two */
+  const struct export *export; /* that allows it */
 };
 
 /** An account that has mappings. */

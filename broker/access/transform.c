@@ -238,13 +238,17 @@ struct transform *transform_new(const char *filter, const char *destination, uns
 
 /* ---- the way back ---- */
 
+static char *copy(char *to, struct tern_slice text) {
+  return text.len > 0 ? mempcpy(to, text.ptr, text.len) : to;
+}
+
 /* The destination, as a filter. */
 static void write_destination(const struct transform *t, char *to) {
   for (uint32_t i = 0; i < t->part_count; i++) {
     const struct part *part = &t->parts[i];
     if (i > 0) *to++ = '.';
     if (part->kind == LITERAL)
-      to = mempcpy(to, part->text.ptr, part->text.len);
+      to = copy(to, part->text);
     else
       *to++ = part->kind == TAIL ? '>' : '*';
   }
@@ -259,7 +263,7 @@ static void write_filter(const struct transform *t, char *to) {
     struct tern_slice token = next_token(&rest);
     if (to != start) *to++ = '.';
     if (!is_token(token, '*')) {
-      to = mempcpy(to, token.ptr, token.len);
+      to = copy(to, token);
       continue;
     }
     while (part->kind != WILDCARD)

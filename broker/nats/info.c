@@ -127,7 +127,7 @@ uint64_t nats_describe(void *arg, const struct about *about, const char *key, st
   const uint64_t rtt_ns = client != NULL ? client->rtt_ns : 0;
   json_put_open(to, key, '{');
   if (all) put_place(client, to);
-  put_optional(to, "acc", about->account);
+  put_optional(to, "acc", about->account == NULL && client != NULL ? client->route->name : about->account);
   put_optional(to, "svc", about->service);
   if (all) put_names(client, to);
   if (rtt_ns != 0) json_put_uint(to, "rtt", rtt_ns);

@@ -23,25 +23,6 @@
   "}"
 #define INFO_B "Nats-Request-Info: {\"acc\":\"B\"}\r\n\r\n"
 
-/* The client's next line is a request with this start and end around the reply subject, which is returned. */
-static const char *expect_request(struct sim_client *c, const char *start, const char *end) {
-  static char reply[64];
-  expect(c, start);
-  expect(c, "_R_.");
-  size_t len = strcspn(unread(c), " ");
-  assert_in_range(len, 1, sizeof reply - 6);
-  snprintf(reply, sizeof reply, "_R_.%.*s", (int)len, unread(c));
-  c->read_to += len;
-  expect(c, end);
-  return reply;
-}
-
-static void say_to(struct sim_client *c, const char *subject, const char *rest) {
-  char line[256];
-  snprintf(line, sizeof line, "PUB %s %s", subject, rest);
-  say_and_sync(c, line);
-}
-
 /* Every wildcard, and nothing of the others. */
 static void accounts_are_closed(void **state) {
   (void)state;
