@@ -124,12 +124,13 @@ static void worker_record(struct tern_worker *worker, unsigned from, unsigned ki
                           size_t len) {
   struct worker_parts *parts = parts_of(worker);
   const uint32_t account = route_account_of(kind);
-  if (route_is_report(kind)) {
+  struct route *route = parts->routes[account];
+  if (kind - route->kinds == ROUTE_RECORD_REPORT) {
     crossings_receive_report(&parts->crossings, account, data);
     return;
   }
   parts->crossings.origin = from;
-  route_receive(parts->routes[account], from, kind, data, len);
+  route_receive(route, from, kind, data, len);
   parts->crossings.origin = tern_worker_index(worker);
 }
 

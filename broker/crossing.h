@@ -9,8 +9,10 @@
  *
  * So whoever is in the other account gets it as if it had been published there: order (O1), queue groups and permissions
  * need no care. An account without imports pays nothing. What came by a stream goes no further; requests go through
- * several accounts. Services that are measured (service_latency.h) are reported on in their account, by the worker that the
- * answer came from, which knows who has answered. A queue group belongs to its account: one of the same name in another account is another group.
+ * several accounts. A queue group belongs to its account: one of the same name in another account is another group.
+ *
+ * Services that are measured (service_latency.h) are reported on in their account, by the worker that the answer came
+ * from: it knows who has answered.
  */
 #ifndef BROKER_CROSSING_H
 #define BROKER_CROSSING_H

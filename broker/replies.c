@@ -7,8 +7,8 @@
  * The table grows with what is expected and stays; places that are free form a list. Each entry has a timer. An answer
  * with a reply subject of its own, to which the requester may say more, makes an entry for the way back.
  *
- * A request that is measured (service_latency.h) ends with a report: when it is answered, in vain or not, when the time is over, when
- * nobody took it, and, looked at now and then, when those who waited for its answer are gone.
+ * A request that is measured (service_latency.h) ends with a report: when it is answered, when the time is over, when nobody
+ * took it, and, looked at now and then, when those who waited for its answer are gone.
  *
  * An answer is delivered by publishing it in the requester's account from inside of its delivery here. What that costs is
  * nobody's turn: it is one message for one that was delivered.

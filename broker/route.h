@@ -128,10 +128,6 @@ uint64_t route_draw(struct route *route, uint64_t bound);
 static inline uint32_t route_account_of(unsigned kind) {
   return (kind - TERN_RECORD_USER) / ROUTE_RECORD_KINDS;
 }
-/** Is it a ROUTE_RECORD_REPORT? */
-static inline bool route_is_report(unsigned kind) {
-  return (kind - TERN_RECORD_USER) % ROUTE_RECORD_KINDS == ROUTE_RECORD_REPORT;
-}
 /** Handles a record of this account that came from another worker. */
 void route_receive(struct route *route, unsigned from, unsigned kind, const void *data, size_t len);
 /** The route of the account `$G` on the worker whose thread this is; NULL elsewhere. */

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See service_latency.h. Headers that tracing systems send along say whether a request is to be sampled (Jaeger's, Zipkin's in
- * several lines or in one, and those of W3C, the first of them that is there), and come back in the report, sorted and spelled
- * as Go does. Headers beyond FIELDS_MAX, and those with a name longer than NAME_MAX_BYTES, are not looked at.
+ * See service_latency.h. Headers that tracing systems send along say whether a request is to be sampled (Jaeger's,
+ * Zipkin's in several lines or in one, and those of W3C; the first of them that is there), and come back in the report,
+ * sorted and spelled as Go does. Headers beyond FIELDS_MAX, and those with a name or value longer than here, are not looked
+ * at.
  */
 #include "service_latency.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "imports.h"
 
-#define FIELDS_MAX     64
-#define NAME_MAX_BYTES 128
-#define TYPE           "io.nats.server.metric.v1.service_latency"
+#define FIELDS_MAX      64
+#define NAME_MAX_BYTES  128
+#define VALUE_MAX_BYTES 1024
+#define TYPE            "io.nats.server.metric.v1.service_latency"
 
 /* ---- headers ---- */
 
@@ -58,9 +59,11 @@ static void add_field(struct fields *fields, struct tern_slice line) {
   if (colon == NULL || colon == line.ptr || fields->count == FIELDS_MAX) return;
   struct tern_slice name = {line.ptr, (size_t)(colon - line.ptr)};
   if (name.len >= NAME_MAX_BYTES || memchr(name.ptr, '\0', name.len) != NULL) return;
+  struct tern_slice value = trim((struct tern_slice){colon + 1, line.len - name.len - 1});
+  if (value.len > VALUE_MAX_BYTES) return;
   struct field *field = &fields->at[fields->count];
   spell(field->name, name);
-  field->value = trim((struct tern_slice){colon + 1, line.len - name.len - 1});
+  field->value = value;
   field->place = fields->count++;
 }
 

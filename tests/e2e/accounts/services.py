@@ -23,7 +23,8 @@ server_name: "north<1>"
 accounts {
   A { users: [ {user: a, password: a} ]
       exports: [ {service: told}, {service: silent}, {service: all, latency: lat.all}
-                 {service: deep, latency: lat.deep}, {service: slow, latency: {subject: lat.slow, sampling: "100%"}, threshold: "200ms"}
+                 {service: deep, latency: lat.deep}
+                 {service: slow, latency: {subject: lat.slow, sampling: "100%"}, threshold: "200ms"}
                  {service: some, latency: {sampling: headers, subject: lat.some}} ] }
   B { users: [ {user: b, password: b} ], exports: [ {service: b, latency: lat.b} ]
       imports: [ {service: {account: A, subject: told}, share: true}, {service: {account: A, subject: silent}}

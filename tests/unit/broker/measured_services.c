@@ -171,6 +171,38 @@ static void measured_by_way_of_several_accounts(void **state) {
   end(&sim, c, 4);
 }
 
+/* What was measured when it came is reported; from then on it is as the settings say. */
+static void settings_change_meanwhile(void **state) {
+  (void)state;
+  static const char *const others[] = {
+      "accounts { A { exports: [ {service: all} ] }\n B { imports: [ {service: {account: A, subject: all}} ] "
+      "} }",
+      ""};
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    struct sim sim;
+    struct sim_client c[3];
+    start_with(&sim, 2, MEASURED);
+    join_account(&sim, &c[0], 0, "B", REQUESTS);
+    join_account(&sim, &c[1], 1, "A", REQUESTS);
+    join_account(&sim, &c[2], 0, "A", QUIET);
+    say_and_sync(&c[0], "SUB in.* 1\r\n");
+    say_and_sync(&c[1], "SUB all 2\r\n");
+    say_and_sync(&c[2], "SUB lat.> 9\r\n");
+    sim_say(&c[0], "PUB all in.1 1\r\nq\r\n");
+    const char *reply = expect_request(&c[1], "HMSG all 2 ", " 44 45\r\nNATS/1.0\r\n" INFO_B "q\r\n");
+    configure(&sim, others[i]);
+    say_to(&c[1], reply, "2\r\nok\r\n");
+    expect(&c[0], "MSG in.1 1 2\r\nok\r\n");
+    expect_report(&c[2], "lat.all", 200, "{\"acc\":\"B\"}", RESPONDER("2"), NULL);
+    say_and_sync(&c[0], "SUB all 3\r\nUNSUB 1\r\n");
+    sim_say(&c[0], "PUB all 1\r\nq\r\n");
+    expect(&c[0], "MSG all 3 1\r\nq\r\n");
+    drop_all(&c[1]);
+    expect_silence(&c[2]);
+    end(&sim, c, 3);
+  }
+}
+
 /* The only member of the service's group leaves while the request is on its way. */
 static void measured_though_the_last_one_leaves(void **state) {
   (void)state;
@@ -207,6 +239,7 @@ int main(void) {
       cmocka_unit_test(services_are_measured),
       cmocka_unit_test(measured_in_vain),
       cmocka_unit_test(measured_by_way_of_several_accounts),
+      cmocka_unit_test(settings_change_meanwhile),
       cmocka_unit_test(measured_though_the_last_one_leaves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

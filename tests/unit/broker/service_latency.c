@@ -106,13 +106,18 @@ static void by_headers(void **state) {
 /* What is beyond the bounds is not seen. */
 static void too_many_headers(void **state) {
   (void)state;
-  char lines[2048] = "", name[129] = "";
+  char lines[2048] = "", name[129] = "", value[1026] = "";
   for (size_t i = 0; i < 64; i++)
     snprintf(lines + 6 * i, sizeof lines - 6 * i, "A: b\r\nB3: 1\r\n");
   check_headers(lines + 6, "{\"B3\":[\"1\"]}");
   check_headers(lines, NULL);
   memset(name, 'a', 128);
   snprintf(lines, sizeof lines, "%s: 1\r\nB3: 1\r\n", name);
+  check_headers(lines, "{\"B3\":[\"1\"]}");
+  memset(value, 'a', 1025);
+  snprintf(lines, sizeof lines, "B3: %s\r\n", value);
+  check_headers(lines, NULL);
+  snprintf(lines, sizeof lines, "B3: %s\r\nB3: 1\r\n", value);
   check_headers(lines, "{\"B3\":[\"1\"]}");
 }
 
