@@ -44,8 +44,7 @@ struct export {
   enum import_answers answers;
   uint64_t answer_ms; /* time for the answer, and between two */
   char *latency;      /* where it is reported how long answers took; NULL: nowhere */
-  uint32_t
-      sampling; /* of how many requests of a hundred, at least; IMPORTS_BY_HEADERS: of those that say so */
+  uint32_t sampling;  /* of how many requests of a hundred; IMPORTS_BY_HEADERS: of those that say so */
 };
 
 /** An import that may be. */
