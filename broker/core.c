@@ -89,6 +89,7 @@ static void free_parts(struct worker_parts *parts) {
   while (parts->route_count > 0)
     drop_route(parts);
   free(parts->routes);
+  crossings_worker_fini(&parts->crossings);
   free(parts);
 }
 
@@ -99,6 +100,7 @@ static int worker_started(void *arg, struct tern_worker *worker, void **data) {
   parts->core = core;
   parts->crossings.replies = replies_new(worker);
   int error = parts->crossings.replies != NULL ? 0 : -ENOMEM;
+  if (error == 0) crossings_worker_begin(&parts->crossings, worker);
   for (uint32_t i = 0; i < core->account_count && error == 0; i++)
     error = add_route(parts, worker, core->registries[i]);
   if (error == 0) error = nats_worker_new(&core->nats, worker, parts->routes, &parts->nats);
@@ -120,7 +122,16 @@ static struct worker_parts *parts_of(struct tern_worker *worker) {
 
 static void worker_record(struct tern_worker *worker, unsigned from, unsigned kind, const void *data,
                           size_t len) {
-  route_receive(parts_of(worker)->routes[route_account_of(kind)], from, kind, data, len);
+  struct worker_parts *parts = parts_of(worker);
+  const uint32_t account = route_account_of(kind);
+  struct route *route = parts->routes[account];
+  if (kind - route->kinds == ROUTE_RECORD_REPORT) {
+    crossings_receive_report(&parts->crossings, account, data);
+    return;
+  }
+  parts->crossings.origin = from;
+  route_receive(route, from, kind, data, len);
+  parts->crossings.origin = tern_worker_index(worker);
 }
 
 static void worker_stopping(struct tern_worker *worker) { nats_worker_stop(parts_of(worker)->nats); }

@@ -12,7 +12,6 @@
 #include "crossing.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,14 +22,18 @@
 
 #define HEADER        "NATS/1.0\r\n"
 #define INFO_HEADER   "Nats-Request-Info:"
-#define DESCRIBE_MAX  4096 /* bytes of what is told about who asks */
 #define SUBJECT_SHORT 512
 
 struct crossing {
   struct tern_handler handler;
   const struct import *import;
   uint32_t importer, exporter;
-  char *info; /* services: a JSON object with the importer's name, without the closing brace */
+};
+
+/* A request on its way through accounts. */
+struct crossings_request {
+  const char *body; /* what is published in the next account */
+  struct about about;
 };
 
 /* ---- passing messages on ---- */
@@ -121,25 +124,36 @@ static size_t copy_headers(char *to, struct tern_slice headers) {
   return (size_t)(to - start);
 }
 
+/* What its service is told about who asks: by way of several accounts that is who asked first. */
+static struct about about_request(const struct crossing *crossing, const struct crossings_worker *part,
+                                  const struct tern_message *m) {
+  const struct import *import = crossing->import;
+  const struct crossings_request *before = part->passes;
+  if (before == NULL || before->body != m->body.ptr)
+    return (struct about){.source = m->source, .account = import->importer, .share = import->share};
+  struct about about = before->about;
+  about.service = import->importer;
+  about.server = about.server || import->share;
+  return about;
+}
+
 /* The request with who asks in its headers. owner is to be given back. False without memory. */
-static bool with_info(const struct crossing *crossing, const struct crossings_worker *part,
-                      struct tern_message *m) {
-  char more[DESCRIBE_MAX];
-  size_t more_len = 0, info_len = strlen(crossing->info);
-  if (part->describe != NULL)
-    more_len = part->describe(part->describe_arg, m->source, crossing->import->share, more, sizeof more);
+static bool with_info(const struct about *about, struct crossings_worker *part, struct tern_message *m) {
+  struct json_writer *json = &part->json;
   struct tern_slice headers = {m->body.ptr, m->header_len},
                     payload = {m->body.ptr + m->header_len, m->body.len - m->header_len};
+  *json = (struct json_writer){.text = json->text, .room = json->room, .compact = true};
+  part->describe(part->describe_arg, about, NULL, json);
+  if (json->failed) return false;
   if (headers.len == 0) headers = (struct tern_slice){HEADER "\r\n", sizeof HEADER + 1};
-  size_t room = headers.len + 2 + sizeof INFO_HEADER + info_len + more_len + 5 + payload.len;
+  size_t room = headers.len + 2 + sizeof INFO_HEADER + json->len + 4 + payload.len;
   struct tern_buf *owner = tern_buf_new(tern_loop_pool(tern_worker_loop(part->routes[0]->worker)), room);
   if (owner == NULL) return false;
   char *start = tern_buf_data(owner), *at = start;
   at += copy_headers(at, headers);
   at = mempcpy(at, INFO_HEADER " ", sizeof INFO_HEADER);
-  at = mempcpy(at, crossing->info, info_len);
-  at = mempcpy(at, more, more_len);
-  at = mempcpy(at, "}\r\n\r\n", 5);
+  at = mempcpy(at, json->text, json->len);
+  at = mempcpy(at, "\r\n\r\n", 4);
   m->header_len = (uint32_t)(at - start);
   if (payload.len > 0) at = mempcpy(at, payload.ptr, payload.len);
   m->body = (struct tern_slice){start, (size_t)(at - start)};
@@ -148,33 +162,144 @@ static bool with_info(const struct crossing *crossing, const struct crossings_wo
   return true;
 }
 
+/* ---- how long services take ---- */
+
+/* A ROUTE_RECORD_REPORT: the texts follow. */
+struct report {
+  struct latency latency;
+  uint64_t source; /* who has answered */
+  uint32_t end;    /* enum latency_end */
+};
+
+/* Is anything known of who has answered? Only his worker can tell more. */
+static void publish_report(struct crossings_worker *part, uint32_t account, const struct report *report,
+                           bool knows) {
+  struct route *route = part->routes[account];
+  const struct about responder = {.source = report->source, .share = true};
+  struct json_writer json = {.compact = true};
+  latency_write(&report->latency, report->end, knows ? part->describe : NULL, part->describe_arg, &responder,
+                &json);
+  if (json.failed || route_publish_inside(route, report->latency.subject, (struct tern_slice){0},
+                                          (struct tern_slice){json.text, json.len}) != 0)
+    tern_counter_add(&route->stats->no_memory, 1);
+  free(json.text);
+}
+
+static char *put(char *to, struct tern_slice text) {
+  return text.len > 0 ? mempcpy(to, text.ptr, text.len) : to;
+}
+
+/* Has it published by the worker that the answer came from. False when it does not get there. */
+static bool send_report(struct crossings_worker *part, uint32_t account, const struct report *report) {
+  struct tern_worker *worker = part->routes[account]->worker;
+  const struct latency *latency = &report->latency;
+  size_t len = sizeof *report + latency->subject.len + latency->requestor.len + latency->header.len;
+  if (len > tern_worker_record_max(worker)) return false;
+  char *to =
+      tern_worker_reserve(worker, part->origin, part->routes[account]->kinds + ROUTE_RECORD_REPORT, len);
+  if (to == NULL) return false;
+  to = mempcpy(to, report, sizeof *report);
+  put(put(put(to, latency->subject), latency->requestor), latency->header);
+  tern_worker_commit(worker, part->origin);
+  return true;
+}
+
+void crossings_receive_report(struct crossings_worker *part, uint32_t account, const void *data) {
+  struct report report;
+  memcpy(&report, data, sizeof report);
+  const char *at = (const char *)data + sizeof report;
+  report.latency.subject.ptr = at;
+  report.latency.requestor.ptr = at += report.latency.subject.len;
+  report.latency.header.ptr = at + report.latency.requestor.len;
+  publish_report(part, account, &report, true);
+}
+
+static void measured(void *arg, const struct replies_request *request, enum latency_end end,
+                     uint64_t source) {
+  struct crossings_worker *part = arg;
+  const struct report report = {.latency = *request->latency, .source = source, .end = end};
+  const bool answered = end == LATENCY_ANSWERED && source != 0;
+  const bool here = part->origin == tern_worker_index(part->routes[0]->worker);
+  if (answered && !here && send_report(part, request->to, &report)) return;
+  publish_report(part, request->to, &report, answered && here);
+}
+
+void crossings_worker_begin(struct crossings_worker *part, struct tern_worker *worker) {
+  part->origin = tern_worker_index(worker);
+  replies_on_measured(part->replies, measured, part);
+}
+
+/* A request that may be measured. */
+struct sample {
+  struct latency latency;
+  struct json_writer requestor, header;
+};
+
+/* Is it measured? What is in the sample must be freed. */
+static bool take_sample(const struct crossing *crossing, const struct crossings_worker *part,
+                        const struct tern_message *m, const struct about *asks, struct sample *sample) {
+  const struct export *export = crossing->import->export;
+  const struct tern_slice headers = {m->body.ptr, m->header_len};
+  const struct about requestor = {
+      .source = m->source, .account = asks->account, .share = crossing->import->share};
+  *sample = (struct sample){.requestor.compact = true, .header.compact = true};
+  if (export->latency == NULL ||
+      !latency_is_sampled(export, headers, route_draw(part->routes[crossing->importer], 100),
+                          &sample->header))
+    return false;
+  sample->latency.subject = tern_slice_of(export->latency);
+  sample->latency.rtt_ns = part->describe(part->describe_arg, &requestor, NULL, &sample->requestor);
+  sample->latency.requestor = (struct tern_slice){sample->requestor.text, sample->requestor.len};
+  sample->latency.header = (struct tern_slice){sample->header.text, sample->header.len};
+  latency_begin(&sample->latency);
+  return !sample->requestor.failed && !sample->header.failed;
+}
+
+/* ---- passing requests on ---- */
+
 /* Publishes a request in the account of the service. False when nobody is there to get it. */
-static bool pass_request(const struct crossing *crossing, struct crossings_worker *part,
-                         const struct tern_message *m, struct tern_slice subject) {
-  struct route *from = part->routes[crossing->importer], *to = part->routes[crossing->exporter];
-  struct replies_request request = {.from = crossing->importer,
-                                    .to = crossing->exporter,
-                                    .subject = m->subject,
-                                    .reply = m->reply,
-                                    .ms = crossing->import->answer_ms,
-                                    .many = crossing->import->answers != IMPORT_ANSWER_ONE};
-  struct tern_message other = *m;
+static bool publish_request(struct crossings_worker *part, const struct replies_request *request,
+                            struct tern_message *m, const struct about *about) {
+  struct route *from = part->routes[request->from], *to = part->routes[request->to];
+  struct crossings_request passes = {.about = *about, .body = m->body.ptr}, *outer = part->passes;
+  const bool answered = request->reply.len > 0;
   char reply[REPLIES_SUBJECT_LEN];
-  other.subject = subject;
-  if (!with_info(crossing, part, &other)) {
-    tern_counter_add(&from->stats->no_memory, 1);
+  int error = answered ? replies_expect(part->replies, request, reply) : 0;
+  if (error != 0) {
+    tern_counter_add(error == -ENOMEM ? &from->stats->no_memory : &from->stats->unanswered, 1);
+    if (request->latency != NULL) measured(part, request, LATENCY_NOBODY, 0);
     return false;
   }
-  int error = m->reply.len > 0 ? replies_expect(part->replies, &request, reply) : 0;
-  bool taken = false;
-  if (error == 0) {
-    if (m->reply.len > 0) other.reply = (struct tern_slice){reply, sizeof reply};
-    taken = publish(from, to, &other, from->inside_flags);
-    if (!taken && m->reply.len > 0) replies_forget(part->replies, other.reply);
-  } else {
-    tern_counter_add(error == -ENOMEM ? &from->stats->no_memory : &from->stats->unanswered, 1);
-  }
-  tern_buf_unref(other.owner);
+  if (answered) m->reply = (struct tern_slice){reply, sizeof reply};
+  part->passes = &passes;
+  bool taken = publish(from, to, m, from->inside_flags);
+  part->passes = outer;
+  if (!answered && request->latency != NULL) measured(part, request, LATENCY_NO_REPLY, 0);
+  if (!taken && answered) replies_forget(part->replies, m->reply);
+  return taken;
+}
+
+static bool pass_request(const struct crossing *crossing, struct crossings_worker *part,
+                         const struct tern_message *m, struct tern_slice subject) {
+  const struct import *import = crossing->import;
+  const struct about about = about_request(crossing, part, m);
+  struct sample sample;
+  const bool sampled = take_sample(crossing, part, m, &about, &sample);
+  const struct replies_request request = {.from = crossing->importer,
+                                          .to = crossing->exporter,
+                                          .subject = m->subject,
+                                          .reply = m->reply,
+                                          .ms = import->answer_ms,
+                                          .many = import->answers != IMPORT_ANSWER_ONE,
+                                          .latency = sampled ? &sample.latency : NULL};
+  struct tern_message other = *m;
+  other.subject = subject;
+  const bool ready = with_info(&about, part, &other);
+  const bool taken = ready && publish_request(part, &request, &other, &about);
+  if (!ready) tern_counter_add(&part->routes[crossing->importer]->stats->no_memory, 1);
+  if (ready) tern_buf_unref(other.owner);
+  free(sample.requestor.text);
+  free(sample.header.text);
   return taken;
 }
 
@@ -194,14 +319,7 @@ static void pass_service(struct tern_handler *handler, const struct tern_message
 
 /* ---- opening and closing ---- */
 
-/* {"acc":"name" as JSON has it, malloc'ed. */
-static char *make_info(const char *name) {
-  json_t *object = json_pack("{s:s}", "acc", name);
-  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-  json_decref(object);
-  if (text != NULL) text[strlen(text) - 1] = '\0';
-  return text;
-}
+void crossings_worker_fini(struct crossings_worker *part) { free(part->json.text); }
 
 struct crossing *crossing_new(const struct import *import, uint32_t importer, uint32_t exporter) {
   struct crossing *crossing = calloc(1, sizeof *crossing);
@@ -210,10 +328,6 @@ struct crossing *crossing_new(const struct import *import, uint32_t importer, ui
   crossing->import = import;
   crossing->importer = importer;
   crossing->exporter = exporter;
-  if (import->service && (crossing->info = make_info(import->importer)) == NULL) {
-    free(crossing);
-    return NULL;
-  }
   return crossing;
 }
 
@@ -243,8 +357,4 @@ void crossing_close(struct crossing *crossing, struct tern_registry **registries
                        transform_filter(crossing->import->transform));
 }
 
-void crossing_free(struct crossing *crossing) {
-  if (crossing == NULL) return;
-  free(crossing->info);
-  free(crossing);
-}
+void crossing_free(struct crossing *crossing) { free(crossing); }

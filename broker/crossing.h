@@ -10,10 +10,14 @@
  * So whoever is in the other account gets it as if it had been published there: order (O1), queue groups and permissions
  * need no care. An account without imports pays nothing. What came by a stream goes no further; requests go through
  * several accounts. A queue group belongs to its account: one of the same name in another account is another group.
+ *
+ * Services that are measured (service_latency.h) are reported on in their account, by the worker that the answer came
+ * from: it knows who has answered.
  */
 #ifndef BROKER_CROSSING_H
 #define BROKER_CROSSING_H
 
+#include "about.h"
 #include "imports.h"
 #include "replies.h"
 #include "route.h"
@@ -25,11 +29,18 @@ struct crossings_worker {
   struct route **routes; /* by number of account */
   struct replies *replies;
   bool in_stream; /* what is being published came by a stream */
-  /** Writes what a service is told about who asks, as fields of a JSON object behind others; share: more than is needed
-   * to measure. Returns the length. */
-  size_t (*describe)(void *arg, uint64_t source, bool share, char *text, size_t room);
+  about_fn *describe;
   void *describe_arg;
+  struct json_writer json;          /* scratch */
+  struct crossings_request *passes; /* the request that is being passed on, NULL: none */
+  uint32_t origin;                  /* the worker whose record is being looked at, or the own one */
 };
+/** Begins with a part whose replies are made. Thread: the worker's, as for the next two. */
+void crossings_worker_begin(struct crossings_worker *part, struct tern_worker *worker);
+/** Publishes a report about a service of this account (a ROUTE_RECORD_REPORT). */
+void crossings_receive_report(struct crossings_worker *part, uint32_t account, const void *data);
+/** Frees what the crossings have put into it. */
+void crossings_worker_fini(struct crossings_worker *part);
 
 /** Thread: control, for all below; `registries` by number of account. */
 

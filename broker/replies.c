@@ -7,6 +7,9 @@
  * The table grows with what is expected and stays; places that are free form a list. Each entry has a timer. An answer
  * with a reply subject of its own, to which the requester may say more, makes an entry for the way back.
  *
+ * A request that is measured (service_latency.h) ends with a report: when it is answered, when the time is over, when nobody
+ * took it, and, looked at now and then, when those who waited for its answer are gone.
+ *
  * An answer is delivered by publishing it in the requester's account from inside of its delivery here. What that costs is
  * nobody's turn: it is one message for one that was delivered.
  */
@@ -33,6 +36,7 @@ struct entry {
   struct replies *replies;
   struct replies_request request; /* its texts are behind this */
   uint64_t secret;
+  uint64_t until_ms; /* of one that is measured: the end of its time */
   uint32_t place;
   size_t size;
 };
@@ -61,6 +65,8 @@ struct replies {
   uint32_t place_count, first_free, count;
   uint64_t secrets[SECRETS]; /* random, the first of them not used yet */
   uint32_t secret_count;
+  replies_measured_fn *measured;
+  void *measured_arg;
   char prefix[PREFIX_LEN];
 };
 
@@ -95,7 +101,13 @@ struct replies *replies_new(struct tern_worker *worker) {
   return replies;
 }
 
-static void remove_entry(struct entry *entry) {
+void replies_on_measured(struct replies *replies, replies_measured_fn *measured, void *arg) {
+  replies->measured = measured;
+  replies->measured_arg = arg;
+}
+
+/* Nothing finds it any more. */
+static void unlink_entry(struct entry *entry) {
   struct replies *replies = entry->replies;
   tern_timer_stop(replies->loop, &entry->timer);
   struct place *place = &replies->places[entry->place];
@@ -104,7 +116,28 @@ static void remove_entry(struct entry *entry) {
   replies->first_free = entry->place;
   replies->waiting[entry->request.from] -= entry->size;
   replies->count--;
-  tern_pool_release(tern_loop_pool(replies->loop), entry, entry->size);
+}
+
+static void release_entry(struct entry *entry) {
+  tern_pool_release(tern_loop_pool(entry->replies->loop), entry, entry->size);
+}
+
+static void remove_entry(struct entry *entry) {
+  unlink_entry(entry);
+  release_entry(entry);
+}
+
+/* Tells of one that is measured and unlinked: what it tells may come back here. */
+static void tell(const struct entry *entry, enum latency_end end, uint64_t source) {
+  const struct replies *replies = entry->replies;
+  if (entry->request.latency != NULL && replies->measured != NULL)
+    replies->measured(replies->measured_arg, &entry->request, end, source);
+}
+
+static void end_entry(struct entry *entry, enum latency_end end) {
+  unlink_entry(entry);
+  tell(entry, end, 0);
+  release_entry(entry);
 }
 
 void replies_free(struct replies *replies) {
@@ -186,11 +219,18 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   answer.hash = tern_subject_hash(answer.subject);
   bool last = !entry->request.many || m->body.len == 0;
   uint64_t ms = entry->request.ms;
-  if (last) remove_entry(entry);
+  struct latency *latency = entry->request.latency;
+  if (latency != NULL) latency_end(latency);
+  if (last) unlink_entry(entry);
   route->depth++;
   struct route_result result = route_publish(route, &answer, 0);
   route->depth--;
   tern_pool_release(pool, subject, len);
+  if (last) {
+    tell(entry, result.receivers == 0 && latency != NULL && latency->waits ? LATENCY_LEFT : LATENCY_ANSWERED,
+         m->source);
+    release_entry(entry);
+  }
   entry = last ? NULL : find(replies, m->subject);
   if (entry != NULL && result.receivers == 0)
     remove_entry(entry);
@@ -202,7 +242,27 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
 
 static const struct tern_sink_ops catcher_ops = {.deliver = deliver};
 
-static void too_late(struct tern_timer *timer) { remove_entry(container_of(timer, struct entry, timer)); }
+static bool is_awaited(const struct entry *entry) {
+  return route_is_wanted(entry->replies->routes[entry->request.from], entry->request.reply);
+}
+
+/* Until the next look at one that is measured, or its end. */
+static uint64_t until_look(const struct entry *entry) {
+  const uint64_t now = tern_loop_now_ms(entry->replies->loop);
+  const uint64_t left = entry->until_ms > now ? entry->until_ms - now : 0;
+  return entry->request.latency->waits && left > REPLIES_LOOK_MS ? REPLIES_LOOK_MS : left;
+}
+
+static void time_passed(struct tern_timer *timer) {
+  struct entry *entry = container_of(timer, struct entry, timer);
+  const uint64_t left = entry->request.latency != NULL ? until_look(entry) : 0;
+  if (left == 0)
+    end_entry(entry, LATENCY_TOO_LATE);
+  else if (!is_awaited(entry))
+    end_entry(entry, LATENCY_LEFT);
+  else
+    tern_timer_start(entry->replies->loop, timer, left);
+}
 
 /* ---- what is expected ---- */
 
@@ -247,6 +307,23 @@ static struct tern_slice keep(char **to, struct tern_slice text) {
   return kept;
 }
 
+/* Bytes that are kept of how a request is measured. */
+static size_t latency_size(const struct latency *latency) {
+  if (latency == NULL) return 0;
+  return sizeof *latency + latency->subject.len + latency->requestor.len + latency->header.len;
+}
+
+static struct latency *keep_latency(char **to, const struct latency *latency) {
+  if (latency == NULL) return NULL;
+  struct latency *kept = (struct latency *)(void *)*to; /* the first behind the entry */
+  *to += sizeof *kept;
+  *kept = *latency;
+  kept->subject = keep(to, latency->subject);
+  kept->requestor = keep(to, latency->requestor);
+  kept->header = keep(to, latency->header);
+  return kept;
+}
+
 /* A system without random bits passes no requests: answers could be forged. */
 static int draw_secret(struct replies *replies, uint64_t *secret) {
   if (replies->secret_count == 0) {
@@ -260,7 +337,8 @@ static int draw_secret(struct replies *replies, uint64_t *secret) {
 
 int replies_expect(struct replies *replies, const struct replies_request *request,
                    char subject[REPLIES_SUBJECT_LEN]) {
-  size_t size = sizeof(struct entry) + request->subject.len + request->reply.len;
+  size_t size =
+      sizeof(struct entry) + latency_size(request->latency) + request->subject.len + request->reply.len;
   if (replies->waiting[request->from] + size > REPLIES_MAX_BYTES) return TERN_ELIMIT;
   uint64_t secret;
   int error = catch (replies, request->to);
@@ -273,6 +351,7 @@ int replies_expect(struct replies *replies, const struct replies_request *reques
   char *texts = (char *)(entry + 1);
   entry->replies = replies;
   entry->request = *request;
+  entry->request.latency = keep_latency(&texts, request->latency);
   entry->request.subject = keep(&texts, request->subject);
   entry->request.reply = keep(&texts, request->reply);
   entry->size = size;
@@ -282,8 +361,10 @@ int replies_expect(struct replies *replies, const struct replies_request *reques
   replies->places[entry->place].entry = entry;
   replies->waiting[request->from] += size;
   replies->count++;
-  entry->timer.fired = too_late;
-  tern_timer_start(replies->loop, &entry->timer, request->ms);
+  entry->timer.fired = time_passed;
+  entry->until_ms = tern_loop_now_ms(replies->loop) + request->ms;
+  if (entry->request.latency != NULL) entry->request.latency->waits = is_awaited(entry);
+  tern_timer_start(replies->loop, &entry->timer, request->latency != NULL ? until_look(entry) : request->ms);
   memcpy(subject, replies->prefix, PREFIX_LEN);
   subject[PREFIX_LEN] = '.';
   put_hex(subject + PLACE_AT, entry->place, 8);
@@ -293,7 +374,7 @@ int replies_expect(struct replies *replies, const struct replies_request *reques
 
 void replies_forget(struct replies *replies, struct tern_slice subject) {
   struct entry *entry = find(replies, subject);
-  if (entry != NULL) remove_entry(entry);
+  if (entry != NULL) end_entry(entry, LATENCY_NOBODY);
 }
 
 const struct replies_request *replies_find(struct replies *replies, struct tern_slice subject) {

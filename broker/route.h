@@ -26,6 +26,7 @@ enum {
   ROUTE_RECORD_EPOCH,   /* the epoch of the messages that follow (tern_match.epoch) */
   ROUTE_RECORD_LIST,    /* a list of messages for its plain sinks */
   ROUTE_RECORD_UNTAKEN, /* back to the source: nobody was left to take it */
+  ROUTE_RECORD_REPORT,  /* how long a service took: not for the route (crossing.h) */
   ROUTE_RECORD_KINDS
 };
 

@@ -32,6 +32,7 @@ void settings_unref(struct settings *settings) {
   tern_tls_unref(settings->tls.context);
   access_free(settings->access);
   free(settings->info);
+  free(settings->server_name);
   imports_free(settings->imports);
   free(settings);
 }

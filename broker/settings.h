@@ -57,6 +57,7 @@ struct settings {
   struct access *access; /* who may come in; NULL: everybody, into `$G` */
   char *
       info; /* INFO's JSON up to the fields of one connection, without the closing brace (nats_settings_describe) */
+  char *server_name;       /* what others are told of it (about.h) */
   struct imports *imports; /* of accounts, and mappings; NULL: none */
   _Atomic unsigned refs;   /* private */
 };

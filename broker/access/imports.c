@@ -2,7 +2,7 @@
 /*
  * See imports.h. All exports are read first, then the imports, each of which needs an export that covers it and is meant
  * for its account. The verdicts are nats-server's, but where it takes what cannot work
- * (an entry that is neither stream nor service, a subject that is none) it is said here.
+ * (an entry that is neither stream nor service, a subject that is none, more wildcards than there are) it is said here.
  *
  * A cycle is an import whose exporter gets the subject from the importer, by way of however many others: of streams or of
  * services; one that is made of both is none, because what comes by a stream goes no further (crossing.h).
@@ -24,7 +24,8 @@ struct draft {
   const struct conf_node *node;
   const char *importer, *exporter;
   bool service;
-  const char *remote, *local;   /* the exporter's subject, the importer's */
+  const char *remote;           /* the exporter's subject */
+  const char *to, *local;       /* the importer's, as written and with wildcards */
   const struct draft *seen_for; /* looked at in the search for cycles of this one */
 };
 
@@ -98,6 +99,71 @@ static void read_threshold(struct reader *reader, const struct conf_node *node, 
     conf_wrong(reader->report, node, "%s must be a duration in quotes, like \"5s\"", node->key);
 }
 
+/* Of a hundred requests: 50, "50%" or "50"; or "headers". */
+static void read_sampling(struct reader *reader, const struct conf_node *node, struct export *export) {
+  const char *text = node->type == CONF_STRING ? node->text : "";
+  int64_t percent = node->type == CONF_INT ? node->integer : 0;
+  if (strcasecmp(text, "headers") == 0) {
+    export->sampling = IMPORTS_BY_HEADERS;
+    return;
+  }
+  text += text[0] == '+';
+  const size_t digits = strspn(text, "0123456789");
+  if (digits > 0 && digits <= 3 && (text[digits] == '\0' || strcmp(text + digits, "%") == 0))
+    percent = strtol(text, NULL, 10);
+  if (percent < 1 || percent > 100)
+    conf_wrong(reader->report, node, "sampling must be headers, or a percentage from 1 to 100");
+  else
+    export->sampling = (uint32_t)percent;
+}
+
+/* A subject, or {sampling: 50, subject: SUBJECT}. */
+static void read_latency(struct reader *reader, const struct conf_node *node, struct export *export) {
+  const struct conf_node *subject = node->type == CONF_STRING ? node : NULL;
+  export->sampling = 100;
+  if (node->type != CONF_STRING && node->type != CONF_MAP) {
+    conf_wrong_type(reader->report, node, "latency",
+                    "a subject, or a block: {sampling: 50, subject: SUBJECT}");
+    return;
+  }
+  for (const struct conf_node *at = node->first; node->type == CONF_MAP && at != NULL; at = at->next) {
+    if (is_key(at, "sampling"))
+      read_sampling(reader, at, export);
+    else if (is_key(at, "subject"))
+      subject = at;
+    else
+      conf_warn(reader->report, at, "latency: there is no field \"%.64s\"; ignored", at->key);
+  }
+  if (subject == NULL) {
+    conf_wrong(reader->report, node, "latency needs a subject");
+    return;
+  }
+  const char *text = subject_of(reader, subject);
+  if (text == NULL) return;
+  free(export->latency);
+  if (!tern_subject_is_literal(slice(text)) || strpbrk(text, " \t\n\v\f\r") != NULL)
+    conf_wrong(reader->report, subject, "latency: the subject must not have wildcards or blanks");
+  else if ((export->latency = strdup(text)) == NULL)
+    reader->no_memory = true;
+}
+
+/* Reports must not be requests to a service that is measured, and a service that is has one answer. */
+static void check_latency(struct reader *reader, const struct conf_node *node, const struct export *export,
+                          const char *account, const char *service) {
+  const struct imports *imports = reader->imports;
+  if (export->latency == NULL) return;
+  if (export->answers != IMPORT_ANSWER_ONE)
+    conf_wrong(reader->report, node, "latency is for services with one answer");
+  bool loops = tern_filter_matches(slice(service), slice(export->latency));
+  for (size_t i = 0; i < imports->export_count; i++) {
+    const struct export *other = &imports->exports[i];
+    loops |= other->latency != NULL && strcmp(other->account, account) == 0 &&
+             tern_filter_matches(slice(other->subject), slice(export->latency));
+  }
+  if (loops)
+    conf_wrong(reader->report, node, "latency: the subject is that of a service whose latency is measured");
+}
+
 /* The token must be a wildcard, for names of accounts to stand there. */
 static void check_position(struct reader *reader, const struct conf_node *node, const char *subject,
                            int64_t position) {
@@ -121,6 +187,7 @@ static void free_export(const struct export *export) {
   free(export->approved);
   free(export->account);
   free(export->subject);
+  free(export->latency);
 }
 
 /* The names of a list; what is none has been reported. False without memory. */
@@ -144,7 +211,10 @@ static void add_export(struct reader *reader, struct export *export, const char 
                        const struct conf_node *approved) {
   struct imports *imports = reader->imports;
   struct export *more = grow(reader, imports->exports, imports->export_count, sizeof *more);
-  if (more == NULL) return;
+  if (more == NULL) {
+    free_export(export);
+    return;
+  }
   imports->exports = more;
   export->account = strdup(account);
   export->subject = strdup(subject);
@@ -159,14 +229,18 @@ static void add_export(struct reader *reader, struct export *export, const char 
 
 static void read_export(struct reader *reader, const char *account, const struct conf_node *block) {
   struct export export = {.answer_ms = IMPORTS_ANSWER_MS};
-  const struct conf_node *subject = NULL, *only_service = NULL, *position = NULL, *approved = NULL;
+  const struct conf_node *subject = NULL, *only_service = NULL, *position = NULL, *approved = NULL,
+                         *latency = NULL;
   for (const struct conf_node *node = block->first; node != NULL; node = node->next) {
     if (is_key(node, "stream|service")) {
       if (subject != NULL) conf_wrong(reader->report, node, "an export is either a stream or a service");
       subject = node;
       export.service = is_key(node, "service");
     } else if (is_key(node, "accounts")) {
-      if (!is_list(reader, node)) return;
+      if (!is_list(reader, node)) {
+        free_export(&export);
+        return;
+      }
       check_approved(reader, node);
       approved = node->first != NULL ? node : NULL;
     } else if (is_key(node, "response|response_type")) {
@@ -177,21 +251,22 @@ static void read_export(struct reader *reader, const char *account, const struct
       position = node;
       export.token_position = node->type == CONF_INT ? node->integer : 0;
     } else if (is_key(node, "latency")) {
-      only_service = node;
-      conf_warn(reader->report, node, "latency: tern does not measure services; ignored");
+      read_latency(reader, only_service = latency = node, &export);
     } else {
       conf_unknown(reader->report, node, "exports");
     }
   }
-  if (subject == NULL) {
+  const char *text = subject != NULL ? subject_of(reader, subject) : NULL;
+  if (subject == NULL)
     conf_wrong(reader->report, block, "an export needs a stream or a service: {stream: SUBJECT}");
+  else if (only_service != NULL && !export.service)
+    conf_wrong(reader->report, only_service, "%s is for services only", only_service->key);
+  if (text == NULL) {
+    free_export(&export);
     return;
   }
-  if (only_service != NULL && !export.service)
-    conf_wrong(reader->report, only_service, "%s is for services only", only_service->key);
-  const char *text = subject_of(reader, subject);
-  if (text == NULL) return;
   if (position != NULL) check_position(reader, position, text, export.token_position);
+  if (latency != NULL) check_latency(reader, latency, &export, account, text);
   add_export(reader, &export, account, text, approved);
 }
 
@@ -311,19 +386,34 @@ static bool read_source(struct reader *reader, const struct conf_node *block, st
   return false;
 }
 
-/* A copy that has `*` for each token like $1. */
-static char *with_stars(const char *subject) {
+/* Does the token of a subject stand for a wildcard? */
+static bool is_placeholder(const char *token, size_t len) {
+  if (len > 1 && token[0] == '$') return strspn(token + 1, "0123456789") == len - 1;
+  return len > 4 && memcmp(token, "{{", 2) == 0 && memcmp(token + len - 2, "}}", 2) == 0;
+}
+
+/* A copy that has `*` for each token like $1, when there are wildcards they may stand for. */
+static char *with_stars(const char *subject, const char *remote) {
   char *copy = malloc(strlen(subject) + 1), *to = copy;
   if (copy == NULL) return NULL;
+  const bool literal = tern_subject_is_literal(slice(remote));
   for (const char *at = subject;; at++) {
     const size_t len = strcspn(at, ".");
-    const bool is_number = len > 1 && at[0] == '$' && strspn(at + 1, "0123456789") == len - 1;
-    memcpy(to, is_number ? "*" : at, is_number ? 1 : len);
-    to += is_number ? 1 : len;
+    const bool star = !literal && is_placeholder(at, len);
+    memcpy(to, star ? "*" : at, star ? 1 : len);
+    to += star ? 1 : len;
     at += len;
     *to++ = *at;
     if (*at == '\0') return copy;
   }
+}
+
+static void free_import(const struct import *import) {
+  free(import->importer);
+  free(import->exporter);
+  free(import->remote);
+  free(import->local);
+  transform_free(import->transform);
 }
 
 /* Adds an import whose keys are read. */
@@ -339,8 +429,8 @@ static void add_import(struct reader *reader, const struct draft *draft, bool sh
     problem = "that account has it from this one, directly or by way of others: a cycle";
   struct transform *transform = NULL;
   if (problem == NULL)
-    transform = draft->service ? transform_new(draft->local, draft->remote, TRANSFORM_STARS, &problem)
-                               : transform_new(draft->remote, draft->local, TRANSFORM_STARS, &problem);
+    transform = draft->service ? transform_new_back(draft->remote, draft->to, &problem)
+                               : transform_new(draft->remote, draft->to, TRANSFORM_STARS, &problem);
   if (problem != NULL) {
     conf_wrong(reader->report, draft->node, "import of \"%.128s\" from account \"%.64s\": %s", draft->remote,
                draft->exporter, problem);
@@ -351,27 +441,26 @@ static void add_import(struct reader *reader, const struct draft *draft, bool sh
   if (more != NULL) imports->at = more;
   struct draft *drafts = grow(reader, reader->drafts, imports->count, sizeof *drafts);
   if (drafts != NULL) reader->drafts = drafts;
-  char *importer = strdup(draft->importer), *exporter = strdup(draft->exporter);
-  char *local = with_stars(draft->local);
-  if (transform == NULL || more == NULL || drafts == NULL || importer == NULL || exporter == NULL ||
-      local == NULL) {
+  struct import import = {.service = draft->service,
+                          .importer = strdup(draft->importer),
+                          .exporter = strdup(draft->exporter),
+                          .remote = strdup(draft->remote),
+                          .local = strdup(draft->local),
+                          .transform = transform,
+                          .share = share,
+                          .answers = export->answers,
+                          .answer_ms = export->answer_ms,
+                          .export = export};
+  if (transform == NULL || more == NULL || drafts == NULL || import.importer == NULL ||
+      import.exporter == NULL || import.remote == NULL || import.local == NULL) {
     reader->no_memory = true;
-    transform_free(transform);
-    free(importer);
-    free(exporter);
-    free(local);
+    free_import(&import);
     return;
   }
   drafts[imports->count] = *draft;
+  drafts[imports->count].to = NULL;
   drafts[imports->count].seen_for = NULL;
-  more[imports->count++] = (struct import){.service = draft->service,
-                                           .importer = importer,
-                                           .exporter = exporter,
-                                           .local = local,
-                                           .transform = transform,
-                                           .share = share,
-                                           .answers = export->answers,
-                                           .answer_ms = export->answer_ms};
+  more[imports->count++] = import;
 }
 
 /* prefix or to; the result is malloc'ed. NULL after a report, or without memory. */
@@ -436,12 +525,18 @@ static void read_import(struct reader *reader, const char *account, const struct
   }
   struct draft draft = {.node = block, .importer = account, .service = entry.service != NULL};
   if (!read_source(reader, draft.service ? entry.service : entry.stream, &draft)) return;
-  char *local = local_of(reader, &entry, &draft);
-  if (local == NULL) return;
+  char *to = local_of(reader, &entry, &draft);
+  if (to == NULL) return;
+  char *local = with_stars(to, draft.remote);
+  draft.to = to;
   draft.local = local;
   size_t before = reader->imports->count;
-  add_import(reader, &draft, entry.share != NULL && entry.share->truth);
+  if (local != NULL)
+    add_import(reader, &draft, entry.share != NULL && entry.share->truth);
+  else
+    reader->no_memory = true;
   if (reader->imports->count == before) free(local); /* else it is freed with the drafts */
+  free(to);
 }
 
 static void read_imports(struct reader *reader, const struct conf_node *account,
@@ -520,12 +615,8 @@ int imports_read(const struct conf_node *root, struct conf_report *report, struc
 
 void imports_free(struct imports *imports) {
   if (imports == NULL) return;
-  for (size_t i = 0; i < imports->count; i++) {
-    free(imports->at[i].importer);
-    free(imports->at[i].exporter);
-    free(imports->at[i].local);
-    transform_free(imports->at[i].transform);
-  }
+  for (size_t i = 0; i < imports->count; i++)
+    free_import(&imports->at[i]);
   for (size_t i = 0; i < imports->export_count; i++)
     free_export(&imports->exports[i]);
   for (size_t i = 0; i < imports->mappings_count; i++) {
@@ -544,12 +635,15 @@ const struct mappings *imports_mappings(const struct imports *imports, const cha
   return NULL;
 }
 
-struct tern_slice import_remote(const struct import *import) {
-  return import->service ? transform_destination(import->transform) : transform_filter(import->transform);
+/* Are they measured alike? */
+static bool is_measured_as(const struct export *one, const struct export *other) {
+  if (one->latency == NULL || other->latency == NULL) return one->latency == other->latency;
+  return one->sampling == other->sampling && strcmp(one->latency, other->latency) == 0;
 }
 
 bool import_equal(const struct import *one, const struct import *other) {
   return one->service == other->service && one->share == other->share && one->answers == other->answers &&
          one->answer_ms == other->answer_ms && strcmp(one->importer, other->importer) == 0 &&
-         strcmp(one->exporter, other->exporter) == 0 && transform_equal(one->transform, other->transform);
+         strcmp(one->exporter, other->exporter) == 0 && transform_equal(one->transform, other->transform) &&
+         is_measured_as(one->export, other->export);
 }

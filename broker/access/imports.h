@@ -4,7 +4,7 @@
  * `accounts` and the outermost `mappings` (those of `$G`), then never changed. Thread: any.
  *
  *     accounts {
- *       A { exports: [ {stream: "ev.>"}, {service: "svc.time", accounts: [B], response_type: stream} ] }
+ *       A { exports: [ {stream: "ev.>"}, {service: "svc.time", accounts: [B], latency: {sampling: 10, subject: "lat"}} ] }
  *       B { imports: [ {stream: {account: A, subject: "ev.>"}, prefix: "a"}     A's ev.x arrives as a.ev.x
  *                      {service: {account: A, subject: "svc.time"}, to: "time"} ]   requests to time reach svc.time of A
  *           mappings: { "old": "new" } }
@@ -31,6 +31,9 @@ enum import_answers {
   IMPORT_ANSWER_CHUNKS, /* chunked: the same */
 };
 
+/** Sampling by the headers of a request. */
+#define IMPORTS_BY_HEADERS 0
+
 /** An export. */
 struct export {
   bool service; /* else a stream */
@@ -40,17 +43,21 @@ struct export {
   int64_t token_position; /* of the importer's name in the subject; 0: nowhere */
   enum import_answers answers;
   uint64_t answer_ms; /* time for the answer, and between two */
+  char *latency;      /* where it is reported how long answers took; NULL: nowhere */
+  uint32_t sampling;  /* of how many requests of a hundred; IMPORTS_BY_HEADERS: of those that say so */
 };
 
 /** An import that may be. */
 struct import {
   bool service;                /* else a stream */
   char *importer, *exporter;   /* names of accounts */
-  char *local;                 /* the importer's subject, with `*` for what the transform has as `$1`, ... */
+  char *remote;                /* the exporter's subject */
+  char *local;                 /* the importer's subject, with `*` for what was written as `$1`, ... */
   struct transform *transform; /* of a service: from importer's subjects to exporter's; of a stream: back */
   bool share;                  /* the service is told who asks */
   enum import_answers answers;
-  uint64_t answer_ms; /* time for the answer, and between two */
+  uint64_t answer_ms;          /* time for the answer, and between two */
+  const struct export *export; /* that allows it */
 };
 
 /** An account that has mappings. */
@@ -75,8 +82,6 @@ int imports_read(const struct conf_node *root, struct conf_report *report, struc
 void imports_free(struct imports *imports);
 /** The mappings of an account; NULL: it has none. */
 const struct mappings *imports_mappings(const struct imports *imports, const char *account);
-/** The exporter's subject. */
-struct tern_slice import_remote(const struct import *import);
 /** Do both do the same? */
 bool import_equal(const struct import *one, const struct import *other);
 

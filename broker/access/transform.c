@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -188,11 +189,10 @@ static const char *read_parts(struct transform *t, struct tern_slice destination
     const char *problem = read_part(t, part, next_token(&destination), how & TRANSFORM_STARS ? &stars : NULL);
     if (problem != NULL) return problem;
     t->constant = t->constant && part->kind == LITERAL;
-    for (uint32_t n = 0; n < part->count; n++)
-      used |= (uint32_t)1 << part->wildcards[n];
+    used += part->count;
   }
-  bool all = used == (t->wildcard_count == 32 ? UINT32_MAX : ((uint32_t)1 << t->wildcard_count) - 1);
-  if ((how & TRANSFORM_STARS) && !all) return "both subjects must have the same wildcards";
+  if ((how & TRANSFORM_STARS) && used < t->wildcard_count)
+    return "both subjects must have the same wildcards";
   return NULL;
 }
 
@@ -207,8 +207,9 @@ struct transform *transform_new(const char *filter, const char *destination, uns
   *problem = NULL;
   if (!tern_filter_is_valid(from)) *problem = "the source is not a valid subject";
   if (!tern_filter_is_valid(to)) *problem = "the destination is not a valid subject";
-  if (*problem == NULL && ends_with_tail(from) != ends_with_tail(to))
-    *problem = "both subjects must end with '>', or none";
+  bool tails =
+      ends_with_tail(from) == ends_with_tail(to) || ((how & TRANSFORM_FUNNEL) && tern_subject_is_literal(to));
+  if (*problem == NULL && !tails) *problem = "both subjects must end with '>', or none";
   if (*problem != NULL) return NULL;
   uint32_t count = tern_subject_tokens(to);
   struct transform *t = calloc(1, sizeof *t + count * sizeof(struct part));
@@ -233,6 +234,72 @@ struct transform *transform_new(const char *filter, const char *destination, uns
   if (*problem == NULL) return t;
   transform_free(t);
   return NULL;
+}
+
+/* ---- the way back ---- */
+
+static char *copy(char *to, struct tern_slice text) {
+  return text.len > 0 ? mempcpy(to, text.ptr, text.len) : to;
+}
+
+/* The destination, as a filter. */
+static void write_destination(const struct transform *t, char *to) {
+  for (uint32_t i = 0; i < t->part_count; i++) {
+    const struct part *part = &t->parts[i];
+    if (i > 0) *to++ = '.';
+    if (part->kind == LITERAL)
+      to = copy(to, part->text);
+    else
+      *to++ = part->kind == TAIL ? '>' : '*';
+  }
+  *to = '\0';
+}
+
+/* The filter, as a destination: its wildcards take what those of the destination refer to, in turn. */
+static void write_filter(const struct transform *t, char *to) {
+  const struct part *part = t->parts;
+  const char *start = to;
+  for (struct tern_slice rest = t->filter; rest.len > 0;) {
+    struct tern_slice token = next_token(&rest);
+    if (to != start) *to++ = '.';
+    if (!is_token(token, '*')) {
+      to = copy(to, token);
+      continue;
+    }
+    while (part->kind != WILDCARD)
+      part++;
+    to += snprintf(to, 4, "$%u", part->wildcards[0] + 1u);
+    part++;
+  }
+  *to = '\0';
+}
+
+static const char *find_no_way_back(const struct transform *t) {
+  uint32_t wildcards = 0;
+  for (uint32_t i = 0; i < t->part_count; i++) {
+    if (t->parts[i].kind > TAIL) return "a service's subject has no functions but {{wildcard()}}";
+    wildcards += t->parts[i].kind == WILDCARD;
+  }
+  return wildcards == t->wildcard_count ? NULL : "both subjects must have the same wildcards";
+}
+
+struct transform *transform_new_back(const char *filter, const char *destination, const char **problem) {
+  struct tern_slice literal = {filter, strlen(filter)};
+  if (tern_subject_is_literal(literal)) return transform_new(destination, filter, TRANSFORM_FUNNEL, problem);
+  struct transform *there = transform_new(filter, destination, TRANSFORM_STARS, problem), *back = NULL;
+  if (there == NULL) return NULL;
+  *problem = find_no_way_back(there);
+  char *from = *problem == NULL ? malloc(there->destination.len + 1) : NULL;
+  char *to = from != NULL ? malloc(there->filter.len + 2 * (size_t)there->wildcard_count + 4) : NULL;
+  if (to != NULL) {
+    write_destination(there, from);
+    write_filter(there, to);
+    back = transform_new(from, to, TRANSFORM_STARS, problem);
+  }
+  free(from);
+  free(to);
+  transform_free(there);
+  return back;
 }
 
 void transform_free(struct transform *transform) {

@@ -27,11 +27,22 @@ struct transform;
 enum {
   TRANSFORM_STARS =
       1, /* a `*` in the destination stands for the next of the filter, and all must be used: imports */
+  TRANSFORM_FUNNEL = 2, /* what is matched by `>` may go to one subject */
 };
 
 /** Compiles. Returns NULL with the reason in *problem (constant text), which is NULL when it is memory. */
 struct transform *transform_new(const char *filter, const char *destination, unsigned how,
                                 const char **problem);
+/**
+ * Compiles the way back, from a destination without functions but {{wildcard()}} to its filter, for services. As in
+ * nats-server the wildcards of the filter take, in turn, what those of the destination refer to, counted in the destination
+ * (which is the opposite of what transform_new does when more than two of them change places):
+ *
+ *     a.*.*.*  z.$3.$1.$2        z.x.y.w  ->  a.w.x.y
+ *
+ * A filter without wildcards takes all that the destination matches.
+ */
+struct transform *transform_new_back(const char *filter, const char *destination, const char **problem);
 /** Frees it. NULL is allowed. */
 void transform_free(struct transform *transform);
 /** The filter, and the destination, as given. */

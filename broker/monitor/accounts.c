@@ -90,6 +90,17 @@ static void part_end(struct part *part) {
 
 static const char *kind_of(bool service) { return service ? "service" : "stream"; }
 
+static void put_latency(struct json_writer *json, const char *key, const struct export *export) {
+  if (export->latency == NULL) return;
+  json_put_open(json, key, '{');
+  if (export->sampling == IMPORTS_BY_HEADERS)
+    json_put_string(json, "sampling", "headers");
+  else
+    json_put_uint(json, "sampling", export->sampling);
+  json_put_string(json, "results", export->latency);
+  json_put_close(json, '}');
+}
+
 static void put_export(struct json_writer *json, const struct export *export) {
   static const char *const answers[] = {[IMPORT_ANSWER_ONE] = "Singleton",
                                         [IMPORT_ANSWER_MANY] = "Streamed",
@@ -97,6 +108,7 @@ static void put_export(struct json_writer *json, const struct export *export) {
   json_put_string(json, "subject", export->subject);
   json_put_string(json, "type", kind_of(export->service));
   if (export->service) json_put_string(json, "response_type", answers[export->answers]);
+  put_latency(json, "service_latency", export);
   if (export->approved_count == 0) return;
   json_put_open(json, "approved_accounts", '[');
   for (size_t i = 0; i < export->approved_count; i++)
@@ -105,14 +117,15 @@ static void put_export(struct json_writer *json, const struct export *export) {
 }
 
 static void put_import(struct json_writer *json, const struct import *import) {
-  const struct tern_slice local = {import->local, strlen(import->local)}, remote = import_remote(import);
-  json_put_slice(json, "subject", import->service ? local : remote);
+  const char *local = import->local, *remote = import->remote;
+  json_put_string(json, "subject", import->service ? local : remote);
   json_put_string(json, "account", import->exporter);
-  json_put_slice(json, import->service ? "to" : "local_subject", import->service ? remote : local);
+  json_put_string(json, import->service ? "to" : "local_subject", import->service ? remote : local);
   json_put_string(json, "type", kind_of(import->service));
   json_put_bool(json, "invalid", false);
   json_put_bool(json, "share", import->service && import->share);
   json_put_bool(json, "tracking", false);
+  put_latency(json, "latency", import->export);
 }
 
 /* As nats-server: of exports services come first, of imports streams. */

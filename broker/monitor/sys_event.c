@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <tern/subject.h>
 
@@ -20,7 +19,6 @@
 #include "sys_answer.h"
 
 #define SCHEMA     "io.nats.server.advisory.v1."
-#define ID_CHARS   22
 #define BLANKS     " \t\n\v\f\r"
 #define REFUSED_AS "Authentication Failure"
 
@@ -54,21 +52,10 @@ bool sys_event_conns_subjects(const char *name, char subjects[2][NATS_EVENT_SUBJ
 
 /* ---- connections ---- */
 
-/* Ids need only be unlikely to meet again. */
-static void put_id(struct json_writer *json) {
-  static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  unsigned char random[ID_CHARS] = {0};
-  char id[ID_CHARS + 1] = {0};
-  (void)!getrandom(random, sizeof random, GRND_NONBLOCK);
-  for (int i = 0; i < ID_CHARS; i++)
-    id[i] = digits[random[i] % 62];
-  json_put_string(json, "id", id);
-}
-
 static void put_head(struct json_writer *json, const char *type, uint64_t at_ns, struct monitor *monitor,
                      uint64_t sequence) {
   json_put_string(json, "type", type);
-  put_id(json);
+  json_put_id(json, "id");
   json_put_time(json, "timestamp", at_ns);
   sys_put_server(json, "server", monitor, sequence);
 }

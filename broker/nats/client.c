@@ -360,6 +360,7 @@ struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop) {
   client->waiter.ready = wait_over;
   client->turn.call = next_turn;
   client->active_ms = client->start_ms = tern_loop_now_ms(loop);
+  nats_ping_greet(client);
   nats_connect_init(&client->options);
   tern_nats_init(&client->parser, TERN_NATS_FROM_CLIENT, tern_loop_pool(loop));
   tern_nats_set_limits(&client->parser, worker->settings->limits.max_control_line,

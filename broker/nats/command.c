@@ -71,6 +71,7 @@ void nats_connected(struct nats_client *client) {
 
 static void on_connect(struct nats_client *client, const struct tern_nats_op *op) {
   struct nats_connect *options = &client->options;
+  if (!client->connected) nats_ping_greeted(client);
   const bool ask = nats_auth_is_asked(client);
   struct nats_credentials *said = ask ? calloc(1, sizeof *said) : NULL;
   int error = ask && said == NULL ? -ENOMEM : nats_connect_parse_all(options, said, op->arg);

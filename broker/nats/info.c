@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "access.h"
 #include "account.h"
@@ -48,15 +49,24 @@ int nats_settings_describe(struct settings *settings, const struct nats_identity
   char *text = info != NULL ? json_dumps(info, JSON_COMPACT) : NULL;
   settings->advertised_port = identity->advertised_port;
   free(settings->info);
+  free(settings->server_name);
   settings->info = text != NULL ? escape_open(text) : NULL;
+  settings->server_name = strdup(identity->server_name);
   free(text);
   json_decref(info);
-  return settings->info != NULL ? 0 : -ENOMEM;
+  return settings->info != NULL && settings->server_name != NULL ? 0 : -ENOMEM;
+}
+
+static uint64_t clock_ns(clockid_t id) {
+  struct timespec now;
+  clock_gettime(id, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 void nats_server_init(struct nats_server *server, struct settings *settings, uint16_t port) {
   memset(server, 0, sizeof *server);
   server->settings = settings;
+  server->wall_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
   atomic_init(&server->next_id, 1);
   atomic_init(&server->connections, 0);
   atomic_init(&server->refuses, 0);
@@ -89,32 +99,45 @@ void nats_server_fini(struct nats_server *server) {
   server->settings = NULL;
 }
 
-/* Who a client is; NULL without memory. */
-static json_t *describe(const struct nats_client *client) {
-  const struct nats_connect *options = &client->options;
-  const char *user = client->user != NULL && client->user->name[0] != '\0' ? client->user->name : NULL;
-  return json_pack("{s:s, s:I, s:s*, s:s*, s:s*, s:s*, s:s, s:s}", "host",
-                   tern_transport_peer(client->transport)->address, "id", (json_int_t)client->id, "user",
-                   user, "name", options->name, "lang", options->lang, "ver", options->version, "kind",
-                   "Client", "client_type", "nats");
+/* ---- what others are told ---- */
+
+static void put_optional(struct json_writer *to, const char *key, const char *text) {
+  if (text != NULL && text[0] != '\0') json_put_string(to, key, text);
 }
 
-size_t nats_describe(void *arg, uint64_t source, bool share, char *text, size_t room) {
-  const struct nats_client *client = nats_client_find(arg, source);
-  if (client == NULL || client->transport == NULL) return 0;
-  json_t *fields = share ? describe(client) : json_object();
-  if (client->rtt_ns != 0) json_object_set_new(fields, "rtt", json_integer((json_int_t)client->rtt_ns));
-  char *json = fields != NULL && json_object_size(fields) > 0 ? json_dumps(fields, JSON_COMPACT) : NULL;
-  size_t len =
-      json != NULL ? strlen(json) - 1 : 0; /* without the closing brace, a comma for the opening one */
-  json_decref(fields);
-  if (len > room) len = 0;
-  if (len > 0) {
-    memcpy(text, json, len);
-    text[0] = ',';
+static void put_place(const struct nats_client *client, struct json_writer *to) {
+  const struct tern_peer *peer = tern_transport_peer(client->transport);
+  json_put_time(to, "start", client->worker->server->wall_ns + client->start_ms * 1000000);
+  if (strcmp(peer->kind, "tcp") == 0) put_optional(to, "host", peer->address);
+  json_put_uint(to, "id", client->id);
+}
+
+static void put_names(const struct nats_client *client, struct json_writer *to) {
+  if (client->user != NULL) put_optional(to, "user", client->user->name);
+  put_optional(to, "name", client->options.name);
+  put_optional(to, "lang", client->options.lang);
+  put_optional(to, "ver", client->options.version);
+}
+
+uint64_t nats_describe(void *arg, const struct about *about, const char *key, struct json_writer *to) {
+  const struct nats_worker *worker = arg;
+  const struct nats_client *client = nats_client_find(arg, about->source);
+  if (client != NULL && client->transport == NULL) client = NULL;
+  const bool all = about->share && client != NULL;
+  const uint64_t rtt_ns = client != NULL ? client->rtt_ns : 0;
+  json_put_open(to, key, '{');
+  if (all) put_place(client, to);
+  put_optional(to, "acc", about->account == NULL && client != NULL ? client->route->name : about->account);
+  put_optional(to, "svc", about->service);
+  if (all) put_names(client, to);
+  if (rtt_ns != 0) json_put_uint(to, "rtt", rtt_ns);
+  if (all || about->server) put_optional(to, "server", worker->settings->server_name);
+  if (all) {
+    json_put_string(to, "kind", "Client");
+    json_put_string(to, "client_type", "nats");
   }
-  free(json);
-  return len;
+  json_put_close(to, '}');
+  return rtt_ns;
 }
 
 /* ,"connect_info":true,"remote_account":NAME: what only the second INFO says. "" when it is the first, or there is no

@@ -15,6 +15,7 @@
 #include <tern/stats.h>
 #include <tern/worker.h>
 
+#include "about.h"
 #include "route.h"
 #include "settings.h"
 
@@ -41,6 +42,7 @@ struct nats_server {
   struct tally *addresses, *users; /* counts for limits of one address and of one user */
   struct hasher *hasher;           /* compares bcrypt hashes; NULL: there are none, or nobody to do it */
   struct tern_helpers *helpers;    /* do the steps of TLS handshakes; NULL: the workers do */
+  uint64_t wall_ns;                /* since 1970, when the loops' clock was 0 */
   struct nats_worker *workers[TERN_WORKERS_MAX];
   /* Written with every connection; the workers above keep them off the cache lines of the limits. */
   _Atomic uint64_t next_id;     /* relaxed fetch_add by workers: only uniqueness matters */
@@ -136,10 +138,9 @@ const struct route_stats *nats_worker_route_stats(const struct nats_worker *work
  * Thread: the worker's. */
 void nats_untaken(void *arg, uint64_t source, struct tern_slice subject, struct tern_slice reply);
 
-/** Writes what a service of another account is told about a client, as fields of a JSON object that follow others
- * (`,"rtt":5,...`): the round trip, if it is known, and with `share` who the client is. Returns the length, 0 when there
- * is nothing, the client is gone or it does not fit. arg: the nats_worker. Thread: the worker's. */
-size_t nats_describe(void *arg, uint64_t source, bool share, char *text, size_t room);
+/** Writes what others are told about a client (about_fn; arg: the nats_worker): the account and, if they are known, the
+ * round trip and with `share` who it is. Thread: the worker's. */
+uint64_t nats_describe(void *arg, const struct about *about, const char *key, struct json_writer *to);
 
 /** Makes the protocol of a new connection (tern_protocol_factory; arg: the nats_server). */
 struct tern_protocol *nats_factory(void *arg, struct tern_loop *loop);

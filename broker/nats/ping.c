@@ -54,6 +54,12 @@ static void ping_due(struct tern_timer *timer) {
   tern_timer_start(client->worker->loop, timer, limits->ping_interval_ms);
 }
 
+void nats_ping_greet(struct nats_client *client) { client->ping_ns = clock_ns(); }
+
+void nats_ping_greeted(struct nats_client *client) {
+  if (client->pings_out == 0) nats_ping_answered(client);
+}
+
 void nats_ping_start(struct nats_client *client) {
   client->ping.fired = ping_due;
   tern_timer_start(client->worker->loop, &client->ping, client->worker->settings->limits.ping_interval_ms);

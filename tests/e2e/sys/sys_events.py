@@ -30,13 +30,11 @@ accounts {
 TYPE = "io.nats.server.advisory.v1."
 #: Keys that a nats-server of the version tern behaves as has, and the one of the distribution does not.
 NEWER = {"server.flags", "flags", "name", "num_subscriptions"}
-#: Left out when it is not known. nats-server takes the time from INFO to CONNECT for a first one, tern measures with a PING.
-RTT = "client.rtt"
 
 
 def shape(event, *without):
     found = shapes.shape(event, (), ())
-    return {key: kind for key, kind in found.items() if key not in without and key != RTT}
+    return {key: kind for key, kind in found.items() if key not in without}
 
 
 class Events(unittest.TestCase):

@@ -2,13 +2,18 @@
 # time they measure, so those who get requests take no headers here.
 @config accounts {
 @config   A { users: [ {user: a, password: a} ]
-@config       exports: [ {stream: "ev.>"}, {service: "svc.*"}, {service: "st", response_type: stream} ]
+@config       exports: [ {stream: "ev.>"}, {service: "svc.*"}, {service: "st", response_type: stream}
+@config                  {stream: "from.*.*.*"}, {service: "to.>"} ]
 @config       mappings: { "old": "new", "w.*.*": "m.$2.$1", "p.*": "q.{{partition(10,1)}}.{{wildcard(1)}}"
 @config                   "s.*": "t.{{splitfromleft(1,2)}}" } }
 @config   B { users: [ {user: b, password: b} ]
 @config       imports: [ {stream: {account: A, subject: "ev.>"}, prefix: "imp"}
 @config                  {service: {account: A, subject: "svc.time"}, to: "time"}
-@config                  {service: {account: A, subject: "svc.*"}}, {service: {account: A, subject: "st"}} ]
+@config                  {service: {account: A, subject: "svc.*"}}, {service: {account: A, subject: "st"}}
+@config                  {stream: {account: A, subject: "from.*.*.*"}, to: "f.$3.$1.$2"}
+@config                  {service: {account: A, subject: "to.*.*"}, to: "t2.$2.$1"}
+@config                  {service: {account: A, subject: "to.*.*.*"}, to: "t3.$3.$1.$2"}
+@config                  {service: {account: A, subject: "to.x"}, to: "t1.*"} ]
 @config       mappings: { "bm": "time" } }
 @config   C { users: [ {user: c, password: c} ], exports: [ {service: "deep"} ]
 @config       imports: [ {stream: {account: A, subject: "ev.*"}, to: "c.*"}, {service: {account: A, subject: "svc.time"}, to: "deep"} ] }
@@ -153,6 +158,34 @@ A> PUB \! 2
 A> ok
 B< MSG in.2 1 2
 B< ok
+
+=== wildcards that change places
+@hello A {"verbose":false,"user":"a","pass":"a"}
+@hello B {"verbose":false,"user":"b","pass":"b"}
+B> SUB f.> 1
+@sync B
+A> SUB to.> 2
+A> PUB from.a.b.c 1
+A> x
+B< MSG f.c.a.b 1 1
+B< x
+B> SUB in.* 3
+B> PUB t2.a.b in.1 1
+B> q
+A<= MSG to.b.a 2 \? 1
+A< q
+A> PUB \! 2
+A> ok
+B< MSG in.1 3 2
+B< ok
+B> PUB t3.a.b.c 1
+B> q
+A< MSG to.c.a.b 2 1
+A< q
+B> PUB t1.any 1
+B> q
+A< MSG to.x 2 1
+A< q
 
 === many answers
 @hello A {"verbose":false,"user":"a","pass":"a"}

@@ -76,10 +76,8 @@ static void all_kinds(void **state) {
   static const char *const locals[] = {"imp.ev.*", "time", "own.B", "to.*", "c.>"};
   static const char *const remotes[] = {"ev.*", "svc.time", "own.B", "svc.*", "ev.>"};
   for (size_t i = 0; i < imports->count; i++) {
-    const struct tern_slice remote = import_remote(&at[i]);
     assert_string_equal(at[i].local, locals[i]);
-    assert_int_equal(remote.len, strlen(remotes[i]));
-    assert_memory_equal(remote.ptr, remotes[i], remote.len);
+    assert_string_equal(at[i].remote, remotes[i]);
   }
   assert_int_equal(imports->mappings_count, 2);
   assert_non_null(imports_mappings(imports, "$G"));
@@ -115,6 +113,28 @@ static void exports_stay(void **state) {
   assert_int_equal(at[2].answers, IMPORT_ANSWER_MANY);
   assert_int_equal(at[3].answers, IMPORT_ANSWER_ONE);
   assert_string_equal(imports->at[0].local, "y.*.a$1.*.>");
+  assert_string_equal(imports->at[0].remote, "b.*.$x.*.>");
+  imports_free(imports);
+}
+
+/* Wildcards that change places, of services and of streams. */
+static void places_change(void **state) {
+  (void)state;
+  int result;
+  struct imports *imports = read(
+      "accounts { A { exports: [ {service: 'a.>'}, {stream: 'b.>'} ] }\n"
+      "           B { imports: [ {service: {account: A, subject: 'a.*.*.*'}, to: 'z.$3.{{wildcard(1)}}.$2'}\n"
+      "                          {stream: {account: A, subject: 'b.*.*.*'}, to: 'y.$3.$1.$2'}\n"
+      "                          {service: {account: A, subject: 'a.b'}, to: 'x.$1'} ] } }",
+      &result);
+  if (result != 0) fail_msg("%s", said);
+  const struct import *at = imports->at;
+  assert_string_equal(at[0].local, "z.*.*.*");
+  assert_string_equal(at[0].remote, "a.*.*.*");
+  check(&at[0], "z.k.l.m", "a.m.k.l");
+  check(&at[1], "b.k.l.m", "y.m.k.l");
+  assert_string_equal(at[2].local, "x.$1");
+  check(&at[2], "x.$1", "a.b");
   imports_free(imports);
 }
 
@@ -177,7 +197,16 @@ static const struct {
      "another import has the same subject here"},
     {"accounts {" A_EXPORTS("{service: 'x.*'}")
          B_IMPORTS("{service: {account: A, subject: 'x.*'}, to: p}") "}",
-     "a wildcard that the source does not have"},
+     "both subjects must have the same wildcards"},
+    {"accounts {" A_EXPORTS("{service: 'x.*.*'}")
+         B_IMPORTS("{service: {account: A, subject: 'x.*.*'}, to: 'z.$2.$1'}, {service: {account: A, "
+                   "subject: 'x.*.*'}, to: "
+                   "'z.*.*'}") "}",
+     "another import has the same subject here"},
+    {"accounts { A { exports: [ {service: 'a.*'} ], imports: [ {service: {account: B, subject: b}, to: "
+     "'a.x'} ] },"
+     " B { exports: [ {service: b} ], imports: [ {service: {account: A, subject: 'a.*'}, to: '$1'} ] } }",
+     "a cycle"},
     {"accounts {" A_EXPORTS("{service: x}") B_IMPORTS("{service: {account: A, subject: x}, share: 1}") "}",
      "share is an integer; it must be true or false"},
     {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{stream: {account: A}}") "}",
@@ -187,6 +216,23 @@ static const struct {
     {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{to: x}") "}", "either a stream or a service"},
     {"accounts {" A_EXPORTS("{service: x, response_type: foo}") "}", "must be singleton, stream or chunked"},
     {"accounts {" A_EXPORTS("{stream: x, response_type: stream}") "}", "is for services only"},
+    {"accounts {" A_EXPORTS("{stream: x, latency: lat}") "}", "test.conf:1:38: latency is for services only"},
+    {"accounts {" A_EXPORTS("{service: x, latency: lat, response_type: chunked}") "}",
+     "latency is for services with one answer"},
+    {"accounts {" A_EXPORTS("{service: x, latency: 5}") "}", "must be a subject, or a block"},
+    {"accounts {" A_EXPORTS("{service: x, latency: {sampling: 5}}") "}", "latency needs a subject"},
+    {"accounts {" A_EXPORTS("{service: x, latency: {subject: 5}}") "}", "must be a subject in quotes"},
+    {"accounts {" A_EXPORTS("{service: x, latency: 'lat.*'}") "}", "must not have wildcards or blanks"},
+    {"accounts {" A_EXPORTS("{service: x, latency: 'lat y'}") "}", "must not have wildcards or blanks"},
+    {"accounts {" A_EXPORTS("{service: x, latency: 'lat..y'}") "}", "is not a valid subject"},
+    {"accounts {" A_EXPORTS("{service: 'x.*', latency: 'x.y'}") "}",
+     "that of a service whose latency is measured"},
+    {"accounts {" A_EXPORTS("{service: x, latency: lat}, {service: y, latency: x}") "}",
+     "that of a service whose latency is measured"},
+    {"accounts {" A_EXPORTS("{service: x, accounts: B, latency: lat}") "}", "must be a list"},
+    {"accounts {" A_EXPORTS("{service: x, latency: lat, accounts: B}") "}", "must be a list"},
+    {"accounts {" A_EXPORTS("{service: 'x..y', latency: lat}") "}", "\"x..y\" is not a valid subject"},
+    {"accounts {" A_EXPORTS("{latency: lat}") "}", "an export needs a stream or a service"},
     {"accounts {" A_EXPORTS("{service: x, response_threshold: 5}") "}", "must be a duration in quotes"},
     {"accounts {" A_EXPORTS("{service: x, stream: y}") "}", "either a stream or a service"},
     {"accounts {" A_EXPORTS("{stream: x, accounts: B}") "}", "must be a list"},
@@ -210,6 +256,68 @@ static const struct {
     {"accounts {" A_EXPORTS("{service: 'x..y'}") "}", "\"x..y\" is not a valid subject"},
 };
 
+static const struct {
+  const char *written;
+  int64_t sampling; /* -1: refused */
+} samplings[] = {
+    {"lat", 100},
+    {"{subject: lat}", 100},
+    {"{sampling: 1, subject: lat}", 1},
+    {"{subject: lat, sampling: 100}", 100},
+    {"{sampling: '50%', subject: lat}", 50},
+    {"{sampling: '050', subject: lat}", 50},
+    {"{sampling: '+5%', subject: lat}", 5},
+    {"{sampling: Headers, subject: lat}", IMPORTS_BY_HEADERS},
+    {"{sampling: 10, subject: lat, more: 1}", 10},
+    {"{sampling: 0, subject: lat}", -1},
+    {"{sampling: 101, subject: lat}", -1},
+    {"{sampling: -1, subject: lat}", -1},
+    {"{sampling: 1.5, subject: lat}", -1},
+    {"{sampling: true, subject: lat}", -1},
+    {"{sampling: x, subject: lat}", -1},
+    {"{sampling: '%', subject: lat}", -1},
+    {"{sampling: '5%%', subject: lat}", -1},
+    {"{sampling: ' 5', subject: lat}", -1},
+    {"{sampling: '0%', subject: lat}", -1},
+    {"{sampling: '4294967297', subject: lat}", -1},
+};
+
+/* nats-server's verdicts. */
+static void services_are_measured(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof samplings / sizeof samplings[0]; i++) {
+    int result;
+    char text[256];
+    snprintf(
+        text, sizeof text,
+        "accounts { B { imports: [ {service: {account: A, subject: x}} ] }\n A { exports: [ {service: x, "
+        "latency: %s} ] } }",
+        samplings[i].written);
+    struct imports *imports = read(text, &result);
+    if (samplings[i].sampling < 0) {
+      if (imports != NULL) fail_msg("%s is taken", samplings[i].written);
+      assert_non_null(strstr(said, "sampling must be headers, or a percentage from 1 to 100"));
+      continue;
+    }
+    if (imports == NULL) fail_msg("%s: %s", samplings[i].written, said);
+    assert_string_equal(said, strstr(samplings[i].written, "more") != NULL
+                                  ? "test.conf:2:68: warning: latency: there is no field \"more\"; ignored\n"
+                                  : "");
+    assert_ptr_equal(imports->at[0].export, &imports->exports[0]);
+    assert_string_equal(imports->exports[0].latency, "lat");
+    assert_int_equal(imports->exports[0].sampling, samplings[i].sampling);
+    struct import other = imports->at[0];
+    struct export export = imports->exports[0];
+    other.export = &export;
+    assert_true(import_equal(&other, &imports->at[0]));
+    export.sampling++;
+    assert_false(import_equal(&other, &imports->at[0]));
+    export.latency = NULL;
+    assert_false(import_equal(&other, &imports->at[0]));
+    imports_free(imports);
+  }
+}
+
 static void refused(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -222,7 +330,8 @@ static void refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_kinds), cmocka_unit_test(exports_stay),
-                                     cmocka_unit_test(accepted), cmocka_unit_test(refused)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(all_kinds), cmocka_unit_test(exports_stay),          cmocka_unit_test(places_change),
+      cmocka_unit_test(accepted),  cmocka_unit_test(services_are_measured), cmocka_unit_test(refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,9 @@ static const struct {
     {"a.*.*", "b.*.*", TRANSFORM_STARS, "a.x.y", "b.x.y"},
     {"a.*.*", "b.$2.$1", TRANSFORM_STARS, "a.x.y", "b.y.x"},
     {"ev.>", "imp.ev.>", TRANSFORM_STARS, "ev.x", "imp.ev.x"},
+    {"a.*.*", "b.$1.$1", TRANSFORM_STARS, "a.x.y", "b.x.x"},
+    {"a.*.*", "b.*.$1", TRANSFORM_STARS, "a.x.y", "b.x.x"},
+    {"a.>", "b", TRANSFORM_FUNNEL, "a.x.y", "b"},
     /* the numbers are nats-server's */
     {"p.*", "q.{{partition(10,1)}}.$1", 0, "p.7", "q.6.7"},
     {"p.*.*", "q.{{partition(1,1,2)}}", 0, "p.a.b", "q.0"},
@@ -92,6 +95,8 @@ static const struct {
     {"a.*", "b", TRANSFORM_STARS, "both subjects must have the same wildcards"},
     {"a.*.*", "b.$1", TRANSFORM_STARS, "both subjects must have the same wildcards"},
     {"a.b", "b.*", TRANSFORM_STARS, "a wildcard that the source does not have"},
+    {"a.>", "b.$1", TRANSFORM_FUNNEL, "a wildcard that the source does not have"},
+    {"*.>", "b.*.c", TRANSFORM_FUNNEL, "both subjects must end with '>', or none"},
     {"*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*", "x", 0, "more than 32"},
 };
 
@@ -104,6 +109,69 @@ static void refused(void **state) {
     assert_non_null(problem);
     if (strstr(problem, bad[i].problem) == NULL)
       fail_msg("%s -> %s: %s", bad[i].filter, bad[i].destination, problem);
+  }
+}
+
+/* Services: the verdicts and the subjects are nats-server's, but for the last four of the refused, where it publishes to
+ * subjects that make no sense. */
+static const struct {
+  const char *filter, *destination, *from, *subject, *result;
+} backs[] = {
+    {"a.b", "z", "z", "z", "a.b"},
+    {"a.b", "z.*", "z.*", "z.x", "a.b"},
+    {"a.b", "z.>", "z.>", "z.x.y", "a.b"},
+    {"a.b", "z.$1", "z.$1", "z.$1", "a.b"},
+    {"a.>", "z.y.>", "z.y.>", "z.y.k.l", "a.k.l"},
+    {"a.*.*", "z.*.*", "z.*.*", "z.x.y", "a.x.y"},
+    {"a.*.*", "z.$2.$1", "z.*.*", "z.x.y", "a.y.x"},
+    {"a.*.*", "$2.q.$1", "*.q.*", "x.q.y", "a.y.x"},
+    {"a.*.*.*", "z.$3.$1.$2", "z.*.*.*", "z.x.y.w", "a.w.x.y"},
+    {"a.*.*", "z.$1.$1", "z.*.*", "z.x.y", "a.x.x"},
+    {"a.*.*", "z.$2.*", "z.*.*", "z.x.y", "a.y.x"},
+    {"*.b.*.>", "$2.q.{{wildcard(1)}}.c.>", "*.q.*.c.>", "x.q.y.c.v.w", "y.b.x.v.w"},
+    {"a.*.*.*.*.*.*.*.*.*.*", "$10.*.$3.$4.$5.$6.$7.$8.$9.$2", "*.*.*.*.*.*.*.*.*.*", "0.1.2.3.4.5.6.7.8.9",
+     "a.9.0.2.3.4.5.6.7.8.1"},
+};
+
+static void ways_back(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof backs / sizeof backs[0]; i++) {
+    const char *problem;
+    char to[64];
+    struct transform *t = transform_new_back(backs[i].filter, backs[i].destination, &problem);
+    if (t == NULL) fail_msg("%s <- %s: %s", backs[i].filter, backs[i].destination, problem);
+    struct tern_slice subject = {backs[i].subject, strlen(backs[i].subject)}, from = transform_filter(t);
+    assert_int_equal(from.len, strlen(backs[i].from));
+    assert_memory_equal(from.ptr, backs[i].from, from.len);
+    assert_true(transform_matches(t, subject));
+    size_t len = transform_apply(t, subject, to, sizeof to);
+    assert_int_equal(len, strlen(backs[i].result));
+    assert_memory_equal(to, backs[i].result, len);
+    transform_free(t);
+  }
+}
+
+static void no_ways_back(void **state) {
+  (void)state;
+  static const char *const none[][3] = {
+      {"a.*.*", "z.$1", "both subjects must have the same wildcards"},
+      {"a.*.*", "z", "both subjects must have the same wildcards"},
+      {"a.*.*", "z.$3.$1", "a wildcard that the source does not have"},
+      {"a.*.*", "z.*.*.*", "a wildcard that the source does not have"},
+      {"a.*.>", "z.$1", "both subjects must end with '>', or none"},
+      {"a.*.b", "z.$1.>", "both subjects must end with '>', or none"},
+      {"a..b", "z", "the source is not a valid subject"},
+      {"a.*.*", "z.$1.$2.$1", "both subjects must have the same wildcards"},
+      {"a.*.*", "z.$0.$1", "a wildcard that the source does not have"},
+      {"a.*.*", "z.$2.{{partition(5,1)}}", "no functions but {{wildcard()}}"},
+      {"a.*", "z.{{left(1,2)}}", "no functions but {{wildcard()}}"},
+  };
+  for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+    const char *problem = NULL;
+    if (transform_new_back(none[i][0], none[i][1], &problem) != NULL)
+      fail_msg("%s <- %s is taken", none[i][0], none[i][1]);
+    assert_non_null(problem);
+    if (strstr(problem, none[i][2]) == NULL) fail_msg("%s <- %s: %s", none[i][0], none[i][1], problem);
   }
 }
 
@@ -127,6 +195,7 @@ static void equal(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(transforms), cmocka_unit_test(refused),
+                                     cmocka_unit_test(ways_back), cmocka_unit_test(no_ways_back),
                                      cmocka_unit_test(equal)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ static inline void start_with(struct sim *sim, unsigned workers, const char *tex
   configure(sim, text);
 }
 
-/* Joins and is in the account. */
+/* Joins and is in the account. How far it is away is not known: that would be a different text each time. */
 static inline void join_account(struct sim *sim, struct sim_client *c, unsigned worker, const char *account,
                                 const char *fields) {
   uint32_t number;
@@ -49,6 +49,27 @@ static inline void join_account(struct sim *sim, struct sim_client *c, unsigned 
   assert_int_equal(core_account(&sim->core, sim->workers, true, account, &number), 0);
   struct nats_worker *nats = sim->core.nats.workers[worker];
   nats->clients->route = nats->routes[number];
+  nats->routes[number]->name = account;
+  nats->clients->rtt_ns = 0;
+}
+
+/* The client's next line is a request with this start and end around the reply subject, which is returned. */
+static inline const char *expect_request(struct sim_client *c, const char *start, const char *end) {
+  static char reply[64];
+  expect(c, start);
+  expect(c, "_R_.");
+  size_t len = strcspn(unread(c), " ");
+  assert_in_range(len, 1, sizeof reply - 6);
+  snprintf(reply, sizeof reply, "_R_.%.*s", (int)len, unread(c));
+  c->read_to += len;
+  expect(c, end);
+  return reply;
+}
+
+static inline void say_to(struct sim_client *c, const char *subject, const char *rest) {
+  char line[256];
+  snprintf(line, sizeof line, "PUB %s %s", subject, rest);
+  say_and_sync(c, line);
 }
 
 #endif

@@ -23,25 +23,6 @@
   "}"
 #define INFO_B "Nats-Request-Info: {\"acc\":\"B\"}\r\n\r\n"
 
-/* The client's next line is a request with this start and end around the reply subject, which is returned. */
-static const char *expect_request(struct sim_client *c, const char *start, const char *end) {
-  static char reply[64];
-  expect(c, start);
-  expect(c, "_R_.");
-  size_t len = strcspn(unread(c), " ");
-  assert_in_range(len, 1, sizeof reply - 6);
-  snprintf(reply, sizeof reply, "_R_.%.*s", (int)len, unread(c));
-  c->read_to += len;
-  expect(c, end);
-  return reply;
-}
-
-static void say_to(struct sim_client *c, const char *subject, const char *rest) {
-  char line[256];
-  snprintf(line, sizeof line, "PUB %s %s", subject, rest);
-  say_and_sync(c, line);
-}
-
 /* Every wildcard, and nothing of the others. */
 static void accounts_are_closed(void **state) {
   (void)state;
@@ -199,6 +180,28 @@ static void services(void **state) {
   }
 }
 
+/* The client's headers end with who asks, where TIME stands for a point in time. */
+static void expect_who(struct sim_client *c, const char *info) {
+  char said[512];
+  const char *start = strstr(unread(c), "Nats-Request-Info: ");
+  assert_non_null(start);
+  start += sizeof "Nats-Request-Info: " - 1;
+  const char *end = strstr(start, "\r\n\r\n"), *time = strstr(start, "\"start\":\"");
+  assert_non_null(end);
+  if (time != NULL && time < end) {
+    const char *behind = strchr(time + 9, '"');
+    assert_in_range(behind - time, 9 + sizeof "2026-01-01T00:00:00Z" - 1,
+                    9 + sizeof "2026-01-01T00:00:00.123456789Z");
+    assert_int_equal(behind[-1], 'Z');
+    snprintf(said, sizeof said, "%.*s:TIME%.*s", (int)(time + 7 - start), start, (int)(end - behind - 1),
+             behind + 1);
+  } else {
+    snprintf(said, sizeof said, "%.*s", (int)(end - start), start);
+  }
+  assert_string_equal(said, info);
+  c->read_to += (size_t)(end + 4 - unread(c));
+}
+
 static void the_service_may_be_told_who_asks(void **state) {
   (void)state;
   struct sim sim;
@@ -208,10 +211,11 @@ static void the_service_may_be_told_who_asks(void **state) {
   join_account(&sim, &c[1], 0, "A", REQUESTS);
   say_and_sync(&c[1], "SUB svc.who 2\r\n");
   sim_say(&c[0], "PUB who 1\r\nq\r\n");
-  expect(&c[1],
-         "HMSG svc.who 2 121 122\r\nNATS/1.0\r\nNats-Request-Info: "
-         "{\"acc\":\"B\",\"host\":\"\",\"id\":1,\"name\":"
-         "\"me\",\"lang\":\"c\",\"kind\":\"Client\",\"client_type\":\"nats\"}\r\n\r\nq\r\n");
+  expect(&c[1], "HMSG svc.who 2 ");
+  expect_who(&c[1],
+             "{\"start\":TIME,\"id\":1,\"acc\":\"B\",\"name\":\"me\",\"lang\":\"c\",\"server\":\"sim\","
+             "\"kind\":\"Client\",\"client_type\":\"nats\"}");
+  expect(&c[1], "q\r\n");
   end(&sim, c, 2);
 }
 
@@ -363,6 +367,44 @@ static void by_way_of_several_accounts(void **state) {
   end(&sim, c, 2);
 }
 
+#define SHARED(first, second)                                                                      \
+  "accounts {\n"                                                                                   \
+  "  A { exports: [ {service: a} ] }\n"                                                            \
+  "  B { exports: [ {service: b} ], imports: [ {service: {account: A, subject: a}, share: " second \
+  ", to: b} ] }\n"                                                                                 \
+  "  C { exports: [ {service: c} ], imports: [ {service: {account: B, subject: b}, to: c} ] }\n"   \
+  "  D { imports: [ {service: {account: C, subject: c}, share: " first                             \
+  "} ] }\n"                                                                                        \
+  "}"
+
+/* Who asked first, the last account that has passed it on, and the server as soon as one of them shares. */
+static void who_asks_by_way_of_several_accounts(void **state) {
+  (void)state;
+  static const struct {
+    const char *config, *info;
+  } cases[] = {
+      {SHARED("false", "false"), "{\"acc\":\"D\",\"svc\":\"B\",\"rtt\":7}"},
+      {SHARED("false", "true"), "{\"acc\":\"D\",\"svc\":\"B\",\"rtt\":7,\"server\":\"sim\"}"},
+      {SHARED("true", "false"),
+       "{\"start\":TIME,\"id\":1,\"acc\":\"D\",\"svc\":\"B\",\"rtt\":7,\"server\":\"sim\","
+       "\"kind\":\"Client\",\"client_type\":\"nats\"}"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct sim sim;
+    struct sim_client c[2];
+    start_with(&sim, 2, cases[i].config);
+    join_account(&sim, &c[0], 0, "D", REQUESTS);
+    sim.core.nats.workers[0]->clients->rtt_ns = 7;
+    join_account(&sim, &c[1], 1, "A", REQUESTS);
+    say_and_sync(&c[1], "SUB a 2\r\n");
+    sim_say(&c[0], "HPUB c 20 21\r\nNATS/1.0\r\nFoo: b\r\n\r\nq\r\n");
+    expect(&c[1], "HMSG a 2 ");
+    expect_who(&c[1], cases[i].info);
+    expect(&c[1], "q\r\n");
+    end(&sim, c, 2);
+  }
+}
+
 /* Streams one way and services the other, on the same subject: nobody runs in circles. */
 static void no_circles(void **state) {
   (void)state;
@@ -471,6 +513,7 @@ int main(void) {
       cmocka_unit_test(many_answers),
       cmocka_unit_test(an_answer_may_ask),
       cmocka_unit_test(by_way_of_several_accounts),
+      cmocka_unit_test(who_asks_by_way_of_several_accounts),
       cmocka_unit_test(no_circles),
       cmocka_unit_test(long_ones),
       cmocka_unit_test(mappings),

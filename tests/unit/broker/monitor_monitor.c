@@ -350,6 +350,34 @@ static void expect_part(const char *text, const char *from, const char *until, c
   "\"type\": \"stream\",\n        \"invalid\": false,\n        \"share\": false,\n" \
   "        \"tracking\": false\n      },\n      {\n        "
 
+static void read_imports_of(const char *config) {
+  struct conf_error error;
+  struct conf *conf;
+  struct conf_report report = {0};
+  assert_int_equal(conf_parse("test.conf", config, strlen(config), &conf, &error), 0);
+  assert_int_equal(imports_read(conf_root(conf), &report, &imports), 0);
+  conf_free(conf);
+}
+
+static void accounts_tell_what_is_measured(void **unused) {
+  (void)unused;
+  static const char *const of[] = {"acc", "$G"};
+  read_imports_of(
+      "accounts { '$SYS' { exports: [ {service: s, latency: {subject: l, sampling: headers}} ] }\n"
+      "  '$G' { imports: [ {service: {account: '$SYS', subject: s}} ]\n"
+      "         exports: [ {service: q, latency: {subject: m, sampling: 30}} ] } }");
+  struct monitor_text page = make("/accountz", of);
+  expect_part(page.text, "\"service_latency\"", "\"imports\"",
+              "\"service_latency\": {\n          \"sampling\": 30,\n          \"results\": \"m\"\n"
+              "        }\n      }\n    ],\n    ");
+  expect_part(page.text, "\"latency\"", "\"sublist_stats\"",
+              "\"latency\": {\n          \"sampling\": \"headers\",\n          \"results\": \"l\"\n"
+              "        }\n      }\n    ],\n    ");
+  free(page.text);
+  imports_free(imports);
+  imports = NULL;
+}
+
 static void accounts_tell_what_they_share(void **unused) {
   (void)unused;
   static const char config[] =
@@ -359,12 +387,7 @@ static void accounts_tell_what_they_share(void **unused) {
       "                    {stream: {account: '$SYS', subject: 'x.*'}, prefix: p, share: true} ]\n"
       "         exports: [ {stream: 'o.>', accounts: [B, A]}, {service: q, response: chunked} ] } }";
   static const char *const of[] = {"acc", "$G"};
-  struct conf_error error;
-  struct conf *conf;
-  struct conf_report report = {0};
-  assert_int_equal(conf_parse("test.conf", config, strlen(config), &conf, &error), 0);
-  assert_int_equal(imports_read(conf_root(conf), &report, &imports), 0);
-  conf_free(conf);
+  read_imports_of(config);
   struct monitor_text page = make("/accountz", of);
   expect_part(
       page.text, "\"mappings\"", "\"exports\"",
@@ -584,6 +607,7 @@ int main(void) {
       cmocka_unit_test(connz_refuses_what_nats_server_does),
       cmocka_unit_test(subsz_tells_subscriptions),
       cmocka_unit_test(accounts_have_their_figures),
+      cmocka_unit_test(accounts_tell_what_is_measured),
       cmocka_unit_test(accounts_tell_what_they_share),
       cmocka_unit_test(topz_tells_what_is_published_most),
       cmocka_unit_test(stagez_tells_latencies),

@@ -55,6 +55,27 @@ static void the_first_ping_is_spread(void **state) {
   end(&sim, c, 12);
 }
 
+/* CONNECT answers INFO, a PONG its PING. */
+static void the_round_trip_is_known_from_the_start(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c;
+  start(&sim, 1, NULL);
+  assert_int_equal(sim_connect(&sim, &c, 0, NULL), 0);
+  expect_info(&c);
+  struct nats_client *client = sim.core.nats.workers[0]->clients;
+  assert_int_equal(client->rtt_ns, 0);
+  say_and_sync(&c, "CONNECT {\"verbose\":false}\r\n");
+  assert_true(client->rtt_ns > 0);
+  client->rtt_ns = UINT64_MAX;
+  say_and_sync(&c, "CONNECT {\"verbose\":false}\r\nPONG\r\n"); /* nothing was asked */
+  assert_true(client->rtt_ns == UINT64_MAX);
+  until_ping(&c, 50, 3000);
+  say_and_sync(&c, "PONG\r\n");
+  assert_true(client->rtt_ns < UINT64_MAX);
+  end(&sim, &c, 1);
+}
+
 static void who_does_not_answer_is_stale(void **state) {
   (void)state;
   struct sim sim;
@@ -170,6 +191,7 @@ static void a_late_pong_is_good_enough(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_first_ping_is_spread),
+      cmocka_unit_test(the_round_trip_is_known_from_the_start),
       cmocka_unit_test(who_does_not_answer_is_stale),
       cmocka_unit_test(activity_makes_pings_needless),
       cmocka_unit_test(silence_before_connect_is_asked_about_too),

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include <tern/utf8.h>
 
 #define ROOM_MIN 4096
+#define ID_CHARS 22
 
 /* Room for so many bytes more, and a NUL; NULL without memory. */
 static char *reserve(struct json_writer *to, size_t len) {
@@ -173,4 +175,14 @@ void json_put_time(struct json_writer *to, const char *key, uint64_t ns) {
     fraction[--digits] = '\0';
   snprintf(text + len, sizeof text - len, "%sZ", fraction);
   json_put_string(to, key, text);
+}
+
+void json_put_id(struct json_writer *to, const char *key) {
+  static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  unsigned char random[ID_CHARS] = {0};
+  char id[ID_CHARS + 1] = {0};
+  (void)!getrandom(random, sizeof random, GRND_NONBLOCK);
+  for (int i = 0; i < ID_CHARS; i++)
+    id[i] = digits[random[i] % 62];
+  json_put_string(to, key, id);
 }

@@ -4,8 +4,8 @@
  * as escapes; what is no UTF-8 replaced. Memory that is refused makes the writer fail for good; ask once, at the end.
  * `key` is NULL for the elements of an array. Thread: any, one at a time.
  */
-#ifndef BROKER_MONITOR_JSON_H
-#define BROKER_MONITOR_JSON_H
+#ifndef BROKER_JSON_H
+#define BROKER_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,6 +35,8 @@ void json_put_number(struct json_writer *to, const char *key, double value);
 void json_put_bool(struct json_writer *to, const char *key, bool value);
 /** A point in time, in nanoseconds since 1970, as RFC 3339 has it, in UTC. */
 void json_put_time(struct json_writer *to, const char *key, uint64_t ns);
+/** A text of 22 random characters, as nats-server tells its events apart by. They need only be unlikely to meet again. */
+void json_put_id(struct json_writer *to, const char *key);
 /** A value that is JSON already. */
 void json_put_value(struct json_writer *to, const char *key, const char *text, size_t len);
 /** Anything that is JSON already, and text around it. */

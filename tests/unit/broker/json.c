@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON writer: byte for byte as Go would write it, and read back by a real reader; memory refused at every step. */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -123,6 +124,23 @@ static void memory_may_be_refused_at_any_time(void **unused) {
   }
 }
 
+static void ids_differ(void **state) {
+  (void)state;
+  struct json_writer one = {.compact = true}, other = {.compact = true};
+  json_put_open(&one, NULL, '{');
+  json_put_id(&one, "id");
+  json_put_open(&other, NULL, '{');
+  json_put_id(&other, "id");
+  assert_int_equal(one.len, sizeof "{\"id\":\"0123456789012345678901\"" - 1);
+  assert_int_equal(other.len, one.len);
+  assert_memory_equal(one.text, other.text, 7);
+  assert_memory_not_equal(one.text, other.text, one.len);
+  for (size_t i = 7; i + 1 < one.len; i++)
+    assert_true(isalnum((unsigned char)one.text[i]));
+  free(one.text);
+  free(other.text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(it_indents_as_go_does),
@@ -130,7 +148,8 @@ int main(void) {
       cmocka_unit_test(what_is_no_utf8_is_replaced),
       cmocka_unit_test(any_bytes_become_json_that_can_be_read),
       cmocka_unit_test(times_have_as_many_digits_as_they_need),
+      cmocka_unit_test(ids_differ),
       cmocka_unit_test(memory_may_be_refused_at_any_time),
   };
-  return cmocka_run_group_tests_name("monitor_json", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }
