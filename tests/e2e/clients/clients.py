@@ -230,8 +230,8 @@ class Pair:
 
     def comes_in(self, tls, credentials):
         with self.test.subTest(tls=tls, credentials=credentials):
-            self.test.assertEqual(self.join(tls, credentials), "ok")
-            self.test.assertEqual(self.client.ask("works", "0"), "ok")
+            self.test.assertEqual(self.join(tls, credentials), "ok", self.server.output())
+            self.test.assertEqual(self.client.ask("works", "0"), "ok", self.server.output())
             self.client.ask("leave", "0")
 
     def is_refused(self, tls, credentials, why):
