@@ -123,6 +123,7 @@ static void fill_limits(struct nats_limits *limits, const struct options *option
       .write_deadline_ms = options->write_deadline_ms,
       .max_traced_msg_len = options->max_traced_msg_len,
       .trace_headers = options->trace_headers,
+      .no_headers = options->no_header_support,
       .max_connections_per_address = options->max_connections_per_address,
       .max_connections_per_user = options->max_connections_per_user,
       .publish_messages = options->publish_messages,

@@ -65,6 +65,7 @@ struct options {
   bool tls_verify;
   bool syslog; /* -s */
   bool trace_headers;
+  bool no_header_support;
   char *tls_cert, *tls_key, *tls_ca; /* NULL: not given */
   struct tls_settings tls;           /* what follows from all of it */
   struct conf *conf;                 /* the file's tree, for those who read blocks; NULL: no file */

@@ -54,7 +54,7 @@ static const struct missing {
     {"websocket|ws", WARN, "WebSocket"},
     {"mqtt", WARN, "MQTT"},
     {"store_dir|storedir|default_js_domain", WARN, "JetStream"},
-    {"no_header_support|disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", WARN,
+    {"disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", WARN,
      "this setting"},
     {"connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", WARN, "this setting"},
 };

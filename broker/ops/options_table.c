@@ -94,6 +94,8 @@ const struct option option_table[] = {
     {.kind = OPTION_HEADING, .help = "Limits and times"},
     {SAME("max_payload"), OPTION_SIZE, FIELD(max_payload), BETWEEN(1, INT32_MAX), "size",
      "Largest message, headers included; at most max_pending", .live = true},
+    {NULL, "no_header_support", OPTION_BOOL, FIELD(no_header_support),
+     .help = "Messages have no headers: INFO says so, and clients that send some are closed"},
     {SAME("max_control_line"), OPTION_SIZE, FIELD(max_control_line), BETWEEN(1, CONTROL_LINE_MAX_BYTES),
      "size", "Longest protocol line", .live = true},
     {SAME("max_pending"), OPTION_SIZE, FIELD(max_pending), BETWEEN(1, INT64_MAX), "size",

@@ -632,6 +632,11 @@ max_traced_msg_len: 100
 @differs nats-server 2.9.10 does not know these keys yet
 logfile_max_num: 5
 trace_headers: true
+=== valid: no headers
+no_header_support: true
+=== invalid: no headers, as a number
+@says case.conf:1:1: no_header_support is an integer
+no_header_support: 1
 === invalid: a size of the log in quotes
 @says case.conf:1:1: log_size_limit is a string
 log_size_limit: "1MB"

@@ -63,6 +63,7 @@ static const struct row {
     {"tern { handlers: ['a=m'] }", "tern { handlers: 'a=m' }", ""},
     {"pid_file: a, ports_file_dir: /d", "pid_file: b",
      "live pid_file 'a' 'b'\nlive ports_file_dir '/d' ''\n"},
+    {"", "no_header_support: true", "restart no_header_support 'false' 'true'\n"},
     {"debug: false", "debug: true", "live debug 'false' 'true'\n"},
     {"log_file: a, trace: true", "trace: false", "live log_file 'a' ''\nlive trace 'true' 'false'\n"},
     {"lame_duck_duration: '1m'", "lame_duck_duration: '2m'", "live lame_duck_duration '1m' '2m'\n"},
