@@ -93,22 +93,26 @@ static void set_tree(struct options *options, const char *text) {
 }
 
 /* Whether the server can do what a block says is not asked here: trees are compared. */
-static void blocks_are_compared_and_not_shown(void **state) {
+static void blocks_are_compared_by_their_trees(void **state) {
   (void)state;
   static const struct row trees[] = {
       {"tls { timeout: 1 }", "tls { timeout: 1 }", ""},
-      {"tls { timeout: 1 }", "tls { timeout: 2 }", "live tls '(a block)' '(a block)'\n"},
-      {"tls { timeout: 1 }", "tls { timeout: 1, verify: true }", "live tls '(a block)' '(a block)'\n"},
-      {"tls { timeout: 1, verify: true }", "tls { timeout: 1 }", "live tls '(a block)' '(a block)'\n"},
-      {"tls { timeout: 1 }", "tls { timeout: '1' }", "live tls '(a block)' '(a block)'\n"},
-      {"tls { timeout: 1 }", "", "live tls '(a block)' ''\n"},
-      {"authorization { users: [{user: a, password: s3cret}] }",
-       "authorization { users: [{user: a, password: other}] }",
-       "live authorization '(a block)' '(a block)'\n"},
+      {"tls { timeout: 1 }", "tls { timeout: 2 }", "live tls.timeout '1' '2'\n"},
+      {"tls { timeout: 1 }", "tls { timeout: 1, verify: true }", "live tls.verify '' 'true'\n"},
+      {"tls { timeout: 1 }", "", "live tls '{timeout: 1}' ''\n"},
+      {"authorization { token: s3cret }", "authorization { token: other }",
+       "live authorization.token '(a secret)' '(another one)'\n"},
       {"tern { overflow { default: latest } }", "tern { overflow { default: drop_new } }",
-       "live overflow '(a block)' '(a block)'\n"},
-      {"tern { workers: 2 }", "tern { workers: 2, overflow {} }", "live overflow '' '(a block)'\n"},
-      {"allow_non_tls: true", "allow_non_tls: false", "live allow_non_tls '(a block)' '(a block)'\n"},
+       "live overflow.default 'latest' 'drop_new'\n"},
+      {"tern { workers: 2 }", "tern { workers: 2, overflow {} }", "live overflow '' '{}'\n"},
+      {"tern { unix_users { root: a } }", "tern { unix_users { root: b } }",
+       "live unix_users.root 'a' 'b'\n"},
+      {"allow_non_tls: true", "allow_non_tls: false", "live allow_non_tls 'true' 'false'\n"},
+      {"no_auth_user: a", "no_auth_user: b", "live no_auth_user 'a' 'b'\n"},
+      {"system: A", "system: B", "restart system_account 'A' 'B'\n"},
+      {"no_sys_acc: false", "no_sys_acc: true", "restart no_system_account 'false' 'true'\n"},
+      {"", "no_system: true", "restart no_system_account '' 'true'\n"},
+      {"server_tags: a", "server_tags: [a]", "live server_tags 'a' '[a]'\n"},
   };
   for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++) {
     struct options before = parse(before_path, ""), after = parse(after_path, "");
@@ -160,7 +164,7 @@ static void diff_needs_two_good_files(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(changes_are_named_and_told_apart),
-      cmocka_unit_test(blocks_are_compared_and_not_shown),
+      cmocka_unit_test(blocks_are_compared_by_their_trees),
       cmocka_unit_test(diff_prints_what_would_change),
       cmocka_unit_test(diff_needs_two_good_files),
   };
