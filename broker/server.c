@@ -241,7 +241,8 @@ static int listen_at(struct server *server, const char *url, struct tern_listene
                                           .factory = nats_factory,
                                           .arg = &server->core.nats,
                                           .rate = server->options.connections_per_second,
-                                          .delayed = &server->core.nats.delayed};
+                                          .delayed = &server->core.nats.delayed,
+                                          .unix_mode = options_unix_mode(&server->options)};
   int error = tern_listener_open(server->workers, &options, out);
   if (error != 0)
     tern_log_event(TERN_LOG_FATAL, (struct tern_log_about){.event = "listen_failed"},

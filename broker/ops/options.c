@@ -392,6 +392,10 @@ static enum options_verdict print_diff(const struct options *options) {
   return verdict;
 }
 
+unsigned options_unix_mode(const struct options *options) {
+  return options->unix_mode != NULL ? (unsigned)strtoul(options->unix_mode, NULL, 8) : 0;
+}
+
 enum options_verdict options_parse(struct options *options, int argc, char **argv) {
   struct conf_report report = {0};
   enum options_verdict verdict = read_flags(options, argc, argv);

@@ -561,6 +561,21 @@ accounts: A
 @differs nats-server does not know them
 authorization { users: [ {user: a} ] }
 tern { unix_users: { "0": a } }
+=== only tern: the mode of a Unix-domain socket
+@differs nats-server does not know it
+tern { unix_socket: "/tmp/tern.socket", unix_mode: 0660 }
+=== only tern: the mode of a Unix-domain socket in quotes
+@differs nats-server does not know it
+tern { unix_socket: "/tmp/tern.socket", unix_mode: "0600" }
+=== invalid: a mode that is not octal
+@says case.conf:1:41: invalid value "0680" for unix_mode: must be octal digits between 0001 and 0777
+tern { unix_socket: "/tmp/tern.socket", unix_mode: 0680 }
+=== invalid: a mode that may be octal or not
+@says case.conf:1:41: invalid value "660" for unix_mode
+tern { unix_socket: "/tmp/tern.socket", unix_mode: 660 }
+=== invalid: a mode that is a word
+@says case.conf:1:41: unix_mode is true or false
+tern { unix_socket: "/tmp/tern.socket", unix_mode: true }
 === invalid: an account twice
 @says case.conf:1:15: duplicate account "A"
 accounts: [A, A]

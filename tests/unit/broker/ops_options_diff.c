@@ -58,6 +58,8 @@ static const struct row {
     {"ping_interval: '1m'", "ping_interval: '90s'", "live ping_interval '1m' '90s'\n"},
     {"ping_interval: '60s'", "ping_interval: '1m'", ""},
     {"tern { workers: 1 }", "tern { workers: 2 }", "restart workers '1' '2'\n"},
+    {"tern { unix_socket: /s, unix_mode: 0660 }", "tern { unix_socket: /s, unix_mode: '0600' }",
+     "restart unix_mode '0660' '0600'\n"},
     {"tern { handlers: ['a=m', 'b=n'] }", "tern { handlers: 'a=m' }", "restart handlers 'a=m b=n' 'a=m'\n"},
     {"tern { handlers: ['a=m'] }", "tern { handlers: 'a=k' }", "restart handlers 'a=m' 'a=k'\n"},
     {"tern { handlers: ['a=m'] }", "tern { handlers: 'a=m' }", ""},

@@ -90,6 +90,8 @@ static const struct key {
     {"write_deadline: '500ms'", U64, offsetof(struct options, write_deadline_ms), "500"},
     {"tern {workers: 3}", U32, offsetof(struct options, workers), "3"},
     {"tern {ring_size: 64KB}", U32, offsetof(struct options, ring_size), "65536"},
+    {"tern {unix_mode: 0660}", STRING, offsetof(struct options, unix_mode), "0660"},
+    {"tern {unix_mode: '0600'}", STRING, offsetof(struct options, unix_mode), "0600"},
     {"tern {unix_socket: /s}", STRING, offsetof(struct options, unix_socket), "/s"},
     {"TERN {Workers: 3}, MAX_SUBS: 2", U32, offsetof(struct options, workers), "3"},
     {"x: 3, ping_max: $x", U32, offsetof(struct options, ping_max), "3"},
