@@ -103,6 +103,8 @@ enum options_verdict options_parse(struct options *options, int argc, char **arg
 /** Reads the same command line and file again, into options that are not initialised. Returns 0, or -1 with the reasons
  * reported; then nothing is left. */
 int options_read_again(const struct options *options, struct options *out, struct conf_report *report);
+/** What the options say about limits and times of client connections. */
+void options_limits(const struct options *options, struct nats_limits *limits);
 /** unix_mode as a number; 0: there is none. */
 unsigned options_unix_mode(const struct options *options);
 /** Frees everything inside. */
