@@ -110,26 +110,6 @@ static int make_server_id(char id[SERVER_ID_LEN + 1]) {
   return 0;
 }
 
-static void fill_limits(struct nats_limits *limits, const struct options *options) {
-  *limits = (struct nats_limits){
-      .max_payload = options->max_payload,
-      .max_control_line = options->max_control_line,
-      .max_pending = options->max_pending,
-      .max_connections = (uint64_t)options->max_connections,
-      .max_subscriptions = options->max_subscriptions,
-      .max_subscription_tokens = options->max_subscription_tokens,
-      .ping_interval_ms = options->ping_interval_ms,
-      .ping_max = options->ping_max,
-      .write_deadline_ms = options->write_deadline_ms,
-      .max_traced_msg_len = options->max_traced_msg_len,
-      .trace_headers = options->trace_headers,
-      .max_connections_per_address = options->max_connections_per_address,
-      .max_connections_per_user = options->max_connections_per_user,
-      .publish_messages = options->publish_messages,
-      .publish_bytes = options->publish_bytes,
-  };
-}
-
 /* What there is to say about the configuration was said when the options were read. */
 static void say_nothing(void *arg, bool warning, const char *text) { (void)arg, (void)warning, (void)text; }
 
@@ -150,7 +130,7 @@ static int make_access(const struct options *o, struct settings *settings) {
 /* The settings that follow from the options. */
 static int make_settings(struct server *server, const struct options *o, struct settings **out) {
   struct nats_limits limits;
-  fill_limits(&limits, o);
+  options_limits(o, &limits);
   struct nats_identity identity = {
       .server_id = server->id,
       .server_name = o->server_name != NULL ? o->server_name : server->id,
@@ -240,7 +220,8 @@ static int listen_at(struct server *server, const char *url, struct tern_listene
                                           .factory = nats_factory,
                                           .arg = &server->core.nats,
                                           .rate = server->options.connections_per_second,
-                                          .delayed = &server->core.nats.delayed};
+                                          .delayed = &server->core.nats.delayed,
+                                          .unix_mode = options_unix_mode(&server->options)};
   int error = tern_listener_open(server->workers, &options, out);
   if (error != 0)
     tern_log_event(TERN_LOG_FATAL, (struct tern_log_about){.event = "listen_failed"},

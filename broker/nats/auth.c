@@ -45,6 +45,7 @@ const char *nats_auth_name(const struct nats_client *client) {
 static void drop(struct nats_client *client) {
   if (client->auth == NULL) return;
   tern_timer_stop(client->worker->loop, &client->auth->deadline);
+  settings_unref(client->auth->former);
   tern_pool_release(tern_loop_pool(client->worker->loop), client->auth, sizeof *client->auth);
   client->auth = NULL;
 }
@@ -71,6 +72,14 @@ static void deadline_passed(struct tern_timer *timer) {
   tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "auth_timeout"),
                  "authentication timeout: no CONNECT in time");
   nats_client_error(client, true, "Authentication Timeout");
+}
+
+/* False without memory. */
+static bool make_auth(struct nats_client *client) {
+  client->auth = tern_pool_alloc(tern_loop_pool(client->worker->loop), sizeof *client->auth);
+  if (client->auth == NULL) return false;
+  *client->auth = (struct nats_auth){.client = client, .deadline.fired = deadline_passed};
+  return true;
 }
 
 static uid_t uid_of(const struct nats_client *client) { return tern_transport_peer(client->transport)->uid; }
@@ -103,13 +112,9 @@ bool nats_auth_start(struct nats_client *client) {
   if (unasked != NULL && !become(client, unasked, access_proof_unasked(access, uid_of(client))))
     return end_too_many(client);
   if (unasked != NULL && !access->wants_nonce) return true;
-  struct nats_auth *auth = tern_pool_alloc(tern_loop_pool(client->worker->loop), sizeof *auth);
-  if (auth != NULL) {
-    *auth = (struct nats_auth){.client = client, .pending = unasked == NULL};
-    auth->deadline.fired = deadline_passed;
-    client->auth = auth;
-  }
-  if (auth == NULL || (access->wants_nonce && !nkey_nonce(auth->nonce))) {
+  const bool made = make_auth(client);
+  if (made) client->auth->pending = unasked == NULL;
+  if (!made || (access->wants_nonce && !nkey_nonce(client->auth->nonce))) {
     tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "no_memory"),
                    "no memory or no random bits for authentication; closing");
     nats_client_end(client);
@@ -210,13 +215,7 @@ static void begin_comparing(struct nats_client *client, struct nats_credentials 
   struct job *job = calloc(1, sizeof *job + size);
   int error = hasher == NULL || job == NULL ? -ENOMEM : 0;
   if (job == NULL) nats_credentials_free(said);
-  if (error == 0 && client->auth == NULL) { /* a second CONNECT */
-    client->auth = tern_pool_alloc(tern_loop_pool(client->worker->loop), sizeof *client->auth);
-    if (client->auth != NULL)
-      *client->auth = (struct nats_auth){.client = client, .deadline.fired = deadline_passed};
-    else
-      error = -ENOMEM;
-  }
+  if (error == 0 && client->auth == NULL && !make_auth(client)) error = -ENOMEM; /* a second CONNECT */
   if (job != NULL) {
     *job = (struct job){.hashing = {.hash = job->hash, .password = result->secret, .done = compared},
                         .workers = tern_worker_pool_of(client->worker->worker),
@@ -307,12 +306,20 @@ static void end_gone(struct nats_client *client, const char *user, const char *w
   nats_client_end(client);
 }
 
-static void match_anew(struct nats_client *client) {
+/* One that ends has no say any more, but is told of as who it was; without memory as nobody. */
+static void keep_user(struct nats_client *client, struct settings *before) {
+  client->permissions = NULL;
+  if (client->user == NULL || (client->auth == NULL && !make_auth(client)))
+    client->user = NULL;
+  else if (client->auth->former == NULL)
+    client->auth->former = settings_ref(before);
+}
+
+static void match_anew(struct nats_client *client, struct settings *before) {
   const struct access *access = access_of(client);
   struct access_result result = {0};
   if (client->transport == NULL || client->flow == NATS_ENDED) {
-    client->user = NULL;
-    client->permissions = NULL;
+    keep_user(client, before);
     return;
   }
   if (client->auth != NULL &&
@@ -329,16 +336,15 @@ static void match_anew(struct nats_client *client) {
     become(client, result.user, (uint8_t)result.proof);
     return;
   }
-  const char *user = or_empty(nats_auth_name(client)); /* of the configuration before, which is still there */
-  client->user = NULL;
-  client->permissions = NULL;
+  const char *user = or_empty(nats_auth_name(client));
+  keep_user(client, before);
   if (verdict == ACCESS_REFUSED)
     refuse(client, user, result.why);
   else
     end_gone(client, user, verdict == ACCESS_GONE ? result.why : "its account is another one now");
 }
 
-void nats_auth_changed(struct nats_worker *worker) {
+void nats_auth_changed(struct nats_worker *worker, struct settings *before) {
   for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
-    match_anew(client);
+    match_anew(client, before);
 }

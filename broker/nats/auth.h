@@ -17,10 +17,11 @@
 #include "client.h"
 #include "nkey.h"
 
-/** What it takes to find out; as long as it is not known who the client is, or the client has a nonce. */
+/** What it takes to find out; as long as it is not known who the client is, or the client has a nonce. And to remember it. */
 struct nats_auth {
   struct tern_timer deadline;
   struct nats_client *client;
+  struct settings *former;          /* those client->user is of, after a reload; NULL: the worker's */
   char nonce[NKEY_NONCE_CHARS + 1]; /* "": none */
   bool pending;                     /* CONNECT has to come first */
   bool began;                       /* its first byte has come */
@@ -39,8 +40,9 @@ const char *nats_auth_name(const struct nats_client *client);
 bool nats_auth_is_asked(const struct nats_client *client);
 /** Checks a CONNECT's credentials, which it takes over: nats_connected follows, at once or later, or the end. */
 void nats_auth_connect(struct nats_client *client, struct nats_credentials *said);
-/** The worker has another access: its clients are matched anew, while the one before is still there. */
-void nats_auth_changed(struct nats_worker *worker);
+/** The worker has another access than these settings, the ones before: its clients are matched anew. Those who end keep
+ * their user, and the settings it is of, until they are gone: what is told of them afterwards names it. */
+void nats_auth_changed(struct nats_worker *worker, struct settings *before);
 /** The connection is gone. */
 void nats_auth_end(struct nats_client *client);
 

@@ -140,7 +140,7 @@ static void parse_failed(struct nats_client *client, int error) {
   };
   static const char *const silent[] = {
       [-TERN_NATS_EARGS] = "wrong number or form of arguments",
-      [-TERN_NATS_EHEADERS] = "message headers without headers:true in CONNECT",
+      [-TERN_NATS_EHEADERS] = "message headers without headers:true in CONNECT, or with no_header_support",
       [-TERN_NATS_ENOMEM] = "no memory to keep an incomplete operation",
   };
   if (error == TERN_NATS_EPAYLOAD &&

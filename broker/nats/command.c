@@ -49,6 +49,7 @@ static const char *or_none(const char *text) { return text != NULL ? text : "-";
 
 void nats_connected(struct nats_client *client) {
   struct nats_connect *options = &client->options;
+  if (client->worker->settings->limits.no_headers) options->headers = false;
   if ((options->account != NULL && options->account[0] != '\0') || options->new_account) {
     nats_client_error(client, true, "Authorization Violation");
   } else if (options->no_responders && !options->headers) {

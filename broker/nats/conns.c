@@ -60,7 +60,7 @@ static struct nats_client *client_by_id(const struct nats_worker *worker, uint64
   return client;
 }
 
-/* A reload may have taken its user from a client that is about to end; the account is still that of its route. */
+/* Who is nobody in particular, or has not said who it is, is in the account of its route. */
 static const char *account_of(const struct nats_client *client) {
   if (client->user != NULL) return client->user->account->name;
   return client->route->name != NULL ? client->route->name : ACCESS_GLOBAL;

@@ -24,7 +24,7 @@ void nats_worker_set_settings(struct nats_worker *worker, struct settings *setti
       limits->max_control_line != before->limits.max_control_line)
     for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
       nats_account_limit(client);
-  if (settings->access != before->access) nats_auth_changed(worker);
+  if (settings->access != before->access) nats_auth_changed(worker, before);
   if (settings->overflow != NULL || before->overflow != NULL)
     for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
       if (client->connected && client->transport != NULL) nats_overflow_adopt(client);

@@ -35,10 +35,10 @@ static char *escape_open(const char *json) {
 }
 
 int nats_settings_describe(struct settings *settings, const struct nats_identity *identity) {
-  json_t *info =
-      json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b}", "server_id", identity->server_id, "server_name",
-                identity->server_name, "version", identity->nats_version, "tern", identity->tern_version,
-                "proto", 1, "go", "none (C11)", "host", identity->host, "headers", 1);
+  json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b}", "server_id", identity->server_id,
+                           "server_name", identity->server_name, "version", identity->nats_version, "tern",
+                           identity->tern_version, "proto", 1, "go", "none (C11)", "host", identity->host,
+                           "headers", !settings->limits.no_headers);
   const struct access *access = settings->access;
   const bool lets_in = access == NULL || !access->required ||
                        (access->anybody != NULL && access_may_come(access->anybody, ACCESS_STANDARD));

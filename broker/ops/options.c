@@ -392,6 +392,31 @@ static enum options_verdict print_diff(const struct options *options) {
   return verdict;
 }
 
+unsigned options_unix_mode(const struct options *options) {
+  return options->unix_mode != NULL ? (unsigned)strtoul(options->unix_mode, NULL, 8) : 0;
+}
+
+void options_limits(const struct options *options, struct nats_limits *limits) {
+  *limits = (struct nats_limits){
+      .max_payload = options->max_payload,
+      .max_control_line = options->max_control_line,
+      .max_pending = options->max_pending,
+      .max_connections = (uint64_t)options->max_connections,
+      .max_subscriptions = options->max_subscriptions,
+      .max_subscription_tokens = options->max_subscription_tokens,
+      .ping_interval_ms = options->ping_interval_ms,
+      .ping_max = options->ping_max,
+      .write_deadline_ms = options->write_deadline_ms,
+      .max_traced_msg_len = options->max_traced_msg_len,
+      .trace_headers = options->trace_headers,
+      .no_headers = options->no_header_support,
+      .max_connections_per_address = options->max_connections_per_address,
+      .max_connections_per_user = options->max_connections_per_user,
+      .publish_messages = options->publish_messages,
+      .publish_bytes = options->publish_bytes,
+  };
+}
+
 enum options_verdict options_parse(struct options *options, int argc, char **argv) {
   struct conf_report report = {0};
   enum options_verdict verdict = read_flags(options, argc, argv);

@@ -46,6 +46,7 @@ struct options {
   unsigned workers;                 /* --workers; 0: processors available */
   uint32_t ring_size;               /* --ring_size: bytes of a ring between two workers, a power of two */
   char *unix_socket;                /* --unix_socket PATH: listen there too; NULL: no */
+  char *unix_mode;                  /* --unix_mode 0660: of its file; NULL: what the umask leaves */
   uint32_t max_payload;             /* bytes */
   uint32_t max_control_line;        /* bytes, at most 16384 */
   uint64_t max_pending;             /* bytes */
@@ -65,6 +66,7 @@ struct options {
   bool tls_verify;
   bool syslog; /* -s */
   bool trace_headers;
+  bool no_header_support;
   char *tls_cert, *tls_key, *tls_ca; /* NULL: not given */
   struct tls_settings tls;           /* what follows from all of it */
   struct conf *conf;                 /* the file's tree, for those who read blocks; NULL: no file */
@@ -101,6 +103,10 @@ enum options_verdict options_parse(struct options *options, int argc, char **arg
 /** Reads the same command line and file again, into options that are not initialised. Returns 0, or -1 with the reasons
  * reported; then nothing is left. */
 int options_read_again(const struct options *options, struct options *out, struct conf_report *report);
+/** What the options say about limits and times of client connections. */
+void options_limits(const struct options *options, struct nats_limits *limits);
+/** unix_mode as a number; 0: there is none. */
+unsigned options_unix_mode(const struct options *options);
 /** Frees everything inside. */
 void options_free(struct options *options);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two sets of options compared: what has a row in the table of options by its value, blocks of the file, which have
- * readers of their own, by their trees. That a block is written in another way, or another order, counts as a change.
+ * readers of their own, by their trees (tree_diff.h). That a block is written in another way, or another order, counts as a
+ * change.
  */
 #include "options_diff.h"
 
@@ -11,6 +12,7 @@
 
 #include "conf.h"
 #include "options_table.h"
+#include "tree_diff.h"
 #include "values.h"
 
 #define VALUE_BYTES 256
@@ -29,6 +31,7 @@ static const struct block {
     {"tls", true},
     {"allow_non_tls", true},
     {"system_account|system", false},
+    {"no_system_account|no_sys_acc|no_system", false},
     {OPTION_OWN_BLOCK "overflow", true},
     {OPTION_OWN_BLOCK "unix_users", true},
 };
@@ -117,39 +120,39 @@ static const struct conf_node *find(const struct options *options, const char *k
   return find_in(find_in(root, "tern"), keys + own);
 }
 
-/* Goes as deep as a tree may be, CONF_DEPTH_MAX. */
-static bool same_tree(const struct conf_node *a, const struct conf_node *b) {
-  if (a == NULL || b == NULL) return a == b;
-  if (a->type != b->type || !same_strings(a->text, b->text)) return false;
-  a = a->first;
-  b = b->first;
-  while (a != NULL && b != NULL) {
-    if (!same_strings(a->key, b->key) || !same_tree(a, b)) return false;
-    a = a->next;
-    b = b->next;
-  }
-  return a == b;
-}
-
 /* ---- everything ---- */
 
 struct walk {
   void (*each)(void *arg, const struct options_change *change);
   void *arg;
   unsigned count;
+  bool live; /* the block that is being compared */
 };
 
-static void found(struct walk *walk, const char *keys, const char *before, const char *after, bool live) {
-  char name[64];
+/* The first spelling. */
+static void put_name(char *name, size_t room, const char *keys) {
   size_t len = 0;
   const size_t own = strlen(OPTION_OWN_BLOCK);
   if (strncmp(keys, OPTION_OWN_BLOCK, own) == 0) keys += own;
   const char *list = keys, *first = option_next_name(&list, &len);
-  snprintf(name, sizeof name, "%.*s", (int)len, first);
+  snprintf(name, room, "%.*s", (int)len, first);
+}
+
+static void found(struct walk *walk, const char *keys, const char *before, const char *after, bool live) {
+  char name[64];
+  put_name(name, sizeof name, keys);
   walk->count++;
   if (walk->each != NULL)
     walk->each(walk->arg,
                &(struct options_change){.name = name, .before = before, .after = after, .live = live});
+}
+
+static void found_in_tree(void *arg, const char *name, const char *before, const char *after) {
+  struct walk *walk = arg;
+  walk->count++;
+  if (walk->each != NULL)
+    walk->each(walk->arg,
+               &(struct options_change){.name = name, .before = before, .after = after, .live = walk->live});
 }
 
 unsigned options_diff(const struct options *before, const struct options *after,
@@ -169,9 +172,9 @@ unsigned options_diff(const struct options *before, const struct options *after,
     found(&walk, "handlers", old, new, false);
   }
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-    const struct conf_node *a = find(before, blocks[i].keys), *b = find(after, blocks[i].keys);
-    if (same_tree(a, b)) continue;
-    found(&walk, blocks[i].keys, a != NULL ? "(a block)" : "", b != NULL ? "(a block)" : "", blocks[i].live);
+    put_name(old, sizeof old, blocks[i].keys);
+    walk.live = blocks[i].live;
+    tree_diff(old, find(before, blocks[i].keys), find(after, blocks[i].keys), found_in_tree, &walk);
   }
   return walk.count;
 }

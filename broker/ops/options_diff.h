@@ -7,9 +7,9 @@
 
 #include "options.h"
 
-/** One difference; valid during the call. Texts are for people; of blocks and of secrets they do not show the content. */
+/** One difference; valid during the call. Texts are for people, and never have secrets in them. */
 struct options_change {
-  const char *name; /* the key in the file */
+  const char *name; /* the key in the file; in blocks "tls.timeout" (tree_diff.h) */
   const char *before, *after;
   bool live; /* a reload may do it; else that takes a restart */
 };

@@ -54,8 +54,7 @@ static const struct missing {
     {"websocket|ws", WARN, "WebSocket"},
     {"mqtt", WARN, "MQTT"},
     {"store_dir|storedir|default_js_domain", WARN, "JetStream"},
-    {"no_header_support|disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", WARN,
-     "this setting"},
+    {"disable_sublist_cache|no_sublist_cache|no_fast_producer_stall|write_timeout", WARN, "this setting"},
     {"connect_error_reports|reconnect_error_reports|prof_port|prof_block_rate", WARN, "this setting"},
 };
 
@@ -130,7 +129,7 @@ static void read_option(struct reader *reader, const struct option *option, cons
       read_handlers(reader, option, node);
       break;
     case OPTION_STRING:
-      if (node->type == CONF_STRING)
+      if (node->type == CONF_STRING || (option->unquoted && node->type == CONF_INT))
         report(reader, node, node->key, option_set_string(reader->options, option, node->text));
       else
         conf_wrong_type(reader->report, node, node->key, "a string in quotes");

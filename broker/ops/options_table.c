@@ -32,6 +32,7 @@ static const char *check_name(const char *text);
 static const char *check_address(const char *text);
 static const char *check_remote_syslog(const char *text);
 static const char *check_log_format(const char *text);
+static const char *check_mode(const char *text);
 
 #define FIELD(member) \
   .offset = offsetof(struct options, member), .size = sizeof(((struct options *)0)->member)
@@ -57,6 +58,11 @@ const struct option option_table[] = {
      .help = "Address told to clients instead of the own one", .check = check_address, .live = true},
     {OWN("unix_socket"), OPTION_STRING, FIELD(unix_socket), .value = "path",
      .help = "Listen on this Unix-domain socket as well"},
+    {OWN("unix_mode"), OPTION_STRING, FIELD(unix_mode), .value = "mode", .unquoted = true,
+     .help = "Permissions of its file, whatever the umask is, as octal digits like 0660 (who may write may "
+             "connect); "
+             "without, what the umask leaves",
+     .check = check_mode},
     {OWN("workers"), OPTION_INT, FIELD(workers), BETWEEN(0, TERN_WORKERS_MAX), "n",
      "Worker threads; 0: one for each available processor"},
     {OWN("ring_size"), OPTION_SIZE, FIELD(ring_size), BETWEEN(65536, 16777216), "size",
@@ -94,6 +100,8 @@ const struct option option_table[] = {
     {.kind = OPTION_HEADING, .help = "Limits and times"},
     {SAME("max_payload"), OPTION_SIZE, FIELD(max_payload), BETWEEN(1, INT32_MAX), "size",
      "Largest message, headers included; at most max_pending", .live = true},
+    {NULL, "no_header_support", OPTION_BOOL, FIELD(no_header_support),
+     .help = "Messages have no headers: INFO says so, and clients that send some are closed"},
     {SAME("max_control_line"), OPTION_SIZE, FIELD(max_control_line), BETWEEN(1, CONTROL_LINE_MAX_BYTES),
      "size", "Longest protocol line", .live = true},
     {SAME("max_pending"), OPTION_SIZE, FIELD(max_pending), BETWEEN(1, INT64_MAX), "size",
@@ -396,6 +404,13 @@ static const char *check_remote_syslog(const char *text) {
   const char *place = text + sizeof scheme - 1, *colon = strrchr(place, ':');
   if (colon == NULL || (place[0] == '[' && colon[-1] != ']')) return wrong;
   return check_address(place) == NULL ? NULL : wrong;
+}
+
+/* One way to write each, so that nobody has to guess whether 660 is octal. */
+static const char *check_mode(const char *text) {
+  bool fits =
+      strlen(text) == 4 && text[0] == '0' && strspn(text, "01234567") == 4 && strcmp(text, "0000") != 0;
+  return fits ? NULL : "must be octal digits between 0001 and 0777, like 0660";
 }
 
 static const char *check_log_format(const char *text) {

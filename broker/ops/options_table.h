@@ -35,6 +35,7 @@ struct option {
       *keys; /* spellings in the configuration file; those of tern's own block begin with OPTION_OWN_BLOCK */
   enum option_kind kind;
   bool live;           /* a reload may change it; else that takes a restart */
+  bool unquoted;       /* OPTION_STRING: in the file it may be a number, taken as it is written */
   size_t offset, size; /* of the member in struct options */
   int64_t min, max;    /* OPTION_INT, OPTION_SIZE, OPTION_DURATION: inclusive */
   const char *value;

@@ -13,7 +13,7 @@
  *   R2  When the reload is logged as done, every worker has changed over.
  *   R3  No message is lost by it, to any client that may stay connected and keep its subscription.
  *
- * What it logs never shows the content of blocks, where secrets may be.
+ * What it logs never shows secrets (tree_diff.c).
  */
 #include "reload.h"
 

@@ -6,6 +6,9 @@
  * asked: if nobody answers there, the file is removed and the path used; if somebody does, the address is in
  * use. On close the file is removed if it is still the one that was made here.
  *
+ * Its mode, when one is asked for, is given to the socket first: bind makes the file with that, less what the umask takes.
+ * Then the file gets exactly that, and then the socket listens. So the file never lets in more than was asked for.
+ *
  * All functions are the control thread's, but for the three that read what never changes or is a counter.
  */
 #include <errno.h>
@@ -72,7 +75,19 @@ static void remove_path(const struct tern_listener *l) {
     unlink(path_of(l));
 }
 
-static int open_socket(struct tern_listener *l, int backlog) {
+/* Makes the socket's file with this mode, or, 0, with what the umask leaves; or binds to a TCP port. */
+static int bind_with_mode(struct tern_listener *l, mode_t mode) {
+  if (!is_unix(l)) mode = 0;
+  if (mode != 0 && fchmod(l->fd, mode) != 0) return -errno;
+  int error = bind_socket(l);
+  if (error == 0) error = note_identity(l);
+  if (error != 0 || mode == 0 || chmod(path_of(l), mode) == 0) return error;
+  error = -errno;
+  remove_path(l);
+  return error;
+}
+
+static int open_socket(struct tern_listener *l, const struct tern_listener_options *options) {
   l->fd = socket(l->address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (l->fd < 0) return -errno;
   if (!is_unix(l)) {
@@ -80,10 +95,9 @@ static int open_socket(struct tern_listener *l, int backlog) {
     if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return -errno;
     tern__tcp_options(l->fd);
   }
-  int error = bind_socket(l);
-  if (error == 0) error = note_identity(l);
+  int error = bind_with_mode(l, options->unix_mode);
   if (error != 0) return error;
-  if (listen(l->fd, backlog > 0 ? backlog : INT_MAX) == 0) return 0;
+  if (listen(l->fd, options->backlog > 0 ? options->backlog : INT_MAX) == 0) return 0;
   error = -errno;
   remove_path(l);
   return error;
@@ -108,7 +122,7 @@ int tern_listener_open(struct tern_workers *workers, const struct tern_listener_
   atomic_init(&l->rate, options->rate);
   sem_init(&l->drained, 0, 0);
   int error = tern__url_parse(options->url, true, &l->address);
-  if (error == 0) error = open_socket(l, options->backlog);
+  if (error == 0) error = open_socket(l, options);
   if (error == 0 && (error = tern__acceptor_add(l)) != 0) remove_path(l);
   if (error != 0) {
     free_listener(l);

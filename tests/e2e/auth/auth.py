@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Who may come in: what clients say to brokers with all kinds of users, and what becomes of it, by tern and by nats-server;
-crowds whose passwords have hashes, while others go on; and that no secret is ever written.
+crowds whose passwords have hashes, while others go on; who may connect to a Unix-domain socket; and that no secret is ever
+written.
 
     auth.py TERN [TEST...]
 
@@ -13,10 +14,12 @@ import os
 import shutil
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
@@ -284,6 +287,67 @@ class Crowds(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
             for peer in peers:
                 peer.close()
+
+
+class Peers(unittest.TestCase):
+    """Users of Unix-domain sockets."""
+    TEXT = """authorization {{ users: [ {{user: me}}, {{user: other}} ] }}
+        tern {{ unix_socket: "{path}", unix_mode: {mode}, unix_users {{ "{me}": me, "65534": other }} }}
+        http: "127.0.0.1:-1"
+        """
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="tern-e2e-")
+        self.addCleanup(shutil.rmtree, self.dir)
+        os.chmod(self.dir, 0o755)
+        self.path = os.path.join(self.dir, "socket")
+
+    def serve(self, mode):
+        text = self.TEXT.format(path=self.path, mode=mode, me=os.getuid())
+        return broker.Broker(TERN, text=text, wrapper=["sh", "-c", 'umask 0077; exec "$@"', "sh"])
+
+    def who_comes_in(self, server, uid):
+        """The user that a process of this uid becomes, or None when it cannot connect."""
+        out, into = os.pipe()
+        child = os.fork()
+        if child == 0:
+            said = b""
+            try:
+                if uid != os.getuid():
+                    os.setgroups([])
+                    os.setgid(uid)
+                    os.setuid(uid)
+                with socket.socket(socket.AF_UNIX) as peer:
+                    peer.settimeout(broker.WAIT_SECONDS)
+                    peer.connect(self.path)
+                    peer.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+                    while b"PONG\r\n" not in said:
+                        said += peer.recv(65536)
+                    cid = json.loads(said.splitlines()[0].removeprefix(b"INFO "))["client_id"]
+                    url = f"{server.monitoring}/connz?auth=1&cid={cid}"
+                    with urllib.request.urlopen(url, timeout=broker.WAIT_SECONDS) as page:
+                        os.write(into, json.load(page)["connections"][0]["authorized_user"].encode())
+                os._exit(0)
+            except PermissionError:
+                os._exit(13)
+            finally:
+                os._exit(1)
+        os.close(into)
+        with os.fdopen(out) as file:
+            name = file.read()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        self.assertIn(code, (0, 13))
+        return name if code == 0 else None
+
+    def test_the_mode_says_who_may_connect_whatever_the_umask_is(self):
+        for mode, others in (("0600", None), ('"0606"', "other"), ("0666", "other")):
+            with self.subTest(mode=mode), self.serve(mode) as server:
+                self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), int(mode.strip('"'), 8))
+                self.assertEqual(self.who_comes_in(server, os.getuid()), "me")
+                if os.getuid() == 0:
+                    self.assertEqual(self.who_comes_in(server, 65534), others)
+                self.assertEqual(server.stop(), 0)
+                self.assertFalse(os.path.exists(self.path))
 
 
 class Secrets(unittest.TestCase):

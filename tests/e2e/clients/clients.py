@@ -20,12 +20,15 @@ Exit code 77: skipped, and why.
 """
 import functools
 import hashlib
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -230,8 +233,8 @@ class Pair:
 
     def comes_in(self, tls, credentials):
         with self.test.subTest(tls=tls, credentials=credentials):
-            self.test.assertEqual(self.join(tls, credentials), "ok")
-            self.test.assertEqual(self.client.ask("works", "0"), "ok")
+            self.test.assertEqual(self.join(tls, credentials), "ok", self.server.output())
+            self.test.assertEqual(self.client.ask("works", "0"), "ok", self.server.output())
             self.client.ask("leave", "0")
 
     def is_refused(self, tls, credentials, why):
@@ -334,6 +337,38 @@ class Pairs(unittest.TestCase):
                         pair.pins()
                 finally:
                     pair.server.__exit__()
+
+
+class Signatures(unittest.TestCase):
+    #: NKEY's signature of the first begins with a zero byte (libnats/driven.c says what libnats makes of it).
+    NONCES = ["nonce000236", "nonce000000"]
+
+    def serve(self, server):
+        """Lets in who signs; who does not is sent away and may come again."""
+        for nonce in self.NONCES:
+            with server.accept()[0] as peer:
+                info = {"server_id": "N", "version": "2.12.0", "max_payload": 1048576, "headers": True,
+                        "auth_required": True, "nonce": nonce}
+                peer.sendall(f"INFO {json.dumps(info)}\r\n".encode())
+                said = b""
+                while b"PING\r\n" not in said:
+                    said += peer.recv(65536)
+                is_in = b'"sig":' in said
+                peer.sendall(b"PONG\r\n" if is_in else b"-ERR 'Authorization Violation'\r\n")
+                if is_in:
+                    while peer.recv(65536):
+                        pass
+                    return
+
+    def test_every_signature_lets_its_client_in(self):
+        client = Client()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(broker.WAIT_SECONDS)
+            thread = threading.Thread(target=self.serve, args=(server,), daemon=True)
+            thread.start()
+            self.assertEqual(client.join("0", server.getsockname()[1], PLAIN, NKEY), "ok")
+            self.assertEqual(client.end(), 0)
+            thread.join()
 
 
 for mode_name, mode_ in MODES.items():

@@ -561,6 +561,21 @@ accounts: A
 @differs nats-server does not know them
 authorization { users: [ {user: a} ] }
 tern { unix_users: { "0": a } }
+=== only tern: the mode of a Unix-domain socket
+@differs nats-server does not know it
+tern { unix_socket: "/tmp/tern.socket", unix_mode: 0660 }
+=== only tern: the mode of a Unix-domain socket in quotes
+@differs nats-server does not know it
+tern { unix_socket: "/tmp/tern.socket", unix_mode: "0600" }
+=== invalid: a mode that is not octal
+@says case.conf:1:41: invalid value "0680" for unix_mode: must be octal digits between 0001 and 0777
+tern { unix_socket: "/tmp/tern.socket", unix_mode: 0680 }
+=== invalid: a mode that may be octal or not
+@says case.conf:1:41: invalid value "660" for unix_mode
+tern { unix_socket: "/tmp/tern.socket", unix_mode: 660 }
+=== invalid: a mode that is a word
+@says case.conf:1:41: unix_mode is true or false
+tern { unix_socket: "/tmp/tern.socket", unix_mode: true }
 === invalid: an account twice
 @says case.conf:1:15: duplicate account "A"
 accounts: [A, A]
@@ -632,6 +647,11 @@ max_traced_msg_len: 100
 @differs nats-server 2.9.10 does not know these keys yet
 logfile_max_num: 5
 trace_headers: true
+=== valid: no headers
+no_header_support: true
+=== invalid: no headers, as a number
+@says case.conf:1:1: no_header_support is an integer
+no_header_support: 1
 === invalid: a size of the log in quotes
 @says case.conf:1:1: log_size_limit is a string
 log_size_limit: "1MB"

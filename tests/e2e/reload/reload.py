@@ -194,11 +194,14 @@ class Users(Case):
         self.assertEqual([self.end_of(client) for client in clients], [[], [], [b"-ERR 'Authorization Violation'"]])
 
         def closed():
-            with urllib.request.urlopen(server.monitoring + "/connz?state=closed", timeout=broker.WAIT_SECONDS) as page:
-                return {conn["cid"]: conn["reason"] for conn in json.load(page)["connections"]}
+            url = server.monitoring + "/connz?state=closed&auth=1"
+            with urllib.request.urlopen(url, timeout=broker.WAIT_SECONDS) as page:
+                return {conn["cid"]: (conn["reason"], conn.get("authorized_user"), conn.get("account"))
+                        for conn in json.load(page)["connections"]}
         broker.wait_for("all of them", lambda: len(closed()) == 3)
         self.assertEqual([closed()[client.info["client_id"]] for client in clients],
-                         ["Client Closed", "Client Closed", "Authentication Failure"])
+                         [("Client Closed", "gone", "A"), ("Client Closed", "moved", "A"),
+                          ("Authentication Failure", "changed", "A")])
         if server.is_reference:
             return  # does not say why
         for user, why in (("gone", "the user is no more"), ("moved", "the user is in another account now"),

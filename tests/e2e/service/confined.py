@@ -32,7 +32,7 @@ debug: {debug}
 log_file: "{dir}/log"
 pid_file: "{dir}/pid"
 http: "127.0.0.1:-1"
-tern {{ unix_socket: "{dir}/socket" }}
+tern {{ unix_socket: "{dir}/socket", unix_mode: 0660 }}
 """
 
 

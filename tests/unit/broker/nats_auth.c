@@ -11,6 +11,7 @@
 #include <tern/error.h>
 
 #include "configured.h"
+#include "conns.h"
 #include "hasher.h"
 
 #define NKEY      "UCBX6QZORQT6ZGOHV525X5SKRJASRHOU45WEARX26ICWLRJJSV5YZVIM"
@@ -316,6 +317,50 @@ static void who_is_gone_is_not_missed(void **state) {
   assert_int_equal(SUM(&sim, connections), 0);
 }
 
+/* What is remembered of the last one of a worker that has ended. */
+static void expect_closed(unsigned worker, const char *user, const char *account, enum nats_reason reason) {
+  const struct nats_closed *closed = &sim.core.nats.workers[worker]->closed;
+  const struct nats_conn *conn = nats_closed_at(closed, closed->added - 1);
+  assert_non_null(conn);
+  assert_string_equal(conn->user, user);
+  assert_string_equal(conn->account, account);
+  assert_int_equal(conn->reason, reason);
+}
+
+#define IN_A(users) "accounts { A { users: [" users "] }, B { users: [{user: z, pass: z}] } }"
+
+static void whom_a_change_ends_is_told_of_by_name(void **state) {
+  (void)state;
+  sim.core.nats.closed_max = 8;
+  configure(IN_A("{user: a, pass: x}, {user: b, pass: y}"));
+  struct sim_client *gone = arrive_with(0, "\"user\":\"a\",\"pass\":\"x\"");
+  struct sim_client *changed = arrive_with(1, "\"user\":\"b\",\"pass\":\"y\"");
+  expect(gone, "PONG\r\n");
+  expect(changed, "PONG\r\n");
+  configure(IN_A("{user: b, pass: other}"));
+  configure(""); /* another one before they are gone changes nothing */
+  expect_end(gone);
+  expect(changed, VIOLATION);
+  expect_end(changed);
+  ticks(&sim, 20);
+  expect_closed(0, "a", "A", NATS_CLIENT_CLOSED);
+  expect_closed(1, "b", "A", NATS_AUTH_FAILURE);
+}
+
+/* It ends for another reason, and a change comes before it is gone. */
+static void who_ends_anyway_is_told_of_by_name(void **state) {
+  (void)state;
+  sim.core.nats.closed_max = 8;
+  configure(IN_A("{user: a, pass: x}"));
+  struct sim_client *client = arrive_with(0, "\"user\":\"a\",\"pass\":\"x\"");
+  expect(client, "PONG\r\n");
+  assert_int_equal(core_close_clients(&sim.core, sim.workers, 1, NULL), 1);
+  configure(IN_A("{user: b, pass: y}"));
+  expect_end(client);
+  ticks(&sim, 20);
+  expect_closed(0, "a", "A", NATS_SERVER_SHUTDOWN);
+}
+
 static void a_result_counts_for_its_hash_only(void **state) {
   (void)state;
   configure(HASHED);
@@ -438,6 +483,8 @@ int main(void) {
       TEST(who_is_known_does_not_wait),
       TEST(too_many_are_turned_away),
       TEST(who_is_gone_is_not_missed),
+      TEST(whom_a_change_ends_is_told_of_by_name),
+      TEST(who_ends_anyway_is_told_of_by_name),
       TEST(a_result_counts_for_its_hash_only),
       TEST(who_waits_can_be_let_in_by_a_change),
       TEST(who_waits_is_matched_as_well),

@@ -76,6 +76,7 @@ static const struct option {
     {{"workers"}, UINT, offsetof(struct options, workers), "3", "3"},
     {{"ring_size"}, U32, offsetof(struct options, ring_size), "64KB", "65536"},
     {{"unix_socket"}, STRING, offsetof(struct options, unix_socket), "/tmp/s", "/tmp/s"},
+    {{"unix_mode"}, STRING, offsetof(struct options, unix_mode), "0660", "0660"},
     {{"max_payload"}, U32, offsetof(struct options, max_payload), "2k", "2000"},
     {{"max_control_line"}, U32, offsetof(struct options, max_control_line), "16384", "16384"},
     {{"max_pending"}, U64, offsetof(struct options, max_pending), "5GiB", "5368709120"},

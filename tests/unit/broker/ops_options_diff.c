@@ -58,11 +58,14 @@ static const struct row {
     {"ping_interval: '1m'", "ping_interval: '90s'", "live ping_interval '1m' '90s'\n"},
     {"ping_interval: '60s'", "ping_interval: '1m'", ""},
     {"tern { workers: 1 }", "tern { workers: 2 }", "restart workers '1' '2'\n"},
+    {"tern { unix_socket: /s, unix_mode: 0660 }", "tern { unix_socket: /s, unix_mode: '0600' }",
+     "restart unix_mode '0660' '0600'\n"},
     {"tern { handlers: ['a=m', 'b=n'] }", "tern { handlers: 'a=m' }", "restart handlers 'a=m b=n' 'a=m'\n"},
     {"tern { handlers: ['a=m'] }", "tern { handlers: 'a=k' }", "restart handlers 'a=m' 'a=k'\n"},
     {"tern { handlers: ['a=m'] }", "tern { handlers: 'a=m' }", ""},
     {"pid_file: a, ports_file_dir: /d", "pid_file: b",
      "live pid_file 'a' 'b'\nlive ports_file_dir '/d' ''\n"},
+    {"", "no_header_support: true", "restart no_header_support 'false' 'true'\n"},
     {"debug: false", "debug: true", "live debug 'false' 'true'\n"},
     {"log_file: a, trace: true", "trace: false", "live log_file 'a' ''\nlive trace 'true' 'false'\n"},
     {"lame_duck_duration: '1m'", "lame_duck_duration: '2m'", "live lame_duck_duration '1m' '2m'\n"},
@@ -92,22 +95,26 @@ static void set_tree(struct options *options, const char *text) {
 }
 
 /* Whether the server can do what a block says is not asked here: trees are compared. */
-static void blocks_are_compared_and_not_shown(void **state) {
+static void blocks_are_compared_by_their_trees(void **state) {
   (void)state;
   static const struct row trees[] = {
       {"tls { timeout: 1 }", "tls { timeout: 1 }", ""},
-      {"tls { timeout: 1 }", "tls { timeout: 2 }", "live tls '(a block)' '(a block)'\n"},
-      {"tls { timeout: 1 }", "tls { timeout: 1, verify: true }", "live tls '(a block)' '(a block)'\n"},
-      {"tls { timeout: 1, verify: true }", "tls { timeout: 1 }", "live tls '(a block)' '(a block)'\n"},
-      {"tls { timeout: 1 }", "tls { timeout: '1' }", "live tls '(a block)' '(a block)'\n"},
-      {"tls { timeout: 1 }", "", "live tls '(a block)' ''\n"},
-      {"authorization { users: [{user: a, password: s3cret}] }",
-       "authorization { users: [{user: a, password: other}] }",
-       "live authorization '(a block)' '(a block)'\n"},
+      {"tls { timeout: 1 }", "tls { timeout: 2 }", "live tls.timeout '1' '2'\n"},
+      {"tls { timeout: 1 }", "tls { timeout: 1, verify: true }", "live tls.verify '' 'true'\n"},
+      {"tls { timeout: 1 }", "", "live tls '{timeout: 1}' ''\n"},
+      {"authorization { token: s3cret }", "authorization { token: other }",
+       "live authorization.token '(a secret)' '(another one)'\n"},
       {"tern { overflow { default: latest } }", "tern { overflow { default: drop_new } }",
-       "live overflow '(a block)' '(a block)'\n"},
-      {"tern { workers: 2 }", "tern { workers: 2, overflow {} }", "live overflow '' '(a block)'\n"},
-      {"allow_non_tls: true", "allow_non_tls: false", "live allow_non_tls '(a block)' '(a block)'\n"},
+       "live overflow.default 'latest' 'drop_new'\n"},
+      {"tern { workers: 2 }", "tern { workers: 2, overflow {} }", "live overflow '' '{}'\n"},
+      {"tern { unix_users { root: a } }", "tern { unix_users { root: b } }",
+       "live unix_users.root 'a' 'b'\n"},
+      {"allow_non_tls: true", "allow_non_tls: false", "live allow_non_tls 'true' 'false'\n"},
+      {"no_auth_user: a", "no_auth_user: b", "live no_auth_user 'a' 'b'\n"},
+      {"system: A", "system: B", "restart system_account 'A' 'B'\n"},
+      {"no_sys_acc: false", "no_sys_acc: true", "restart no_system_account 'false' 'true'\n"},
+      {"", "no_system: true", "restart no_system_account '' 'true'\n"},
+      {"server_tags: a", "server_tags: [a]", "live server_tags 'a' '[a]'\n"},
   };
   for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++) {
     struct options before = parse(before_path, ""), after = parse(after_path, "");
@@ -159,7 +166,7 @@ static void diff_needs_two_good_files(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(changes_are_named_and_told_apart),
-      cmocka_unit_test(blocks_are_compared_and_not_shown),
+      cmocka_unit_test(blocks_are_compared_by_their_trees),
       cmocka_unit_test(diff_prints_what_would_change),
       cmocka_unit_test(diff_needs_two_good_files),
   };

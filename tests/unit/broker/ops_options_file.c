@@ -68,6 +68,7 @@ static const struct key {
     {"tern {log_format: json}", STRING, offsetof(struct options, log_format), "json"},
     {"max_traced_msg_len: 10", U32, offsetof(struct options, max_traced_msg_len), "10"},
     {"trace_headers: true", BOOL, offsetof(struct options, trace_headers), "1"},
+    {"no_header_support: true", BOOL, offsetof(struct options, no_header_support), "1"},
     {"tern {user: nobody}", STRING, offsetof(struct options, run_as_user), "nobody"},
     {"tern {group: nogroup}", STRING, offsetof(struct options, run_as_group), "nogroup"},
     {"debug: true", BOOL, offsetof(struct options, debug), "1"},
@@ -89,6 +90,8 @@ static const struct key {
     {"write_deadline: '500ms'", U64, offsetof(struct options, write_deadline_ms), "500"},
     {"tern {workers: 3}", U32, offsetof(struct options, workers), "3"},
     {"tern {ring_size: 64KB}", U32, offsetof(struct options, ring_size), "65536"},
+    {"tern {unix_mode: 0660}", STRING, offsetof(struct options, unix_mode), "0660"},
+    {"tern {unix_mode: '0600'}", STRING, offsetof(struct options, unix_mode), "0600"},
     {"tern {unix_socket: /s}", STRING, offsetof(struct options, unix_socket), "/s"},
     {"TERN {Workers: 3}, MAX_SUBS: 2", U32, offsetof(struct options, workers), "3"},
     {"x: 3, ping_max: $x", U32, offsetof(struct options, ping_max), "3"},
@@ -330,7 +333,6 @@ static void what_is_only_not_offered_is_warned_of(void **unused) {
       "ws {}",
       "mqtt {}",
       "store_dir: /x",
-      "no_header_support: true",
       "prof_port: 1",
       "disable_sublist_cache: true",
       "write_timeout: retry",
@@ -348,7 +350,7 @@ static void what_is_switched_off_is_no_matter(void **unused) {
   (void)unused;
   assert_says(
       "jetstream: false, jetstream: disabled, allow_non_tls: off, ocsp: false, proxy_protocol: false, "
-      "no_header_support: false",
+      "disable_sublist_cache: false",
       OPTIONS_RUN, "");
   assert_says(
       "jetstream { enabled: false, store_dir: /x }, ocsp { mode: never }, accounts { A { jetstream: disabled "

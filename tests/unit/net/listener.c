@@ -399,6 +399,82 @@ static void socket_files(void **state) {
   rmdir(folder);
 }
 
+/* The socket's file as it is between the steps of opening it. */
+static const char *watched; /* its path; NULL: nobody looks */
+static mode_t at_bind, at_listen;
+static bool chmod_fails;
+
+int __real_bind(int fd, const struct sockaddr *address, socklen_t len);
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len);
+int __real_listen(int fd, int backlog);
+int __wrap_listen(int fd, int backlog);
+int __real_chmod(const char *path, mode_t mode);
+int __wrap_chmod(const char *path, mode_t mode);
+
+static mode_t mode_of(const char *path) {
+  struct stat st;
+  assert_int_equal(lstat(path, &st), 0);
+  return st.st_mode & 07777;
+}
+
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len) {
+  int result = __real_bind(fd, address, len);
+  if (result == 0 && watched != NULL) at_bind = mode_of(watched);
+  return result;
+}
+
+int __wrap_listen(int fd, int backlog) {
+  if (watched != NULL) at_listen = mode_of(watched);
+  return __real_listen(fd, backlog);
+}
+
+int __wrap_chmod(const char *path, mode_t mode) {
+  if (!chmod_fails) return __real_chmod(path, mode);
+  errno = EPERM;
+  return -1;
+}
+
+static void socket_files_have_the_mode_that_was_asked_for(void **state) {
+  (void)state;
+  static const mode_t masks[] = {0, 022, 077, 0777}, modes[] = {0600, 0660, 0666, 0777, 0001};
+  char folder[] = "/tmp/tern-listener-XXXXXX", url[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(url, sizeof url, "unix://%s/s", folder);
+  const char *path = url + strlen("unix://");
+  struct tern_listener *listener;
+  struct tern_listener_options options = {.url = url, .factory = new_echo};
+  const mode_t umask_before = umask(0);
+  watched = path;
+  for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
+    umask(masks[i]);
+    options.unix_mode = 0;
+    assert_int_equal(tern_listener_open(workers, &options, &listener), 0);
+    assert_int_equal(mode_of(path), 0777 & ~masks[i]);
+    tern_listener_close(listener);
+    for (size_t j = 0; j < sizeof modes / sizeof modes[0]; j++) {
+      if (j % 2 == 1) leave_stale(path); /* one that is replaced */
+      options.unix_mode = modes[j];
+      assert_int_equal(tern_listener_open(workers, &options, &listener), 0);
+      assert_int_equal(at_bind & ~modes[j], 0); /* never more */
+      assert_int_equal(at_listen, modes[j]);    /* nobody can connect before that */
+      assert_int_equal(mode_of(path), modes[j]);
+      tern_listener_close(listener);
+      assert_int_equal(access(path, F_OK), -1);
+    }
+  }
+  umask(077);
+  chmod_fails = true;
+  assert_int_equal(tern_listener_open(workers, &options, &listener), -EPERM);
+  chmod_fails = false;
+  assert_int_equal(access(path, F_OK), -1);
+  watched = NULL;
+  umask(umask_before);
+  options.url = "tcp://127.0.0.1:0"; /* has no file */
+  assert_int_equal(tern_listener_open(workers, &options, &listener), 0);
+  tern_listener_close(listener);
+  rmdir(folder);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(connections_are_served, set_up, tear_down),
@@ -409,6 +485,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(running_out_of_descriptors, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_worker_that_is_behind, set_up_one, tear_down),
       cmocka_unit_test_setup_teardown(socket_files, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(socket_files_have_the_mode_that_was_asked_for, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
