@@ -179,9 +179,10 @@ static void publish_report(struct crossings_worker *part, uint32_t account, cons
   struct json_writer json = {.compact = true};
   latency_write(&report->latency, report->end, knows ? part->describe : NULL, part->describe_arg, &responder,
                 &json);
-  if (json.failed || route_publish_inside(route, report->latency.subject, (struct tern_slice){0},
-                                          (struct tern_slice){json.text, json.len}) != 0)
-    tern_counter_add(&route->stats->no_memory, 1);
+  int error = json.failed ? -ENOMEM
+                          : route_publish_inside(route, report->latency.subject, (struct tern_slice){0},
+                                                 (struct tern_slice){json.text, json.len});
+  if (error == -ENOMEM) tern_counter_add(&route->stats->no_memory, 1);
   free(json.text);
 }
 

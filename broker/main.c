@@ -123,6 +123,7 @@ int main(int argc, char **argv) {
   struct server *server;
   error = server_start(&options, argv[0], &server);
   if (error == 0) {
+    privileges_give(&privileges, options.unix_socket);
     error = privileges_drop(&privileges);
     if (error == 0) {
       tell_ready(server);

@@ -174,10 +174,15 @@ int replies_set_routes(struct replies *replies, struct route **routes, uint32_t 
 
 /* ---- what comes back ---- */
 
+/* May somebody still be found by it, or could once? */
+static bool is_made_here(const struct replies *replies, struct tern_slice subject) {
+  return subject.len == REPLIES_SUBJECT_LEN && memcmp(subject.ptr, replies->prefix, PREFIX_LEN) == 0;
+}
+
 static struct entry *find(const struct replies *replies, struct tern_slice subject) {
   uint64_t place, secret;
-  if (subject.len != REPLIES_SUBJECT_LEN || memcmp(subject.ptr, replies->prefix, PREFIX_LEN) != 0 ||
-      !read_hex(subject.ptr + PLACE_AT, 8, &place) || !read_hex(subject.ptr + SECRET_AT, 16, &secret))
+  if (!is_made_here(replies, subject) || !read_hex(subject.ptr + PLACE_AT, 8, &place) ||
+      !read_hex(subject.ptr + SECRET_AT, 16, &secret))
     return NULL;
   struct entry *entry = place < replies->place_count ? replies->places[place].entry : NULL;
   return entry != NULL && entry->secret == secret ? entry : NULL;
@@ -242,8 +247,12 @@ static bool deliver(struct tern_sink *sink, struct tern_message *m) {
 
 static const struct tern_sink_ops catcher_ops = {.deliver = deliver};
 
+/* By way of several accounts the answer goes to an entry before this one, so it is who that one is for. */
 static bool is_awaited(const struct entry *entry) {
-  return route_is_wanted(entry->replies->routes[entry->request.from], entry->request.reply);
+  const struct replies *replies = entry->replies;
+  while (is_made_here(replies, entry->request.reply))
+    if ((entry = find(replies, entry->request.reply)) == NULL) return false;
+  return route_is_wanted(replies->routes[entry->request.from], entry->request.reply);
 }
 
 /* Until the next look at one that is measured, or its end. */

@@ -26,7 +26,8 @@ struct transform;
 /** How strict transform_new is. */
 enum {
   TRANSFORM_STARS =
-      1, /* a `*` in the destination stands for the next of the filter, and all must be used: imports */
+      1, /* a `*` in the destination stands for the next of the filter, and there must be as many references as
+            wildcards or more: imports, as nats-server has it, though one may be left out then */
   TRANSFORM_FUNNEL = 2, /* what is matched by `>` may go to one subject */
 };
 

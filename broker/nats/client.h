@@ -247,10 +247,10 @@ void nats_info_send_leaving(struct nats_client *client);
 /* ping.c */
 /** Starts the timer of a new connection. */
 void nats_ping_start(struct nats_client *client);
-/** CONNECT was seen: a PING follows soon, to measure the round trip. */
 /** INFO is as good as a PING that CONNECT answers, until there are better figures: it is made; CONNECT has come. */
 void nats_ping_greet(struct nats_client *client);
 void nats_ping_greeted(struct nats_client *client);
+/** CONNECT was seen: a PING follows soon, to measure the round trip. */
 void nats_ping_connected(struct nats_client *client);
 /** A PONG has come. */
 void nats_ping_answered(struct nats_client *client);

@@ -166,8 +166,8 @@ static void send_info(struct nats_client *client, bool second, bool leaving) {
   const char *account = format_account(client, second, &made);
   int len =
       snprintf(own, sizeof own,
-               ",\"port\":%u,\"max_payload\":%u,\"client_id\":%llu,\"tern_worker\":%u,\"client_ip\":\"%s\"%s%"
-               "s%s%s%s} \r\n",
+               ",\"port\":%u,\"max_payload\":%u,\"client_id\":%llu,\"tern_worker\":%u,\"client_ip\":\"%s\""
+               "%s%s%s%s%s} \r\n",
                port, nats_account_max_payload(client), (unsigned long long)client->id,
                tern_worker_index(client->worker->worker), strcmp(peer->kind, "tcp") == 0 ? peer->address : "",
                nats_secure_fields(client), leaving ? ",\"ldm\":true" : "",

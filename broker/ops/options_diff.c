@@ -21,19 +21,20 @@
 static const struct block {
   const char *keys;
   bool live;
+  bool is_flag; /* true or false; false when it is not there */
 } blocks[] = {
-    {"authorization", true},
-    {"accounts", true},
-    {"no_auth_user", true},
-    {"mappings|maps", true},
-    {"server_tags", true},
-    {"server_metadata", true},
-    {"tls", true},
-    {"allow_non_tls", true},
-    {"system_account|system", false},
-    {"no_system_account|no_sys_acc|no_system", false},
-    {OPTION_OWN_BLOCK "overflow", true},
-    {OPTION_OWN_BLOCK "unix_users", true},
+    {"authorization", true, false},
+    {"accounts", true, false},
+    {"no_auth_user", true, false},
+    {"mappings|maps", true, false},
+    {"server_tags", true, false},
+    {"server_metadata", true, false},
+    {"tls", true, false},
+    {"allow_non_tls", true, true},
+    {"system_account|system", false, false},
+    {"no_system_account|no_sys_acc|no_system", false, true},
+    {OPTION_OWN_BLOCK "overflow", true, false},
+    {OPTION_OWN_BLOCK "unix_users", true, false},
 };
 
 /* ---- values ---- */
@@ -120,6 +121,10 @@ static const struct conf_node *find(const struct options *options, const char *k
   return find_in(find_in(root, "tern"), keys + own);
 }
 
+static bool is_set(const struct conf_node *node) {
+  return node != NULL && node->type == CONF_BOOL && node->truth;
+}
+
 /* ---- everything ---- */
 
 struct walk {
@@ -172,9 +177,11 @@ unsigned options_diff(const struct options *before, const struct options *after,
     found(&walk, "handlers", old, new, false);
   }
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    const struct conf_node *a = find(before, blocks[i].keys), *b = find(after, blocks[i].keys);
+    if (blocks[i].is_flag && is_set(a) == is_set(b)) continue;
     put_name(old, sizeof old, blocks[i].keys);
     walk.live = blocks[i].live;
-    tree_diff(old, find(before, blocks[i].keys), find(after, blocks[i].keys), found_in_tree, &walk);
+    tree_diff(old, a, b, found_in_tree, &walk);
   }
   return walk.count;
 }

@@ -59,9 +59,8 @@ const struct option option_table[] = {
     {OWN("unix_socket"), OPTION_STRING, FIELD(unix_socket), .value = "path",
      .help = "Listen on this Unix-domain socket as well"},
     {OWN("unix_mode"), OPTION_STRING, FIELD(unix_mode), .value = "mode", .unquoted = true,
-     .help = "Permissions of its file, whatever the umask is, as octal digits like 0660 (who may write may "
-             "connect); "
-             "without, what the umask leaves",
+     .help = "Permissions of its file, whatever the umask is, as octal digits like 0660: who may write may "
+             "connect. Without, what the umask leaves",
      .check = check_mode},
     {OWN("workers"), OPTION_INT, FIELD(workers), BETWEEN(0, TERN_WORKERS_MAX), "n",
      "Worker threads; 0: one for each available processor"},
@@ -406,11 +405,12 @@ static const char *check_remote_syslog(const char *text) {
   return check_address(place) == NULL ? NULL : wrong;
 }
 
-/* One way to write each, so that nobody has to guess whether 660 is octal. */
+/* One way to write each, so that nobody has to guess whether 660 is octal. The owner has to be let in, or a broker that is
+ * not root could not tell after a crash that nobody listens there any more. */
 static const char *check_mode(const char *text) {
   bool fits =
-      strlen(text) == 4 && text[0] == '0' && strspn(text, "01234567") == 4 && strcmp(text, "0000") != 0;
-  return fits ? NULL : "must be octal digits between 0001 and 0777, like 0660";
+      strlen(text) == 4 && text[0] == '0' && strspn(text, "01234567") == 4 && ((text[1] - '0') & 2) != 0;
+  return fits ? NULL : "must be octal digits between 0200 and 0777 that let the owner write, like 0660";
 }
 
 static const char *check_log_format(const char *text) {

@@ -86,7 +86,7 @@ int privileges_give(const struct privileges *privileges, const char *path) {
   if (!privileges->wanted || path == NULL || geteuid() != 0) return 0;
   if (chown(path, privileges->uid, privileges->gid) == 0) return 0;
   int error = -errno;
-  tern_log(TERN_LOG_WARN, "cannot give %.1024s to the user to run as: %s; it may not be reopened", path,
+  tern_log(TERN_LOG_WARN, "cannot give %.1024s to the user to run as: %s; it remains root's", path,
            strerror(-error));
   return error;
 }

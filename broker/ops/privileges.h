@@ -18,7 +18,7 @@ struct privileges {
  * is said on standard error.
  */
 int privileges_prepare(struct privileges *privileges, const char *user, const char *group);
-/** Gives a file that the server will open again, like its log, to that user. NULL is allowed. Returns 0 or -errno. */
+/** Gives a file that the server will open again, like its log, or remove, like its socket, to that user. NULL is allowed. Returns 0 or -errno. */
 int privileges_give(const struct privileges *privileges, const char *path);
 /** Becomes that user, with that group alone, in all threads. Returns 0 or -errno, logged; then do not go on. */
 int privileges_drop(const struct privileges *privileges);

@@ -166,13 +166,13 @@ static const struct conf_node *find(const struct conf_node *map, const struct co
 static void compare_maps(struct walk *walk, const struct conf_node *a, const struct conf_node *b) {
   const unsigned count = walk->count;
   const struct conf_node *from = b->first;
-  for (const struct conf_node *at = a->first; at != NULL; at = at->next) {
+  for (const struct conf_node *at = a->first; at != NULL && walk->count <= TREE_DIFF_MAX; at = at->next) {
     const struct conf_node *other = find(b, from, at->key);
     if (other != NULL) from = other->next;
     compare_key(walk, at->key, at, other);
   }
   from = a->first;
-  for (const struct conf_node *at = b->first; at != NULL; at = at->next) {
+  for (const struct conf_node *at = b->first; at != NULL && walk->count <= TREE_DIFF_MAX; at = at->next) {
     const struct conf_node *other = find(a, from, at->key);
     if (other != NULL)
       from = other->next;

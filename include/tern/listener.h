@@ -28,9 +28,9 @@ struct tern_listener_options {
   int backlog;                    /**< 0: the system's maximum */
   uint32_t rate;                  /**< connections taken in a second; 0: as many as come */
   struct tern_counter *delayed; /**< counts those the rate made wait, for one pool's listeners; may be NULL */
-  unsigned
-      unix_mode; /**< permissions of a Unix socket's file, whatever the umask is: who may write may connect;
-                           0: what the umask leaves of 0777 */
+  /** Permissions of a Unix socket's file, whatever the umask is: who may write may connect. 0: what the umask leaves of
+   * 0777. Whoever else may write to its directory has to be trusted: the file is found by its name. */
+  unsigned unix_mode;
 };
 
 /**

@@ -28,7 +28,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include <tern/error.h>
@@ -149,13 +148,16 @@ void tern__bump(struct tern_registry *registry, const struct tern__filter *filte
 }
 
 struct tern_registry *tern_registry_new(struct tern_reclaimer *reclaimer) {
-  /* Straight from the system: aligned, zero, and of the 160 KiB of generations only the pages in use are there. */
-  struct tern_registry *registry =
-      mmap(NULL, sizeof *registry, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (registry == MAP_FAILED) return NULL;
+  /* calloc has what is as large as this straight from the system, so that of the 160 KiB of generations only the pages in
+   * use are there. It aligns to less than a line. */
+  char *memory = calloc(1, sizeof(struct tern_registry) + alignof(struct tern_registry));
+  if (memory == NULL) return NULL;
+  const uintptr_t mask = alignof(struct tern_registry) - 1;
+  struct tern_registry *registry = (void *)(((uintptr_t)memory + mask) & ~mask);
+  registry->memory = memory;
   registry->table = cds_lfht_new_flavor(BUCKETS_MIN, BUCKETS_MIN, BUCKETS_MAX, 0, reclaimer->flavor, NULL);
   if (registry->table == NULL) {
-    munmap(registry, sizeof *registry);
+    free(registry->memory);
     return NULL;
   }
   registry->root.entry.in_trie = 1;
@@ -178,7 +180,7 @@ void tern_registry_free(struct tern_registry *registry) {
             (unsigned long long)sum_up(registry).nodes);
     abort();
   }
-  munmap(registry, sizeof *registry);
+  free(registry->memory);
 }
 
 /* Handlers are counted in the last line, which several threads may share. */

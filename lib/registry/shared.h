@@ -112,6 +112,7 @@ struct tern__counters {
 };
 
 struct tern_registry {
+  void *memory;           /* it stands in, to be freed */
   struct cds_lfht *table; /* every tern__entry but the root */
   struct tern__branch root;
   uint64_t root_hash, star_hash, tail_hash; /* constant */

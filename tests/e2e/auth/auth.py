@@ -319,7 +319,10 @@ class Peers(unittest.TestCase):
                     os.setuid(uid)
                 with socket.socket(socket.AF_UNIX) as peer:
                     peer.settimeout(broker.WAIT_SECONDS)
-                    peer.connect(self.path)
+                    try:
+                        peer.connect(self.path)
+                    except PermissionError:
+                        os._exit(13)
                     peer.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
                     while b"PONG\r\n" not in said:
                         said += peer.recv(65536)
@@ -328,8 +331,6 @@ class Peers(unittest.TestCase):
                     with urllib.request.urlopen(url, timeout=broker.WAIT_SECONDS) as page:
                         os.write(into, json.load(page)["connections"][0]["authorized_user"].encode())
                 os._exit(0)
-            except PermissionError:
-                os._exit(13)
             finally:
                 os._exit(1)
         os.close(into)

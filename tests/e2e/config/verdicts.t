@@ -568,7 +568,7 @@ tern { unix_socket: "/tmp/tern.socket", unix_mode: 0660 }
 @differs nats-server does not know it
 tern { unix_socket: "/tmp/tern.socket", unix_mode: "0600" }
 === invalid: a mode that is not octal
-@says case.conf:1:41: invalid value "0680" for unix_mode: must be octal digits between 0001 and 0777
+@says case.conf:1:41: invalid value "0680" for unix_mode: must be octal digits between 0200 and 0777
 tern { unix_socket: "/tmp/tern.socket", unix_mode: 0680 }
 === invalid: a mode that may be octal or not
 @says case.conf:1:41: invalid value "660" for unix_mode

@@ -44,7 +44,8 @@ static void expect_report(struct sim_client *c, const char *subject, int status,
       continue;
     }
     if (part == NULL) fail_msg("no %s", parts[i].key);
-    json_object_del(part, "start");
+    /* when it began is told with all the rest */
+    assert_int_equal(json_object_del(part, "start") == 0, strstr(parts[i].begins, "\"kind\"") != NULL);
     char *text = json_dumps(part, JSON_COMPACT);
     if (strcmp(text, parts[i].begins) != 0)
       fail_msg("%s: '%s', not '%s'", parts[i].key, text, parts[i].begins);
@@ -166,6 +167,16 @@ static void measured_by_way_of_several_accounts(void **state) {
   expect_report(&c[3], "lat.b", 200,
                 "{\"id\":1,\"acc\":\"C\",\"server\":\"sim\",\"kind\":\"Client\",\"client_type\":\"nats\"}",
                 RESPONDER("2"), NULL);
+  /* who asked first leaves */
+  sim_say(&c[0], "PUB b in 1\r\nq\r\n");
+  expect_request(&c[1], "MSG all 2 ", " 1\r\nq\r\n");
+  sim_hang_up(&c[0]);
+  ticks(&sim, 5);
+  later(&sim, REPLIES_LOOK_MS + 100);
+  expect_report(&c[2], "lat.all", 408, "{\"acc\":\"C\"}", NULL, NULL);
+  expect_report(&c[3], "lat.b", 408,
+                "{\"id\":1,\"acc\":\"C\",\"server\":\"sim\",\"kind\":\"Client\",\"client_type\":\"nats\"}",
+                NULL, NULL);
   expect_silence(&c[2]);
   expect_silence(&c[3]);
   end(&sim, c, 4);

@@ -114,6 +114,8 @@ static void blocks_are_compared_by_their_trees(void **state) {
       {"system: A", "system: B", "restart system_account 'A' 'B'\n"},
       {"no_sys_acc: false", "no_sys_acc: true", "restart no_system_account 'false' 'true'\n"},
       {"", "no_system: true", "restart no_system_account '' 'true'\n"},
+      {"", "no_system: false", ""},
+      {"no_sys_acc: off", "no_system: false", ""},
       {"server_tags: a", "server_tags: [a]", "live server_tags 'a' '[a]'\n"},
   };
   for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++) {
