@@ -291,6 +291,16 @@ class Trouble(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("raise the hard limit", done.stderr)
 
+    def test_a_placement_takes_the_files_there_are(self):
+        def run(soft, hard):
+            return subprocess.run([BENCH, *"pubsub --placement cross --msgs 10 --quiet -s".split(), url], capture_output=True,
+                                  text=True, timeout=WAIT_S, check=False,
+                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+        with self.tern("--workers", "1") as (port, _):
+            url = f"nats://127.0.0.1:{port}"
+            self.assertIn("Too many open files (raise the limit: ulimit -n)", run(100, 100).stderr)
+            self.assertIn("none of 257 connections came to another worker", run(100, 400).stderr)
+
     def test_thousands_of_subscribers(self):
         with self.tern() as (port, _):
             done = bench(f"nats://127.0.0.1:{port}", "fanout --subs 2000 --msgs 20 --json --quiet")
@@ -407,7 +417,7 @@ class Trouble(unittest.TestCase):
                     heard.append(i)
                     connection.sendall(b"PONG\r\n")
             heard.append(select.select(aside, [], [], 0)[0])
-            one.connections[told[-1]].close()
+            one.connections[told[0]].close()  # a subscriber: nothing unread there, which would reset the connection
         with client.Server(serve) as one:
             done = bench(f"nats://127.0.0.1:{one.port}", f"{line} --seconds 60 --json --quiet --threads 1")
         self.assertEqual(heard, [*told, []], done.stdout + done.stderr)
@@ -419,11 +429,12 @@ class Trouble(unittest.TestCase):
         self.check_placement([5, 4, 5, 5, 4, 4], "pubsub --placement cross --subs 2 --pubs 2", [0, 2, 4, 5])
         with self.tern("--workers", "2") as (port, _):
             for line in ("pubsub --placement same", "fanin --placement cross", "request --placement cross"):
-                done = bench(f"nats://127.0.0.1:{port}", f"{line} --msgs 100 --json --quiet")
+                done = bench(f"nats://127.0.0.1:{port}", f"{line} --seconds 0.1 --json --quiet")
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 row = json.loads(done.stdout)
                 self.assertIn(row["figures"]["subscribers_worker"], (0, 1))
                 self.assertIn("--placement", row["command"])
+                self.assertGreater(row["figures"]["subscribers_worker_ns_per_message"], 0)
                 self.assertLessEqual(row["figures"]["subscribers_worker_ns_per_message"], row["figures"]["threads_ns_per_message"])
 
     def test_placement_that_cannot_be(self):
@@ -435,6 +446,9 @@ class Trouble(unittest.TestCase):
             done = bench(url, "pub --placement same --msgs 10 --quiet")
             self.assertEqual((done.returncode, done.stdout), (3, ""))
             self.assertIn("--placement needs a subscriber", done.stderr)
+            done = bench(url, "storm --placement same --subs 1 --seconds 0.1 --quiet")
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
+            self.assertIn("connections that come and go have no --placement", done.stderr)
         done = bench("raw://127.0.0.1:1", "pubsub --placement same --msgs 10 --quiet")
         self.assertEqual((done.returncode, done.stdout), (3, ""))
         self.assertIn("does not say which worker a connection is on", done.stderr)
