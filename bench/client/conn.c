@@ -17,8 +17,8 @@
  * A send that fails is reported after what the server still had to say has been read: it often says why.
  *
  * A server that says on which of its workers a connection is can be asked for a placement. A connection on a wrong worker is
- * set aside and opened anew. It is not closed: servers give a new connection to the worker that has fewer of them, so
- * that only those which stay make the wanted worker's turn come.
+ * set aside and opened anew. It is not closed: of two workers picked at random tern gives a new connection to the one with
+ * fewer of them, weighed by how busy it is, so that those which stay make the wanted worker's turn come.
  *
  * Thread: the connection's. Does not reconnect: a server that goes away is a result.
  */

@@ -274,8 +274,8 @@ void engine_free(struct engine *engine) {
 bool engine_allow_files(unsigned connections, char *error, size_t size) {
   struct rlimit limit;
   rlim_t wanted = (rlim_t)connections + FILES_SPARED;
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return true;
-  limit.rlim_cur = limit.rlim_max;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return true;
+  limit.rlim_cur = limit.rlim_max; /* even if that is more than wanted: a placement may take any number */
   (void)setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_max >= wanted) return true;
   snprintf(

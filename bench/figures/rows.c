@@ -8,7 +8,7 @@
  * in a round, in the order A B C C B A: the mean of the two counts, so that a machine that becomes slower
  * meanwhile does so for all alike. Ratios are taken within a round, and the median is that of the ratios;
  * medians are never divided by one another. Rows that are not sound (an error, a fault found) do not count, nor do
- * those of rounds that were left out (noise.c).
+ * those of rounds that were left out (noise.c), nor the rate of a row with a note, which says why it tells nothing.
  *
  * Everything is a walk over a list of some hundred rows; nothing here is quick, and nothing needs to be.
  */
@@ -178,13 +178,19 @@ unsigned rows_rounds_end(const json_t *rows) {
   return end;
 }
 
+/* Whether a figure of the row counts. A note says why its rate tells nothing. */
+static bool counts(const json_t *row, const char *path) {
+  if (!row_sound(row) || row_left_out(row)) return false;
+  return strcmp(path, "rate") != 0 || *row_text(row, "note") == '\0';
+}
+
 double rows_mean(const json_t *rows, const struct figure_key *figure, unsigned round) {
   double sum = 0;
   unsigned count = 0;
   size_t i;
   json_t *row;
   json_array_foreach(rows, i, row) {
-    if (row_round(row) != round || !row_sound(row) || row_left_out(row)) continue;
+    if (row_round(row) != round || !counts(row, figure->path)) continue;
     bool same_case = figure->of_case == NULL || strcmp(row_case(row), figure->of_case) == 0;
     if (!same_case || strcmp(row_label(row), figure->label) != 0) continue;
     double value = row_number(row, figure->path);

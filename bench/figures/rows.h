@@ -64,7 +64,8 @@ struct spread {
 
 /** One more than the highest round there is. */
 unsigned rows_rounds_end(const json_t *rows);
-/** A figure's mean within a round; NAN when there is none that counts: sound, and not left out (noise.h). */
+/** A figure's mean within a round; NAN when there is none that counts: sound, not left out (noise.h), and no rate with
+ * a note. */
 double rows_mean(const json_t *rows, const struct figure_key *figure, unsigned round);
 /** A figure over the rounds; within a round the mean counts. */
 struct spread rows_spread(const json_t *rows, const struct figure_key *figure);

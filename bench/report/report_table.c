@@ -51,7 +51,7 @@ static void add_remark(char *text, size_t size, const char *remark) {
   if (*remark != '\0') snprintf(text + used, size - used, "%s%s", used > 0 ? "; " : "", remark);
 }
 
-/* What a measurement has to say of its rate; "": nothing. */
+/* Why a measurement's rate does not count; "": it does. */
 static const char *note_of(const json_t *rows, const char *of_case, const char *label) {
   size_t i;
   json_t *row;

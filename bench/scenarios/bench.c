@@ -26,9 +26,6 @@
 #define STALL_NS        UINT64_C(10000000000)
 #define QUIET_NS        UINT64_C(2000000000)
 #define THREADS_DEFAULT 16
-/* With a placement there are more connections than are used: */
-#define PLACEMENT_SHARE  4 /* for each that is */
-#define PLACEMENT_SPARED 256
 
 static volatile sig_atomic_t interrupted;
 
@@ -64,9 +61,7 @@ static unsigned choose_threads(const struct options *options, unsigned connectio
 
 bool bench_open(struct bench *bench, unsigned connections, bool latency, bool hiccup) {
   const struct options *options = bench->options;
-  unsigned files = connections;
-  if (options->placement != PLACEMENT_ANY) files = connections * PLACEMENT_SHARE + PLACEMENT_SPARED;
-  if (!engine_allow_files(files, bench->error, sizeof bench->error)) return false;
+  if (!engine_allow_files(connections, bench->error, sizeof bench->error)) return false;
   unsigned threads = choose_threads(options, connections);
   int error = engine_init(&bench->engine, &options->target, threads, latency);
   if (error != 0) return bench_cannot(bench, error);

@@ -52,7 +52,7 @@ struct row {
   } figure[FIGURES_MAX];
   unsigned figures;
   struct findings found;
-  const char *note;  /* what there is to say of the rate, or NULL */
+  const char *note;  /* why the rate tells nothing, or NULL */
   const char *error; /* why it is partial, or NULL */
 };
 

@@ -73,6 +73,11 @@ const struct scenario scenario_idle = {"idle", "10,000 connections that do nothi
 
 /* ---- storm ---- */
 
+static const char *storm_lacks(const struct dialect *dialect, const struct options *options) {
+  if (options->placement != PLACEMENT_ANY) return "connections that come and go have no --placement";
+  return lacks(dialect, options);
+}
+
 static bool run_storm(struct bench *bench) {
   const struct options *options = bench->options;
   if (options->background)
@@ -120,4 +125,4 @@ static void storm_defaults(struct options *options) {
   options->publishers = options->subscribers = 0;
 }
 const struct scenario scenario_storm = {"storm", "connections that come and go: how many per second, latency",
-                                        storm_defaults, lacks, run_storm};
+                                        storm_defaults, storm_lacks, run_storm};

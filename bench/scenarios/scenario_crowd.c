@@ -2,7 +2,8 @@
 /*
  * crowd: requests (peers.c) at a steady rate, in turn undisturbed and beside a storm (scenario_connect.c).
  *
- *     .Q.SS.QQ.SS.Q      Q quiet, S storm: windows, all of the same length; . settling, a fifth of that
+ *     .Q.SS.QQ.SS.Q      Q quiet, S storm: windows, all of the same length; . settling, a fifth of that, but at least
+ *                        as long as a process takes to start and connect: short runs take longer than they were told
  *
  * A machine changes within seconds. In this order both kinds of windows have the same middle, so that what it gains or
  * loses steadily happens to both, and there are at least two storms. Of each kind all windows make one histogram; a
@@ -28,12 +29,14 @@
 #include "windows.h"
 
 #define SETTLE       0.2 /* of a window */
-#define TURN         4   /* windows: quiet, storm, storm, quiet */
-#define TURN_S       5   /* about */
+#define SETTLE_MIN_S 0.2
+#define TURN         4 /* windows: quiet, storm, storm, quiet */
+#define TURN_S       5 /* about */
 #define TURNS_MIN    2
 #define LOOK_S       0.005
-#define STORM_LATE_S 60 /* for a storm that has blown out to end: what it began is answered first */
-#define STORM_WORDS  40
+#define STORM_LATE_NS \
+  UINT64_C(60000000000) /* for a storm that has blown out to end: what it began is answered first */
+#define STORM_WORDS 40
 
 /* The storm's command line. The words are the options', or in the struct. */
 struct storm {
@@ -81,9 +84,9 @@ struct crowd {
   struct bench *bench;
   struct windows windows;
   struct storm storm;
-  double window; /* seconds */
-  unsigned count;
-  unsigned storms; /* that have blown out, with what they were together: */
+  double window, settle; /* seconds */
+  unsigned count;        /* of windows there are to be */
+  unsigned storms;       /* that have blown out, with what they were together: */
   double connections, seconds;
 };
 
@@ -92,7 +95,8 @@ static bool end_storm(struct crowd *crowd) {
   struct bench *bench = crowd->bench;
   struct child *child = &crowd->storm.child;
   char why[200];
-  for (double waited = 0; waited < STORM_LATE_S && !child_ended(child); waited += LOOK_S) {
+  const uint64_t until = now_ns() + STORM_LATE_NS;
+  while (now_ns() < until && !child_ended(child)) {
     if (bench_sleep(bench, LOOK_S) != AWAIT_TIME) break;
   }
   const bool ended = child_ended(child);
@@ -100,7 +104,7 @@ static bool end_storm(struct crowd *crowd) {
   json_t *said = ended ? json_loadf(child->out, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
   crowd->connections += json_number_value(json_object_get(said, "sent"));
   crowd->seconds += json_number_value(json_object_get(said, "seconds"));
-  crowd->storms++;
+  crowd->storms += ended;
   if ((!ended || child->exit_code != 0) && bench->error[0] == '\0') {
     const char *error = json_string_value(json_object_get(said, "error"));
     if (error == NULL) error = ended ? child_complaint(child, why, sizeof why) : "it does not end";
@@ -114,14 +118,13 @@ static bool end_storm(struct crowd *crowd) {
 /* Begins a storm that lasts for two windows, or ends it, and lets things settle. */
 static bool turn(struct crowd *crowd, bool storms) {
   struct bench *bench = crowd->bench;
-  const double settle = crowd->window * SETTLE;
   if (storms) {
-    int error = begin_storm(&crowd->storm, bench->options, settle + 2 * crowd->window);
+    int error = begin_storm(&crowd->storm, bench->options, crowd->settle + 2 * crowd->window);
     if (error != 0) return bench_cannot(bench, error);
   } else if (crowd->storm.child.pid != 0 && !end_storm(crowd)) {
     return false;
   }
-  return bench_sleep(bench, settle) == AWAIT_TIME;
+  return bench_sleep(bench, crowd->settle) == AWAIT_TIME;
 }
 
 static void run_windows(struct crowd *crowd) {
@@ -138,13 +141,16 @@ static void run_windows(struct crowd *crowd) {
   if (crowd->storm.child.pid != 0) end_storm(crowd); /* the run was cut short */
 }
 
-/* As many windows as make about TURN_S seconds for four, and with their settling all of the time. */
+/* As many windows as make about TURN_S seconds for four, and with their settling all of the time, where it is a share of
+ * them. */
 static void plan(struct crowd *crowd, double seconds) {
   const unsigned most = WINDOWS_MAX / TURN;
   unsigned turns = seconds / TURN_S < most ? (unsigned)(seconds / TURN_S) : most;
   if (turns < TURNS_MIN) turns = TURNS_MIN;
   crowd->count = turns * TURN;
   crowd->window = seconds / (turns * TURN + (turns * 2 + 1) * SETTLE);
+  crowd->settle = crowd->window * SETTLE;
+  if (crowd->settle < SETTLE_MIN_S) crowd->settle = SETTLE_MIN_S;
 }
 
 /* A percentile in quiet and in a storm, and how many times as much that is. */
@@ -172,7 +178,8 @@ static void fill(const struct crowd *crowd, const struct peers *peers) {
   add_percentile(row, quiet, bench->latency, 50, p50);
   add_percentile(row, quiet, bench->latency, 99, p99);
   add_percentile(row, quiet, bench->latency, 99.9, p999);
-  row_figure(row, "windows", crowd->count);
+  /* relaxed: opened by this thread */
+  row_figure(row, "windows", atomic_load_explicit(&crowd->windows.count, memory_order_relaxed));
   row_figure(row, "storms", crowd->storms);
   row_figure(row, "storm_connections", crowd->connections);
   row_figure(row, "storm_per_second", crowd->seconds > 0 ? crowd->connections / crowd->seconds : 0);

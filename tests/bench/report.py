@@ -150,6 +150,32 @@ class Goals(unittest.TestCase):
         for goal, line in zip(goals, table[2:]):
             self.assertRegex(line, rf"^\| {goal['goal']} +\| .* \| (yes|no|no \(client-limited\)|not measured here.*|see .*?) +\|$")
 
+    def test_a_rate_with_a_note_does_not_count(self):
+        goals = {"server": "a", "shown": ["b"], "goals": [
+            {"goal": "G", "what": "memory", "case": "idle", "figure": "rate", "unit": "B", "at_most": 1500},
+            {"goal": "G", "what": "ratio", "case": "idle", "figure": "rate", "unit": "B", "over": {"server": "b"},
+             "at_most": 0.5},
+            {"goal": "G", "what": "pace", "case": "idle", "figure": "figures/connections_per_second", "unit": "conn/s",
+             "at_least": 1000}]}
+
+        def reached(*rates):
+            with tempfile.TemporaryDirectory() as directory:
+                path, rows = (os.path.join(directory, name) for name in ("goals", "rows"))
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump(goals, file)
+                with open(rows, "w", encoding="utf-8") as file:
+                    for number, rate in enumerate(rates, 1):
+                        for label, each in (("a", rate), ("b", 4000)):
+                            row = {"scenario": "idle", "label": label, "server": {"name": label}, "round": number, "rate": each,
+                                   "rate_unit": "B/conn", "note": None if each else "did not grow",
+                                   "figures": {"connections_per_second": 3000}}
+                            file.write(json.dumps(row) + "\n")
+                table = self.goals(path, rows).stdout.decode().splitlines()[2:]
+                return [[line.split("|")[i].strip() for i in (3, 5, 7)] for line in table]
+        self.assertEqual(reached(0, 2000, 0), [["2.00 kB", "-", "no"], ["2.00 kB", "0.50", "yes"],
+                                               ["3.00 k conn/s", "-", "yes"]])
+        self.assertEqual(reached(0, 0)[:2], [["-", "-", "not measured here: did not grow"]] * 2)
+
     def test_errors(self):
         with tempfile.NamedTemporaryFile("w", suffix=".json") as bad:
             for text, message in (("{", b"is no file of goals"), ("{}", b'"server" is missing'),
@@ -336,7 +362,7 @@ class Page(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".rows") as file:
             file.write(json.dumps(row) + "\n")
             file.flush()
-            self.assertRegex(report(file.name).stdout.decode(), r"\| 0 B/conn \|.* it did not <grow> +\|")
+            self.assertRegex(report(file.name).stdout.decode(), r"\| a +\| +- \|.* it did not <grow> +\|")
             self.assertEqual(page_of(file.name).count("it did not &lt;grow&gt;"), 2)  # by the bar, and in the table
 
     def test_every_picture_has_a_text(self):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 WAIT_S = 240
 SCALING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench", "scaling")
@@ -46,29 +47,36 @@ GIVEN = {
 
 
 class Model(unittest.TestCase):
-    def setUp(self):
-        self.of = scaling.spreads(GIVEN)
-
     def rounded(self, name):
-        return [tuple(round(value) for value in rates) for rates in scaling.predict(self.of)[name]]
+        return [tuple(round(value) for value in spread.each()) for spread in scaling.predict(GIVEN)[name]]
 
     def test_differences_are_taken_within_a_round(self):
-        self.assertEqual(self.of[scaling.ONE]["R"].each(), (1, 7, 13))
-        self.assertEqual(self.of[scaling.CHANGING]["R"].each(), (63, 77, 92))
+        of = scaling.spreads(GIVEN)
+        self.assertEqual(of[scaling.ONE]["R"].each(), (1, 7, 13))
+        self.assertEqual(of[scaling.CHANGING]["R"].each(), (63, 77, 92))
 
     def test_pairs(self):
-        # X(4) = 4 / (20 + 3/4 7) = 158 M/s; with 21 and 13, 19 and 1 at the ends
+        # X(4) = 4 / (20 + 3/4 7) = 158 M/s in the first round, 4 / (19 + 3/4 1) and 4 / (21 + 3/4 13) in the others
         self.assertEqual(self.rounded("pairs, one subject, 16 B"),
-                         [(50, 48, 53), (158, 130, 203), (306, 247, 403), (602, 482, 803)])
-        self.assertEqual(self.rounded("pairs, changing subjects, 16 B")[1], (28, 25, 31))
+                         [(48, 50, 53), (130, 158, 203), (247, 306, 403), (482, 602, 803)])
+        self.assertEqual(self.rounded("pairs, changing subjects, 16 B")[1], (25, 28, 31))
+
+    def test_each_round_predicts_by_itself(self):
+        # Who was slow at one was quick at the other: X(4) is 4 / (10 + 3/4 20), 4 / (30 + 3/4 -10), and nothing beyond
+        spread = scaling.pairs(costs((10, 30, 1), (30, 20, 1)))[1]
+        self.assertEqual((round(spread.low), round(spread.high)), (160, 178))
+        self.assertEqual(scaling.efficiency(costs((10, 20, 1), (30, 20, 1))).each(), (0.5, 1, 1.5))
 
     def test_fan_out(self):
-        # I 83 (19-88), S 12 (0-57), D 72.5 (60-118): X(16) = 100 / (83 + 15 12 + 72.5 100/16)
-        self.assertEqual(scaling.parts_of_fan_out(self.of), ((19, 83, 88), (0, 12, 57), (60, 72.5, 118)))
-        self.assertEqual(self.rounded("fan-out 1:100, 128 B")[3], (140, 60, 254))
+        # X(16) = 100 / (83 + 15 12 + 72.5 100/16) in the first round; no record costs less than nothing
+        self.assertEqual([tuple(part.values()) for part in scaling.parts_of_fan_out(GIVEN)],
+                         [(83, 12, 72.5), (81, 0, 67), (88, 57, 93)])
+        self.assertEqual(self.rounded("fan-out 1:100, 128 B")[3], (66, 140, 200))
+        given = {**GIVEN, scaling.LARGER: costs((92, 80, 60))}
+        self.assertEqual(scaling.parts_of_fan_out(given)[0]["S"], 0)
 
     def test_fan_in_ends_at_the_subscribers_worker(self):
-        self.assertEqual(self.rounded("fan-in 4:1, one subject, 16 B"), [(53, 40, 67)] + [(62, 43, 71)] * 3)
+        self.assertEqual(self.rounded("fan-in 4:1, one subject, 16 B"), [(40, 53, 67)] + [(43, 62, 71)] * 3)
 
     def test_tables(self):
         text = scaling.report(GIVEN, "Measured.")
@@ -76,6 +84,7 @@ class Model(unittest.TestCase):
         self.assertIn("| fan-out 1:100, 128 B, each delivery | 81 ns (74-118) | 64 ns (60-68) | |\n", text)
         self.assertIn("29.0 ns (21.0-35.0), of it the subscriber's worker 16.0 ns (14.0-23.0) | 10.0 ns (6.0-10.0) |\n", text)
         self.assertIn("| pairs, one subject, 16 B | 50 (48-53) | 158 (130-203) | 306 (247-403) | 602 (482-803) |\n", text)
+        self.assertIn("Of fan-out: I 83 ns (81-88), S 12 ns (0-57), D 72 ns (67-93). Efficiency", text)
         self.assertIn("to 0.74 (0.62-0.95) for one subject,\n0.52 (0.49-0.56) for changing ones.", text)
 
 
@@ -83,6 +92,22 @@ class Script(unittest.TestCase):
     def run_it(self, *arguments):
         return subprocess.run([SCALING, "--bench", BENCH, "--tern", TERN, *arguments], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+    def program(self, script):
+        """The path of a shell script."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = os.path.join(directory.name, "program")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\n{script}\n")
+        os.chmod(path, 0o700)
+        return path
+
+    def test_who_takes_long_is_waited_for(self):
+        for seconds in (0.05, 1000):
+            with unittest.mock.patch.object(subprocess, "run", wraps=subprocess.run) as run:
+                self.assertRaises(scaling.Trouble, scaling.measure, "/bin/true", "nats://x", 1, "pubsub", "same", seconds)
+            self.assertGreater(run.call_args.kwargs["timeout"], seconds + 60)
 
     def test_there_and_back_on_one_broker(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -107,7 +132,18 @@ class Script(unittest.TestCase):
         self.assertIn("/bin/true did not start", done.stderr)
         done = self.run_it("--bench", "/bin/false")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
-        self.assertIn("'pubsub --size 16 --placement same'", done.stderr)
+        self.assertIn("'pubsub --size 16 --placement same': exit code 1, and no CPU time of the broker's threads", done.stderr)
+        done = self.run_it("--rows", "/nonexistent/rows")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertRegex(done.stderr, "^bench/scaling: .*'/nonexistent/rows'\n$")
+        found = {"found": {"lost": 0, "altered": 3}, "error": None}
+        none = {"figures": {"threads_ns_per_message": 0, "subscribers_worker_ns_per_message": 0}}
+        for printed, code, reason in (("no JSON", 0, "same': exit code 0, and no CPU time"), ("[1]", 3, "same': exit code 3"),
+                                      (json.dumps(found), 1, "same': faults: {'altered': 3}"),
+                                      (json.dumps(none), 0, "same: the broker's threads took no time that shows")):
+            done = self.run_it("--bench", self.program(f"printf %s '{printed}'; exit {code}"))
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(reason, done.stderr)
         for wrong in (["--rounds", "0"], ["--seconds", "x"], ["--nosuch"]):
             self.assertEqual(self.run_it(*wrong).returncode, 2)
         self.assertEqual(self.run_it("--help").returncode, 0)

@@ -40,10 +40,12 @@ def two_halves(row):
 
 
 def alternates(row, storms):
-    """There were so many storms, between windows of quiet, and requests of both that counted, and others that did not."""
+    """There were so many storms, between windows of quiet, and requests of both that counted, and others that did not; of a
+    second, and 0.2 s to settle for each storm's begin and end and at first."""
     figures = row["figures"]
     return (figures["storms"], figures["windows"]) == (storms, 4 * storms) and figures["storm_connections"] > 0 and \
-        figures["p99_quiet"] > 0 < figures["p99_storm"] and 0 < row["latency"]["count"] < row["received"]
+        figures["p99_quiet"] > 0 < figures["p99_storm"] and 0 < row["latency"]["count"] < row["received"] and \
+        row["seconds"] > 0.8 + 0.2 * (2 * storms + 1) - 0.1  # the last request may be due before the end
 
 
 # scenario and options: what to expect of the row
@@ -124,6 +126,16 @@ def server(*command):
     finally:
         process.kill()
         process.wait(WAIT_S)
+
+
+@contextlib.contextmanager
+def steady():
+    """Somebody whose memory does not change: yields its process id."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # ends with its input
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        yield process.pid
 
 
 COMMANDS = {
@@ -221,16 +233,22 @@ class Trouble(unittest.TestCase):
             self.assertIn("the storm: the server did not refuse", json.loads(done.stdout)["error"])
 
     def test_a_storm_waits_for_a_server_that_has_too_much_to_do(self):
-        over = threading.Event()
+        begun, over = threading.Event(), threading.Event()
 
         def serve(one):
             connection = one.accept()
-            over.wait(6)  # nobody sets it: longer than others would wait
+            begun.set()
+            over.wait(WAIT_S)
             client.greet(connection)
         with client.Server(serve) as one:
-            done = bench(f"nats://127.0.0.1:{one.port}", "storm --connections 1 --seconds 0.1 --json --quiet")
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertEqual(json.loads(done.stdout)["sent"], 1)
+            url = f"nats://127.0.0.1:{one.port}"
+            with start(url, "storm --connections 1 --seconds 0.1 --json --quiet") as storm:
+                self.assertTrue(begun.wait(WAIT_S))
+                self.assertIn("the server did not answer in time", bench(url, "pubsub --quiet").stderr)
+                over.set()  # others have given up
+                output, errors = storm.communicate(timeout=WAIT_S)
+        self.assertEqual(storm.returncode, 0, output + errors)
+        self.assertEqual(json.loads(output)["sent"], 1)
 
     @unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
     def test_credentials_of_redis(self):
@@ -285,11 +303,37 @@ class Trouble(unittest.TestCase):
                 self.assertEqual(one.returncode, 2, line)
                 self.assertEqual(json.loads(output)["error"], "interrupted")
 
+    def test_a_crowd_that_is_interrupted_tells_what_there_was(self):
+        begun = threading.Event()
+
+        def serve(one):
+            one.accept()  # and no answer: the storm does not end
+            begun.set()
+        with self.tern() as (port, _), client.Server(serve) as one:
+            line = f"crowd --seconds 1 --storm-server nats://127.0.0.1:{one.port} --connections 1 --json --quiet"
+            with start(f"nats://127.0.0.1:{port}", line) as running:
+                self.assertTrue(begun.wait(WAIT_S))
+                running.send_signal(signal.SIGINT)
+                output, _ = running.communicate(timeout=WAIT_S)
+        row = json.loads(output)
+        self.assertEqual((running.returncode, row["error"], row["figures"]["storms"]), (2, "interrupted", 0))
+        self.assertIn(row["figures"]["windows"], (1, 2, 3))
+
     def test_too_many_connections_for_the_system(self):
         done = subprocess.run([BENCH, "idle", "--connections", "1000"], capture_output=True, text=True, timeout=WAIT_S,
                               check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("raise the hard limit", done.stderr)
+
+    def test_a_placement_takes_the_files_there_are(self):
+        def run(soft, hard):
+            return subprocess.run([BENCH, *"pubsub --placement cross --msgs 10 --quiet -s".split(), url], capture_output=True,
+                                  text=True, timeout=WAIT_S, check=False,
+                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+        with self.tern("--workers", "1") as (port, _):
+            url = f"nats://127.0.0.1:{port}"
+            self.assertIn("Too many open files (raise the limit: ulimit -n)", run(100, 100).stderr)
+            self.assertIn("none of 257 connections came to another worker", run(100, 400).stderr)
 
     def test_thousands_of_subscribers(self):
         with self.tern() as (port, _):
@@ -311,11 +355,10 @@ class Trouble(unittest.TestCase):
             self.assertIn("the broker's memory is not known", done.stdout)
 
     def test_memory_that_does_not_grow_is_not_called_a_gain(self):
-        with self.tern() as (port, _), subprocess.Popen(["sleep", "600"]) as other:  # somebody whose memory does not change
-            line = f"idle --connections 5 --seconds 0.1 --pid {other.pid} --quiet"
+        with self.tern() as (port, _), steady() as pid:
+            line = f"idle --connections 5 --seconds 0.1 --pid {pid} --quiet"
             text = bench(f"nats://127.0.0.1:{port}", line)
             row = json.loads(bench(f"nats://127.0.0.1:{port}", line + " --json").stdout)
-            other.kill()
         self.assertEqual((text.returncode, row["rate"], row["partial"]), (0, 0, False))
         self.assertIn("the broker's memory did not grow: it had some free from before", row["note"])
         self.assertIn("rate      0 B/conn\n  note      the broker's memory did not grow", text.stdout)
@@ -407,7 +450,7 @@ class Trouble(unittest.TestCase):
                     heard.append(i)
                     connection.sendall(b"PONG\r\n")
             heard.append(select.select(aside, [], [], 0)[0])
-            one.connections[told[-1]].close()
+            one.connections[told[0]].close()  # a subscriber: nothing unread there, which would reset the connection
         with client.Server(serve) as one:
             done = bench(f"nats://127.0.0.1:{one.port}", f"{line} --seconds 60 --json --quiet --threads 1")
         self.assertEqual(heard, [*told, []], done.stdout + done.stderr)
@@ -419,11 +462,12 @@ class Trouble(unittest.TestCase):
         self.check_placement([5, 4, 5, 5, 4, 4], "pubsub --placement cross --subs 2 --pubs 2", [0, 2, 4, 5])
         with self.tern("--workers", "2") as (port, _):
             for line in ("pubsub --placement same", "fanin --placement cross", "request --placement cross"):
-                done = bench(f"nats://127.0.0.1:{port}", f"{line} --msgs 100 --json --quiet")
+                done = bench(f"nats://127.0.0.1:{port}", f"{line} --seconds 0.1 --json --quiet")
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 row = json.loads(done.stdout)
                 self.assertIn(row["figures"]["subscribers_worker"], (0, 1))
                 self.assertIn("--placement", row["command"])
+                self.assertGreater(row["figures"]["subscribers_worker_ns_per_message"], 0)
                 self.assertLessEqual(row["figures"]["subscribers_worker_ns_per_message"], row["figures"]["threads_ns_per_message"])
 
     def test_placement_that_cannot_be(self):
@@ -435,6 +479,9 @@ class Trouble(unittest.TestCase):
             done = bench(url, "pub --placement same --msgs 10 --quiet")
             self.assertEqual((done.returncode, done.stdout), (3, ""))
             self.assertIn("--placement needs a subscriber", done.stderr)
+            done = bench(url, "storm --placement same --subs 1 --seconds 0.1 --quiet")
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
+            self.assertIn("connections that come and go have no --placement", done.stderr)
         done = bench("raw://127.0.0.1:1", "pubsub --placement same --msgs 10 --quiet")
         self.assertEqual((done.returncode, done.stdout), (3, ""))
         self.assertIn("does not say which worker a connection is on", done.stderr)
@@ -447,9 +494,10 @@ class Trouble(unittest.TestCase):
         self.assertIn("does not say which worker a connection is on", done.stderr)
 
     def test_suite(self):
-        with self.tern() as (port, _):
-            done = bench(f"nats://127.0.0.1:{port}", "suite --seconds 0.1 --quiet")
+        with self.tern() as (port, _), steady() as pid:
+            done = bench(f"nats://127.0.0.1:{port}", f"suite --seconds 0.1 --quiet --pid {pid}")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("the broker's memory did not grow", done.stdout)  # as where it has some free from before
         names = ["pub", "pubsub", "fanout", "fanin", "queue", "wildcard", "mixed", "headers", "request", "open",
                  "subscribe", "churn", "stuck", "idle", "storm", "crowd"]
         self.assertEqual([line.split(":")[0] for line in done.stdout.splitlines() if not line.startswith(" ")], names)
