@@ -174,7 +174,7 @@ int replies_set_routes(struct replies *replies, struct route **routes, uint32_t 
 
 /* ---- what comes back ---- */
 
-/* May somebody still be found by it, or could once? */
+/* Does it look like one of the reply subjects made here, whether or not that is still expected? */
 static bool is_made_here(const struct replies *replies, struct tern_slice subject) {
   return subject.len == REPLIES_SUBJECT_LEN && memcmp(subject.ptr, replies->prefix, PREFIX_LEN) == 0;
 }

@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock_ns.h"
 #include "imports.h"
 
 #define FIELDS_MAX      64
@@ -191,12 +191,6 @@ bool latency_is_sampled(const struct export *export, struct tern_slice headers, 
 }
 
 /* ---- measuring ---- */
-
-static uint64_t clock_ns(clockid_t id) {
-  struct timespec now;
-  clock_gettime(id, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void latency_begin(struct latency *latency) {
   latency->began_ns = clock_ns(CLOCK_MONOTONIC);

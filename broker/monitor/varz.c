@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "access.h"
+#include "clock_ns.h"
 #include "inside.h"
 #include "labels.h"
 #include "page.h"
@@ -18,12 +18,6 @@
 
 #define NS_PER_S  1000000000u
 #define NS_PER_MS 1000000u
-
-static uint64_t clock_ns(clockid_t id) {
-  struct timespec now;
-  clock_gettime(id, &now);
-  return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 uint64_t page_memory(void) {
   char text[64] = "";

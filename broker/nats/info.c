@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "access.h"
 #include "account.h"
 #include "auth.h"
 #include "client.h"
+#include "clock_ns.h"
 #include "tally.h"
 
 /* JSON text with <, > and & as \u00XX (they can only stand inside strings), without the closing brace. */
@@ -55,12 +55,6 @@ int nats_settings_describe(struct settings *settings, const struct nats_identity
   free(text);
   json_decref(info);
   return settings->info != NULL && settings->server_name != NULL ? 0 : -ENOMEM;
-}
-
-static uint64_t clock_ns(clockid_t id) {
-  struct timespec now;
-  clock_gettime(id, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 void nats_server_init(struct nats_server *server, struct settings *settings, uint16_t port) {

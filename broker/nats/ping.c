@@ -9,22 +9,16 @@
  * Two seconds after CONNECT they have given up waiting, so the first PING may go out then.
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include <tern/error.h>
 #include <tern/log.h>
 
 #include "client.h"
+#include "clock_ns.h"
 #include "container.h"
 #include "overflow.h"
 
 #define FIRST_PING_MS 2000
-
-static uint64_t clock_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void ping_due(struct tern_timer *timer) {
   struct nats_client *client = container_of(timer, struct nats_client, ping);
@@ -48,13 +42,13 @@ static void ping_due(struct tern_timer *timer) {
       return;
     }
     client->pings_out++;
-    client->ping_ns = clock_ns();
+    client->ping_ns = clock_ns(CLOCK_MONOTONIC);
     nats_client_send(client, "PING\r\n", 6);
   }
   tern_timer_start(client->worker->loop, timer, limits->ping_interval_ms);
 }
 
-void nats_ping_greet(struct nats_client *client) { client->ping_ns = clock_ns(); }
+void nats_ping_greet(struct nats_client *client) { client->ping_ns = clock_ns(CLOCK_MONOTONIC); }
 
 void nats_ping_greeted(struct nats_client *client) {
   if (client->pings_out == 0) nats_ping_answered(client);
@@ -78,6 +72,6 @@ void nats_ping_connected(struct nats_client *client) {
 void nats_ping_answered(struct nats_client *client) {
   client->pings_out = 0;
   if (client->ping_ns == 0) return;
-  client->rtt_ns = clock_ns() - client->ping_ns;
+  client->rtt_ns = clock_ns(CLOCK_MONOTONIC) - client->ping_ns;
   client->ping_ns = 0;
 }

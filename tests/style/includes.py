@@ -35,7 +35,7 @@ MAY_SEE = {
 LAYER_OF = {name: layer for layer, names in PUBLIC.items() for name in names}
 # What rooms may know of their top folder.
 ROOMS_SHARE = {"broker/route.h", "broker/settings.h", "broker/container.h", "broker/utf8.h", "broker/figures.h",
-               "broker/json.h", "broker/about.h",
+               "broker/json.h", "broker/about.h", "broker/clock_ns.h",
                "bench/commands.h"}
 ROOM_MAY_SEE = {
     "broker/conf": set(),
