@@ -3,7 +3,8 @@
  * The hasher's threads and its queue:
  *
  *     workers --submit--> | job | job | job |  --> thread: known? else bcrypt --> done
- *                          bounded, in order         and what matched is known
+ *                          bounded, in order         |            and what matched is known
+ *                                                    +-- on its idler, or itself where that starves
  *
  * A job that waited looks once more among what is known: when many clients come back at once with the same password,
  * the first of them (one for each thread, at worst) pay for all. One lock for queue, threads and figures; it is not held
@@ -19,6 +20,7 @@
 #include <tern/error.h>
 #include <tern/loop.h>
 
+#include "idler.h"
 #include "password.h"
 #include "verified.h"
 
@@ -57,20 +59,29 @@ static void count(struct hasher *hasher, uint64_t *figure) {
   pthread_mutex_unlock(&hasher->lock);
 }
 
+/* Compares, on the idler (NULL: there is none) if it can. */
+static int compare(struct hasher *hasher, struct idler *idler, const struct hasher_job *job) {
+  count(hasher, &hasher->stats.hashed);
+  int result = idler != NULL ? idler_check(idler, job->hash, job->password) : -EAGAIN;
+  if (result == -EAGAIN) {
+    count(hasher, &hasher->stats.starved);
+    result = password_check_hash(job->hash, job->password);
+  }
+  if (result == 1) verified_add(hasher->verified, job->hash, job->password);
+  return result;
+}
+
 static void *run(void *arg) {
   struct hasher *hasher = arg;
   pthread_setname_np(pthread_self(), "tern-hasher");
   tern_thread_to_background();
+  struct idler *idler = idler_new();
   struct hasher_job *job;
   while ((job = take(hasher)) != NULL) {
-    int result = hasher_knows(hasher, job->hash, job->password);
-    if (result == 0) {
-      count(hasher, &hasher->stats.hashed);
-      result = password_check_hash(job->hash, job->password);
-      if (result == 1) verified_add(hasher->verified, job->hash, job->password);
-    }
-    job->done(job, result);
+    const bool known = hasher_knows(hasher, job->hash, job->password);
+    job->done(job, known ? 1 : compare(hasher, idler, job));
   }
+  idler_free(idler);
   return NULL;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * Compares passwords with bcrypt hashes on threads of its own, because it takes as long as thousands of messages.
- * There are few of them, with less claim to the processors than the workers; the queue before them is bounded.
+ * There are few of them, with less claim to the processors than the workers; the queue before them is bounded. Where
+ * processors have time to spare they use no other (idler.h).
  */
 #ifndef BROKER_ACCESS_HASHER_H
 #define BROKER_ACCESS_HASHER_H
@@ -26,8 +27,10 @@ struct hasher_job {
 
 /** Figures since the start, and now. */
 struct hasher_stats {
-  uint64_t hashed;  /* compared at full cost */
-  uint64_t known;   /* found among those that were compared before */
+  uint64_t hashed; /* compared at full cost */
+  uint64_t
+      starved;    /* of these, because there was no time to spare: compared with an ordinary thread's share */
+  uint64_t known; /* found among those that were compared before */
   uint64_t refused; /* the queue was full */
   uint64_t waiting; /* in the queue now */
 };

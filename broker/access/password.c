@@ -16,7 +16,7 @@
 
 #define HASH_HEAD 7 /* "$2b$11$" */
 #define HASH_SALT 22
-#define HASH_LEN  60
+#define HASH_LEN  PASSWORD_HASH_LEN
 #define COST_MIN  4
 #define COST_MAX  31
 
@@ -45,18 +45,31 @@ bool password_equal(const char *stored, const char *given) {
   return equal(stored, strlen(stored), given, strlen(given));
 }
 
-int password_check_hash(const char *hash, const char *given) {
+struct password_scratch {
+  struct crypt_data data;
+};
+
+struct password_scratch *password_scratch_new(void) {
+  return calloc(1, sizeof(struct password_scratch));
+}
+
+int password_check_hash_in(struct password_scratch *scratch, const char *hash, const char *given) {
   if (!password_hash_is_whole(hash)) return 0;
   char setting[HASH_LEN + 1];
   memcpy(setting, hash, sizeof setting);
   setting[2] = 'b';
-  struct crypt_data *data = calloc(1, sizeof *data);
-  if (data == NULL) return -ENOMEM;
-  const char *result = crypt_r(given, setting, data);
+  const char *result = crypt_r(given, setting, &scratch->data);
   const size_t from = HASH_HEAD + HASH_SALT;
   bool same = result != NULL && strlen(result) == HASH_LEN &&
               equal(hash + from, HASH_LEN - from, result + from, HASH_LEN - from);
-  explicit_bzero(data, sizeof *data);
-  free(data);
+  explicit_bzero(scratch, sizeof *scratch);
   return same;
+}
+
+int password_check_hash(const char *hash, const char *given) {
+  struct password_scratch *scratch = password_scratch_new();
+  if (scratch == NULL) return -ENOMEM;
+  const int result = password_check_hash_in(scratch, hash, given);
+  free(scratch);
+  return result;
 }

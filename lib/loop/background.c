@@ -5,7 +5,12 @@
  * Niceness alone gives a thread a small share, in slices as long as anybody's: one that has just got the processor keeps it
  * for milliseconds while a worker with something to do waits. Since Linux 6.12 a thread chooses its slice, and whoever
  * wakes with a shorter one need not wait for its end. (Before, niceness is what there is.)
+ *
+ * The idle class leaves the processor to anybody at once, on all kernels, and takes what is left: it is for work that can
+ * be given up where nothing is left.
  */
+#include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -34,4 +39,12 @@ void tern_thread_to_background(void) {
   if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
   attributes.runtime = SLICE_NS;
   (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+int tern_thread_to_idle(void) {
+  struct attributes attributes;
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return -errno;
+  attributes.policy = SCHED_IDLE;
+  attributes.runtime = 0;
+  return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0 ? 0 : -errno;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The hasher: results, what is known, the bound, cancelling, and that the work is done on other threads. */
+/* The hasher: results, what is known, the bound, cancelling, and that the work is done on other threads, where no processor has
+ * time to spare as well. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -13,9 +14,12 @@
 
 #include <tern/error.h>
 
+#include "busy.h"
 #include "hasher.h"
 
 #define HASH "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW" /* secret */
+/* Enough to starve over. */
+#define COSTLY "$2b$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u" /* secret */
 
 struct jobs {
   pthread_mutex_t lock;
@@ -116,6 +120,24 @@ static void wrong_passwords_are_never_known(void **state) {
   hasher_free(hasher);
 }
 
+static void a_busy_processor_keeps_nobody_waiting(void **state) {
+  (void)state;
+  struct jobs jobs;
+  struct busy busy;
+  init(&jobs);
+  struct hasher *hasher = hasher_new(1);
+  struct job costly = job_for(&jobs, "secret"), cheap = job_for(&jobs, "wrong");
+  costly.job.hash = COSTLY;
+  busy_begin(&busy); /* the hasher's threads start with the first job */
+  assert_int_equal(hasher_submit(hasher, &costly.job), 0);
+  assert_int_equal(hasher_submit(hasher, &cheap.job), 0);
+  wait_for(&jobs, 2);
+  busy_end(&busy);
+  assert_int_equal(jobs.matched, 1);
+  assert_in_range(hasher_stats(hasher).starved, 1, 2);
+  hasher_free(hasher);
+}
+
 static void the_queue_is_bounded_and_the_rest_is_cancelled(void **state) {
   (void)state;
   static struct job all[HASHER_QUEUE_MAX + 2];
@@ -154,6 +176,7 @@ int main(void) {
       cmocka_unit_test(results_come_from_other_threads),
       cmocka_unit_test(who_comes_again_costs_nothing),
       cmocka_unit_test(wrong_passwords_are_never_known),
+      cmocka_unit_test(a_busy_processor_keeps_nobody_waiting),
       cmocka_unit_test(the_queue_is_bounded_and_the_rest_is_cancelled),
       cmocka_unit_test(freeing_without_work_starts_and_leaves_nothing),
   };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thread of the background has less claim to the processors, and slices that others need not wait for, where the kernel
- * has such; other threads stay as they are.
+ * has such; one of idle time has the idle class; other threads stay as they are.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +56,25 @@ static void test_it_leaves_the_processor_to_others(void **state) {
   assert_int_equal(after.slice_ns, before.slice_ns);
 }
 
+static void *in_idle_time(void *arg) {
+  *(int *)arg = tern_thread_to_idle() == 0 ? sched_getscheduler(0) : -1;
+  return NULL;
+}
+
+static void test_the_idle_class_is_that_threads_alone(void **state) {
+  (void)state;
+  int policy = -1;
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, in_idle_time, &policy), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_int_equal(policy, SCHED_IDLE);
+  assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_it_leaves_the_processor_to_others)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_it_leaves_the_processor_to_others),
+      cmocka_unit_test(test_the_idle_class_is_that_threads_alone),
+  };
   return cmocka_run_group_tests_name("loop/background", tests, NULL, NULL);
 }

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One comparison at a time, handed to a thread of the idle class and back:
+ *
+ *                 owner                 thread                owner
+ *     [RESTING] --------> [ASKED] ---------------> [DONE] --------------> [RESTING]
+ *         ^                  | owner: no time for it
+ *         |     thread       v
+ *         +------------- [GIVEN_UP]
+ *
+ * The thread may lose the processor for seconds, at any point, so it takes no lock, allocates nothing and shares nothing
+ * but this: what it compares are copies, and what it works in was allocated before it began. Everything between the
+ * states is one side's alone: the owner's in RESTING and DONE, the thread's in ASKED and GIVEN_UP.
+ *
+ * Whether it gets on tells the clock of its own processor time, at every look of the owner's. An ordinary thread of the
+ * background gets a tenth of a processor beside one that is busy (background.c); for less than that nobody is kept
+ * waiting. How long a comparison takes in all is no sign: it is as costly as the hash says.
+ */
+#include "idler.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <tern/loop.h>
+
+#include "clock_ns.h"
+#include "password.h"
+
+#define STACK_BYTES (256 * 1024)
+#define LOOK_NS     UINT64_C(100000000)
+#define SHARE       10 /* a tenth of a processor */
+#define END_NS      UINT64_C(200000000)
+
+enum state { RESTING, ASKED, DONE, GIVEN_UP };
+enum life { LIVES, ENDED };
+
+struct idler {
+  _Atomic int state;
+  _Atomic int life;  /* ENDED: thread or owner has gone; the other one frees */
+  sem_t work, done;  /* one was asked, or all is over; one is done */
+  _Atomic bool over; /* seen after the last `work` at the latest */
+  int result;
+  char hash[PASSWORD_HASH_LEN + 1], password[PASSWORD_HASHED_MAX + 1];
+  struct password_scratch *scratch;
+  pthread_t thread;
+  clockid_t clock; /* of the thread's processor time */
+};
+
+static void destroy(struct idler *idler) {
+  sem_destroy(&idler->work);
+  sem_destroy(&idler->done);
+  free(idler->scratch);
+  explicit_bzero(idler->password, sizeof idler->password); /* of what never began */
+  free(idler);
+}
+
+/* One side goes; the second one frees. */
+static void leave(struct idler *idler) {
+  /* acq_rel: pairs with itself on the other side, whose last touch of the rest comes before */
+  if (atomic_exchange_explicit(&idler->life, ENDED, memory_order_acq_rel) == ENDED) destroy(idler);
+}
+
+static void *run(void *arg) {
+  struct idler *idler = arg;
+  pthread_setname_np(pthread_self(), "tern-idler");
+  const bool idle = tern_thread_to_idle() == 0;
+  for (;;) {
+    while (sem_wait(&idler->work) != 0)
+      continue; /* a signal */
+    /* relaxed: pairs with the store in idler_free, which the post orders */
+    if (atomic_load_explicit(&idler->over, memory_order_relaxed)) break;
+    idler->result = idle ? password_check_hash_in(idler->scratch, idler->hash, idler->password) : -EAGAIN;
+    explicit_bzero(idler->password, sizeof idler->password);
+    int asked = ASKED;
+    /* release: the result; pairs with the acquire in check. relaxed otherwise: the store below is what is seen */
+    if (atomic_compare_exchange_strong_explicit(&idler->state, &asked, DONE, memory_order_release,
+                                                memory_order_relaxed))
+      sem_post(&idler->done);
+    else /* given up; release: it is the owner's again, pairs with the acquire in idler_check */
+      atomic_store_explicit(&idler->state, RESTING, memory_order_release);
+  }
+  leave(idler);
+  return NULL;
+}
+
+static bool start(struct idler *idler) {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  const bool started = pthread_create(&idler->thread, &attributes, run, idler) == 0;
+  pthread_attr_destroy(&attributes);
+  return started;
+}
+
+struct idler *idler_new(void) {
+  struct idler *idler = calloc(1, sizeof *idler);
+  if (idler == NULL) return NULL;
+  sem_init(&idler->work, 0, 0);
+  sem_init(&idler->done, 0, 0);
+  idler->scratch = password_scratch_new();
+  if (idler->scratch == NULL || !start(idler)) {
+    destroy(idler);
+    return NULL;
+  }
+  if (pthread_getcpuclockid(idler->thread, &idler->clock) != 0) {
+    idler_free(idler);
+    return NULL;
+  }
+  return idler;
+}
+
+static struct timespec in_ns(clockid_t clock, uint64_t ns) {
+  struct timespec now;
+  clock_gettime(clock, &now);
+  ns += (uint64_t)now.tv_nsec;
+  return (struct timespec){now.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+}
+
+/* Waits until it is done. False when the thread does not get on. */
+static bool await(struct idler *idler) {
+  uint64_t began = clock_ns(CLOCK_MONOTONIC), used = clock_ns(idler->clock);
+  struct timespec until = in_ns(CLOCK_REALTIME, LOOK_NS);
+  while (sem_timedwait(&idler->done, &until) != 0) {
+    if (errno != ETIMEDOUT) continue; /* a signal */
+    const uint64_t now = clock_ns(CLOCK_MONOTONIC), uses = clock_ns(idler->clock);
+    if ((uses - used) * SHARE < now - began) return false;
+    began = now;
+    used = uses;
+    until = in_ns(CLOCK_REALTIME, LOOK_NS);
+  }
+  return true;
+}
+
+int idler_check(struct idler *idler, const char *hash, const char *password) {
+  /* acquire: pairs with the release in run, of what was given up */
+  if (atomic_load_explicit(&idler->state, memory_order_acquire) != RESTING) return -EAGAIN;
+  if (!password_hash_is_whole(hash)) return 0;
+  memcpy(idler->hash, hash, sizeof idler->hash);
+  const size_t len = strnlen(password, PASSWORD_HASHED_MAX);
+  memcpy(idler->password, password, len);
+  idler->password[len] = '\0';
+  /* relaxed: the post below publishes it */
+  atomic_store_explicit(&idler->state, ASKED, memory_order_relaxed);
+  sem_post(&idler->work);
+  int asked = ASKED;
+  /* acquire: pairs with the release of DONE in run, when it is done in this moment after all */
+  if (!await(idler)) {
+    if (atomic_compare_exchange_strong_explicit(&idler->state, &asked, GIVEN_UP, memory_order_acquire,
+                                                memory_order_acquire))
+      return -EAGAIN;
+    while (sem_wait(&idler->done) != 0)
+      continue; /* it was posted, or is about to be */
+  }
+  /* relaxed: the thread rests; pairs with itself */
+  atomic_store_explicit(&idler->state, RESTING, memory_order_relaxed);
+  return idler->result;
+}
+
+void idler_free(struct idler *idler) {
+  if (idler == NULL) return;
+  /* relaxed: the post orders it; pairs with the load in run, which may see it sooner */
+  atomic_store_explicit(&idler->over, true, memory_order_relaxed);
+  sem_post(&idler->work);
+  /* at rest it ends at once, where it gets to run */
+  const struct timespec until = in_ns(CLOCK_REALTIME, END_NS);
+  if (pthread_timedjoin_np(idler->thread, NULL, &until) != 0) pthread_detach(idler->thread);
+  leave(idler);
+}
