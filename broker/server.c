@@ -51,6 +51,7 @@
 #include "tls_block.h"
 #include "version.h"
 #include "web.h"
+#include "wildcard.h"
 
 /** How long the end waits for clients to take what was queued for them. */
 #define STOP_FLUSH_MS 5000
@@ -232,8 +233,9 @@ static int listen_at(struct server *server, const char *url, struct tern_listene
 static int start_listening(struct server *server) {
   const struct options *o = &server->options;
   char url[512];
-  bool v6 = strchr(o->host, ':') != NULL;
-  snprintf(url, sizeof url, v6 ? "tcp://[%s]:%d" : "tcp://%s:%d", o->host, o->port < 0 ? 0 : o->port);
+  const char *host = wildcard_host(o->host);
+  bool v6 = strchr(host, ':') != NULL;
+  snprintf(url, sizeof url, v6 ? "tcp://[%s]:%d" : "tcp://%s:%d", host, o->port < 0 ? 0 : o->port);
   int error = listen_at(server, url, &server->tcp);
   if (error != 0) return error;
   server->port = tern_listener_port(server->tcp);
@@ -387,8 +389,9 @@ static int start_monitoring(struct server *server) {
 
 static int write_ports(struct server *server, const struct options *o) {
   const struct files_listener listeners[] = {
-      {"nats", o->tls.context != NULL ? "tls" : "nats", o->host, server_port(server)},
-      {"monitoring", o->https_port != 0 ? "https" : "http", o->http_host != NULL ? o->http_host : o->host,
+      {"nats", o->tls.context != NULL ? "tls" : "nats", wildcard_host(o->host), server_port(server)},
+      {"monitoring", o->https_port != 0 ? "https" : "http",
+       wildcard_host(o->http_host != NULL ? o->http_host : o->host),
        server->web != NULL ? web_port(server->web) : 0},
   };
   int error = files_write_ports(o->ports_file_dir, server->program, listeners, server->web != NULL ? 2 : 1);

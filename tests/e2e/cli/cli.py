@@ -130,6 +130,24 @@ class Serving(unittest.TestCase):
             self.assertEqual(server.stop(signal.SIGINT), 0)
             self.assertFalse(os.path.exists(path), "the ports file is removed at the end")
 
+    def test_all_addresses(self):
+        """0.0.0.0, the default, is those of IPv6 as well."""
+        flags = ("-a", "0.0.0.0", "-m", "-1")
+        with start(*flags) as server:
+            with open(os.path.join(server.dir, f"{NAME}_{server.process.pid}.ports")) as file:
+                ports = json.load(file)
+            monitoring = int(ports["monitoring"][0].rsplit(":", 1)[1])
+            for host in ("127.0.0.1", "::1") if os.path.exists("/proc/net/if_inet6") else ("127.0.0.1",):
+                shown = f"[{host}]" if ":" in host else host
+                self.assertIn(f"nats://{shown}:{server.port}", ports["nats"])
+                self.assertIn(f"http://{shown}:{monitoring}", ports["monitoring"])
+                with socket.create_connection((host, server.port), timeout=broker.WAIT_SECONDS) as client:
+                    info = json.loads(client.makefile("rb").readline()[5:])
+                self.assertEqual((info["client_ip"], info["host"]), (host, "0.0.0.0"))
+                with socket.create_connection((host, monitoring), timeout=broker.WAIT_SECONDS) as page:
+                    page.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                    self.assertRegex(page.makefile("rb").readline(), rb"^HTTP/1\.[01] 200 OK")
+
     def test_pid_file(self):
         for flag in ("-P", "--pid"):
             directory = tempfile.mkdtemp(prefix="tern-e2e-")
