@@ -5,8 +5,8 @@
  *     identity      server id and what INFO says
  *     workers       threads, each with its part of the core (core.c)
  *     handlers      in-process modules, attached before anyone can publish
- *     listeners     from here on clients come
  *     monitoring    figures over HTTP, and by message for the system account
+ *     listeners     from here on clients come
  *     files         pid and ports file: others may look now
  *
  * Runs on the control thread.
@@ -368,7 +368,6 @@ static int start_monitoring(struct server *server) {
       .options = o,
       .server_id = server->id,
       .server_name = o->server_name != NULL ? o->server_name : server->id,
-      .port = server_port(server),
       .nats = &server->core.nats,
       .pool = server->workers,
       .figures = figures,
@@ -416,8 +415,8 @@ static int start(struct server *server) {
     return error;
   }
   error = handlers_new(server->workers, server->core.registries[0], &server->options, &server->handlers);
+  if (error == 0) error = start_monitoring(server); /* who can connect can ask, too */
   if (error == 0) error = start_listening(server);
-  if (error == 0) error = start_monitoring(server);
   if (error == 0) error = write_files(server);
   return error;
 }
@@ -431,10 +430,10 @@ static void stop_listening(struct server *server) {
 /* The list at the top, backwards. Works from any point a start may have reached. */
 static int stop(struct server *server) {
   if (server->ports_written) files_remove_ports(server->options.ports_file_dir, server->program);
+  stop_listening(server);
   web_stop(server->web);
   sys_free(server->sys);
   monitor_free(server->monitor);
-  stop_listening(server);
   handlers_free(server->handlers);
   int error = 0;
   hasher_stop(server->core.nats.hasher); /* it calls the workers */

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
@@ -147,6 +148,15 @@ class Serving(unittest.TestCase):
                 with socket.create_connection((host, monitoring), timeout=broker.WAIT_SECONDS) as page:
                     page.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
                     self.assertRegex(page.makefile("rb").readline(), rb"^HTTP/1\.[01] 200 OK")
+
+    def test_whoever_can_connect_can_ask(self):
+        """Monitoring, and what is asked for on $SYS, are there before clients are let in."""
+        with start("-m", "-1") as server:
+            order = [what for line in server.output().splitlines()
+                     for what in re.findall("Starting http monitor|Listening for client|Server is ready", line)]
+            self.assertEqual(order[:2], ["Starting http monitor", "Listening for client"])
+            with urllib.request.urlopen(server.monitoring + "/varz") as page:
+                self.assertEqual(json.load(page)["port"], server.port)
 
     def test_pid_file(self):
         for flag in ("-P", "--pid"):
