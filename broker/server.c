@@ -5,8 +5,8 @@
  *     identity      server id and what INFO says
  *     workers       threads, each with its part of the core (core.c)
  *     handlers      in-process modules, attached before anyone can publish
- *     listeners     from here on clients come
  *     monitoring    figures over HTTP, and by message for the system account
+ *     listeners     from here on clients come
  *     files         pid and ports file: others may look now
  *
  * Runs on the control thread.
@@ -51,6 +51,7 @@
 #include "tls_block.h"
 #include "version.h"
 #include "web.h"
+#include "wildcard.h"
 
 /** How long the end waits for clients to take what was queued for them. */
 #define STOP_FLUSH_MS 5000
@@ -232,8 +233,9 @@ static int listen_at(struct server *server, const char *url, struct tern_listene
 static int start_listening(struct server *server) {
   const struct options *o = &server->options;
   char url[512];
-  bool v6 = strchr(o->host, ':') != NULL;
-  snprintf(url, sizeof url, v6 ? "tcp://[%s]:%d" : "tcp://%s:%d", o->host, o->port < 0 ? 0 : o->port);
+  const char *host = wildcard_host(o->host);
+  bool v6 = strchr(host, ':') != NULL;
+  snprintf(url, sizeof url, v6 ? "tcp://[%s]:%d" : "tcp://%s:%d", host, o->port < 0 ? 0 : o->port);
   int error = listen_at(server, url, &server->tcp);
   if (error != 0) return error;
   server->port = tern_listener_port(server->tcp);
@@ -366,7 +368,6 @@ static int start_monitoring(struct server *server) {
       .options = o,
       .server_id = server->id,
       .server_name = o->server_name != NULL ? o->server_name : server->id,
-      .port = server_port(server),
       .nats = &server->core.nats,
       .pool = server->workers,
       .figures = figures,
@@ -387,8 +388,9 @@ static int start_monitoring(struct server *server) {
 
 static int write_ports(struct server *server, const struct options *o) {
   const struct files_listener listeners[] = {
-      {"nats", o->tls.context != NULL ? "tls" : "nats", o->host, server_port(server)},
-      {"monitoring", o->https_port != 0 ? "https" : "http", o->http_host != NULL ? o->http_host : o->host,
+      {"nats", o->tls.context != NULL ? "tls" : "nats", wildcard_host(o->host), server_port(server)},
+      {"monitoring", o->https_port != 0 ? "https" : "http",
+       wildcard_host(o->http_host != NULL ? o->http_host : o->host),
        server->web != NULL ? web_port(server->web) : 0},
   };
   int error = files_write_ports(o->ports_file_dir, server->program, listeners, server->web != NULL ? 2 : 1);
@@ -413,8 +415,8 @@ static int start(struct server *server) {
     return error;
   }
   error = handlers_new(server->workers, server->core.registries[0], &server->options, &server->handlers);
+  if (error == 0) error = start_monitoring(server); /* who can connect can ask, too */
   if (error == 0) error = start_listening(server);
-  if (error == 0) error = start_monitoring(server);
   if (error == 0) error = write_files(server);
   return error;
 }
@@ -428,10 +430,10 @@ static void stop_listening(struct server *server) {
 /* The list at the top, backwards. Works from any point a start may have reached. */
 static int stop(struct server *server) {
   if (server->ports_written) files_remove_ports(server->options.ports_file_dir, server->program);
+  stop_listening(server);
   web_stop(server->web);
   sys_free(server->sys);
   monitor_free(server->monitor);
-  stop_listening(server);
   handlers_free(server->handlers);
   int error = 0;
   hasher_stop(server->core.nats.hasher); /* it calls the workers */

@@ -145,9 +145,9 @@ static enum access_verdict check_user(const struct access *access, const struct 
   return compare(result, user, ACCESS_BY_SECRET, said->password);
 }
 
+/* An nkey says nothing where there are none. */
 static bool said_nothing(const struct access_credentials *said) {
-  return said->user[0] == '\0' && said->password[0] == '\0' && said->token[0] == '\0' &&
-         said->nkey[0] == '\0';
+  return said->user[0] == '\0' && said->password[0] == '\0' && said->token[0] == '\0';
 }
 
 enum access_verdict access_check(const struct access *access, const struct access_credentials *said,

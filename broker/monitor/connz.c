@@ -98,6 +98,8 @@ static bool read_wanted(struct page *page, struct wanted *wanted) {
     return false;
   wanted->query.account = page_text(page, "acc");
   wanted->query.user = page_text(page, "user");
+  if (page_text(page, "mqtt_client") != NULL)
+    wanted->query.open = wanted->query.closed = false; /* there are none */
   page_range(&wanted->offset, &wanted->limit);
   if (wanted->query.cid != 0) wanted->limit = 1;
   return true;

@@ -37,7 +37,6 @@ struct monitor_account {
 struct monitor_source {
   const struct options *options;
   const char *server_id, *server_name;
-  uint16_t port; /* clients connect to */
   const struct nats_server *nats;
   struct tern_workers *pool;
   /* Called by any thread that is no worker. */

@@ -16,17 +16,12 @@ static const struct {
   const char *parameter, *key;
   enum type type;
 } options[SYS_PARAMETERS] = {
-    {"auth", "auth", TYPE_BOOL},
-    {"subs", "subscriptions", TYPE_BOOL},
-    {"cid", "cid", TYPE_NUMBER},
-    {"limit", "limit", TYPE_NUMBER},
-    {"offset", "offset", TYPE_NUMBER},
-    {"sort", "sort", TYPE_TEXT},
-    {"user", "user", TYPE_TEXT},
-    {"acc", "acc", TYPE_TEXT},
-    {"acc", "account", TYPE_TEXT},
-    {"test", "test", TYPE_TEXT},
-    {"unused", "include_unused", TYPE_BOOL},
+    {"auth", "auth", TYPE_BOOL},       {"subs", "subscriptions", TYPE_BOOL},
+    {"cid", "cid", TYPE_NUMBER},       {"limit", "limit", TYPE_NUMBER},
+    {"offset", "offset", TYPE_NUMBER}, {"sort", "sort", TYPE_TEXT},
+    {"user", "user", TYPE_TEXT},       {"acc", "acc", TYPE_TEXT},
+    {"acc", "account", TYPE_TEXT},     {"mqtt_client", "mqtt_client", TYPE_TEXT},
+    {"test", "test", TYPE_TEXT},       {"unused", "include_unused", TYPE_BOOL},
     {"state", "state", TYPE_STATE},
 };
 

@@ -14,7 +14,7 @@
 
 #include "monitor.h"
 
-#define SYS_PARAMETERS 12
+#define SYS_PARAMETERS 13
 
 struct sys_query {
   const char *values[SYS_PARAMETERS]; /* as HTTP would have them; NULL: not given */

@@ -12,6 +12,7 @@
 #include "clock_ns.h"
 #include "inside.h"
 #include "labels.h"
+#include "nats.h"
 #include "page.h"
 #include "text.h"
 #include "version.h"
@@ -155,7 +156,8 @@ void varz_page(struct page *page) {
   json_put_uint(json, "proto", 1);
   json_put_string(json, "go", "none (C11)");
   json_put_string(json, "host", source->options->host);
-  json_put_uint(json, "port", source->port);
+  /* acquire: pairs with the release in nats_server_set_port */
+  json_put_uint(json, "port", atomic_load_explicit(&source->nats->port, memory_order_acquire));
   const struct access *access = source->access(source->arg);
   if (access != NULL && access->required && access->anybody == NULL)
     json_put_bool(json, "auth_required", true);

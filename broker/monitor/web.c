@@ -22,6 +22,7 @@
 
 #include "console.h"
 #include "http/http.h"
+#include "wildcard.h"
 
 #define CALLBACK_MAX 100
 
@@ -171,7 +172,7 @@ int web_start(struct monitor *monitor, const struct web_options *options, struct
   web->moved[1] = web->base_path;
   int error = web->module == NULL ? TERN_EMODULE : web->base_path == NULL ? -ENOMEM : 0;
   if (error == 0) {
-    const struct http_options http = {.host = options->host,
+    const struct http_options http = {.host = wildcard_host(options->host),
                                       .port = options->port,
                                       .certificate = options->certificate,
                                       .key = options->key,

@@ -29,6 +29,21 @@ void nats_account_leave(struct nats_client *client) {
   atomic_fetch_sub_explicit(client->route->clients, 1, memory_order_relaxed);
 }
 
+bool nats_account_shed(struct nats_client *client) {
+  if (!client->counted || client->user == NULL || client->user->account->max_connections < 0) return false;
+  const uint64_t max = (uint64_t)client->user->account->max_connections;
+  /* relaxed: a plain count, see nats_account_enter; whoever makes it less has taken that place alone */
+  uint64_t open = atomic_load_explicit(client->route->clients, memory_order_relaxed);
+  while (open > max)
+    /* relaxed, both: as above */
+    if (atomic_compare_exchange_weak_explicit(client->route->clients, &open, open - 1, memory_order_relaxed,
+                                              memory_order_relaxed)) {
+      client->counted = false;
+      return true;
+    }
+  return false;
+}
+
 void nats_account_limit(struct nats_client *client) {
   const struct nats_limits *limits = &client->worker->settings->limits;
   tern_nats_set_limits(&client->parser, limits->max_control_line, nats_account_max_payload(client));

@@ -88,14 +88,18 @@ static struct route *route_of(const struct nats_client *client, const struct acc
   return client->worker->routes[user != NULL ? user->account->number : 0];
 }
 
-/* From now on the client is this user, in the user's account; NULL: nobody, in `$G`. False: that is full. */
+/* From now on the client is this user, in the user's account; NULL: nobody, in `$G`. False: that is full. Who stays in an
+ * account keeps the place there: somebody who comes at this moment does not get it. */
 static bool become(struct nats_client *client, const struct access_user *user, uint8_t proof) {
-  nats_account_leave(client);
+  const bool stays = client->counted && client->route == route_of(client, user);
+  if (!stays) nats_account_leave(client);
   client->user = user;
   client->proof = proof;
   client->route = route_of(client, user);
   nats_permissions_changed(client, user != NULL ? user->permissions : NULL);
-  return nats_account_enter(client);
+  if (!stays) return nats_account_enter(client);
+  nats_account_limit(client);
+  return true;
 }
 
 static bool end_too_many(struct nats_client *client) {
@@ -334,6 +338,7 @@ static void match_anew(struct nats_client *client, struct settings *before) {
   const bool moved = client->route != route_of(client, result.user);
   if (verdict == ACCESS_GRANTED && !moved) {
     become(client, result.user, (uint8_t)result.proof);
+    if (nats_account_shed(client)) end_too_many(client);
     return;
   }
   const char *user = or_empty(nats_auth_name(client));

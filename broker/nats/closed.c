@@ -58,6 +58,7 @@ static const struct {
     {"no responders requires headers support", NATS_NO_RESPONDERS_HEADERS},
     {"maximum connections exceeded", NATS_MAX_CONNECTIONS},
     {"maximum account active connections exceeded", NATS_MAX_ACCOUNT_CONNECTIONS},
+    {"maximum subscriptions exceeded", NATS_MAX_SUBSCRIPTIONS},
     {"Maximum Payload Violation", NATS_MAX_PAYLOAD},
     {"maximum control line exceeded", NATS_MAX_CONTROL_LINE},
 };

@@ -14,6 +14,14 @@
 #include "pace.h"
 #include "permit.h"
 
+/* Who has more subscriptions than there may be now is told so and closed, as by nats-server. */
+static void end_crowded(struct nats_worker *worker) {
+  for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
+    if (client->transport != NULL && client->flow != NATS_ENDED &&
+        client->sids.count > nats_account_max_subscriptions(client))
+      nats_client_error(client, true, "maximum subscriptions exceeded");
+}
+
 void nats_worker_set_settings(struct nats_worker *worker, struct settings *settings) {
   struct settings *before = worker->settings;
   const struct nats_limits *limits = &settings->limits;
@@ -25,6 +33,8 @@ void nats_worker_set_settings(struct nats_worker *worker, struct settings *setti
     for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
       nats_account_limit(client);
   if (settings->access != before->access) nats_auth_changed(worker, before);
+  if (settings->access != before->access || limits->max_subscriptions != before->limits.max_subscriptions)
+    end_crowded(worker);
   if (settings->overflow != NULL || before->overflow != NULL)
     for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
       if (client->connected && client->transport != NULL) nats_overflow_adopt(client);

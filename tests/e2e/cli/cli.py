@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import broker  # noqa: E402
@@ -129,6 +130,33 @@ class Serving(unittest.TestCase):
             self.assertNotIn("\n", text)
             self.assertEqual(server.stop(signal.SIGINT), 0)
             self.assertFalse(os.path.exists(path), "the ports file is removed at the end")
+
+    def test_all_addresses(self):
+        """0.0.0.0, the default, is those of IPv6 as well."""
+        flags = ("-a", "0.0.0.0", "-m", "-1")
+        with start(*flags) as server:
+            with open(os.path.join(server.dir, f"{NAME}_{server.process.pid}.ports")) as file:
+                ports = json.load(file)
+            monitoring = int(ports["monitoring"][0].rsplit(":", 1)[1])
+            for host in ("127.0.0.1", "::1") if os.path.exists("/proc/net/if_inet6") else ("127.0.0.1",):
+                shown = f"[{host}]" if ":" in host else host
+                self.assertIn(f"nats://{shown}:{server.port}", ports["nats"])
+                self.assertIn(f"http://{shown}:{monitoring}", ports["monitoring"])
+                with socket.create_connection((host, server.port), timeout=broker.WAIT_SECONDS) as client:
+                    info = json.loads(client.makefile("rb").readline()[5:])
+                self.assertEqual((info["client_ip"], info["host"]), (host, "0.0.0.0"))
+                with socket.create_connection((host, monitoring), timeout=broker.WAIT_SECONDS) as page:
+                    page.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                    self.assertRegex(page.makefile("rb").readline(), rb"^HTTP/1\.[01] 200 OK")
+
+    def test_whoever_can_connect_can_ask(self):
+        """Monitoring, and what is asked for on $SYS, are there before clients are let in."""
+        with start("-m", "-1") as server:
+            order = [what for line in server.output().splitlines()
+                     for what in re.findall("Starting http monitor|Listening for client|Server is ready", line)]
+            self.assertEqual(order[:2], ["Starting http monitor", "Listening for client"])
+            with urllib.request.urlopen(server.monitoring + "/varz") as page:
+                self.assertEqual(json.load(page)["port"], server.port)
 
     def test_pid_file(self):
         for flag in ("-P", "--pid"):

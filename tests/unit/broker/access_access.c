@@ -97,6 +97,8 @@ static const struct {
     {ANYBODY, {.user = "a"}, NULL},
     {ANYBODY, {.password = "x"}, NULL},
     {ANYBODY, {.token = "x"}, NULL},
+    {ANYBODY, {.nkey = NKEY}, "b"}, /* as above */
+    {ANYBODY, {.nkey = NKEY, .user = "a"}, NULL},
 #define KEY_ANYBODY "authorization { users: [{nkey: " NKEY "}] }, no_auth_user: " NKEY
     {KEY_ANYBODY, {0}, NKEY},
     {KEY_ANYBODY, {.nkey = NKEY}, NULL},

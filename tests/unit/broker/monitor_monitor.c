@@ -574,11 +574,11 @@ static int begin(void **unused) {
   sim.watched = true;
   if (sim_open(&sim, 2, RING_BYTES, NULL) != 0) return 1;
   sim.core.nats.closed_max = 100;
+  nats_server_set_port(&sim.core.nats, 4222);
   if (options_init(&options) != 0) return 1;
   const struct monitor_source source = {.options = &options,
                                         .server_id = "ID",
                                         .server_name = "name",
-                                        .port = 4222,
                                         .nats = &sim.core.nats,
                                         .pool = sim.workers,
                                         .figures = figures,

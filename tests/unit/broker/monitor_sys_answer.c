@@ -296,7 +296,6 @@ static int begin(void **unused) {
   const struct monitor_source source = {.options = &options,
                                         .server_id = "ID",
                                         .server_name = "name",
-                                        .port = 4222,
                                         .nats = &sim.core.nats,
                                         .pool = sim.workers,
                                         .figures = figures,

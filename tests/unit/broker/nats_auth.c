@@ -467,6 +467,67 @@ static void who_moves_to_another_account_goes(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+#define LIMITED(limits) \
+  "accounts { A { users: [{user: a}], limits { " limits " } }, B { users: [{user: b}] } }"
+
+/* How many of these have been told so and closed; the others still work. */
+static unsigned told(struct sim_client **who, unsigned count, const char *error) {
+  unsigned ended = 0;
+  ticks(&sim, 20);
+  for (unsigned i = 0; i < count; i++) {
+    sim_pull(who[i]);
+    if (*unread(who[i]) == '\0') {
+      say_and_sync(who[i], "PUB x 1\r\nx\r\n");
+      continue;
+    }
+    expect(who[i], error);
+    expect_end(who[i]);
+    ended++;
+  }
+  return ended;
+}
+
+static void an_account_can_become_too_small(void **state) {
+  (void)state;
+  static const char error[] = "-ERR 'maximum account active connections exceeded'\r\n";
+  sim.core.nats.closed_max = 8;
+  configure(LIMITED("max_conn: 3"));
+  struct sim_client *in[] = {arrive_with(0, "\"user\":\"a\""), arrive_with(1, "\"user\":\"a\""),
+                             arrive_with(1, "\"user\":\"a\"")},
+                    *other = arrive_with(0, "\"user\":\"b\"");
+  for (unsigned i = 0; i < 3; i++)
+    expect(in[i], "PONG\r\n");
+  expect(other, "PONG\r\n");
+  configure(LIMITED("max_conn: 3, max_subs: 9")); /* full, and stays so */
+  assert_int_equal(told(in, 3, error), 0);
+  configure(LIMITED("max_conn: 1"));
+  assert_int_equal(told(in, 3, error), 2);
+  ticks(&sim, 10);
+  assert_int_equal(SUM(&sim, account_connections), 2);
+  assert_int_equal(SUM(&sim, connections), 2);
+  say_and_sync(other, "PUB x 1\r\nx\r\n");
+}
+
+static void who_has_too_many_subscriptions_goes(void **state) {
+  (void)state;
+  static const char error[] = "-ERR 'maximum subscriptions exceeded'\r\n";
+  sim.core.nats.closed_max = 8;
+  configure(LIMITED("max_subs: 3"));
+  struct sim_client *in[] = {arrive_with(0, "\"user\":\"a\""), arrive_with(1, "\"user\":\"a\"")},
+                    *other = arrive_with(0, "\"user\":\"b\"");
+  for (unsigned i = 0; i < 2; i++)
+    expect(in[i], "PONG\r\n");
+  expect(other, "PONG\r\n");
+  say_and_sync(in[0], "SUB y 1\r\nSUB y 2\r\nSUB y 3\r\n");
+  say_and_sync(in[1], "SUB y 1\r\nSUB y 2\r\n");
+  say_and_sync(other, "SUB y 1\r\nSUB y 2\r\nSUB y 3\r\n");
+  configure(LIMITED("max_subs: 2"));
+  assert_int_equal(told(in, 1, error), 1);
+  assert_int_equal(told(in + 1, 1, error), 0);
+  assert_int_equal(told(&other, 1, error), 0);
+  expect_closed(0, "a", "A", NATS_MAX_SUBSCRIPTIONS);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(nothing_is_asked_when_nothing_is_configured),
@@ -491,6 +552,8 @@ int main(void) {
       TEST(those_who_may_stay_stay),
       TEST(who_was_waited_for_is_let_be),
       TEST(who_moves_to_another_account_goes),
+      TEST(an_account_can_become_too_small),
+      TEST(who_has_too_many_subscriptions_goes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

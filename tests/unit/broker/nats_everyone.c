@@ -93,6 +93,23 @@ static void those_above_the_limit_are_told_and_closed(void **state) {
   end(&sim, c, CLIENTS);
 }
 
+static void those_with_more_subscriptions_are_told_and_closed(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  struct nats_limits limits = sim_limits();
+  start(&sim, 2, &limits);
+  join_all(&sim, c, 2, QUIET);
+  say_and_sync(&c[0], "SUB a 1\r\nSUB b 2\r\nSUB c 3\r\n");
+  say_and_sync(&c[1], "SUB a 1\r\nSUB b 2\r\n");
+  limits.max_subscriptions = 2;
+  set_limits(&sim, &limits);
+  expect(&c[0], "-ERR 'maximum subscriptions exceeded'\r\n");
+  expect_end(&c[0]);
+  say_and_sync(&c[1], "PUB x 1\r\nx\r\n");
+  end(&sim, c, 2);
+}
+
 static void as_many_as_asked_are_closed_wherever_they_are(void **state) {
   (void)state;
   struct sim sim;
@@ -145,6 +162,7 @@ int main(void) {
       cmocka_unit_test(a_message_is_judged_by_one_limit),
       cmocka_unit_test(a_shorter_line_is_asked_for_at_once),
       cmocka_unit_test(those_above_the_limit_are_told_and_closed),
+      cmocka_unit_test(those_with_more_subscriptions_are_told_and_closed),
       cmocka_unit_test(as_many_as_asked_are_closed_wherever_they_are),
       cmocka_unit_test(the_lame_duck_tells_those_who_understand),
   };

@@ -399,6 +399,36 @@ static void socket_files(void **state) {
   rmdir(folder);
 }
 
+/* As a system with net.ipv6.bindv6only makes them. */
+static bool v6_only;
+
+int __real_socket(int family, int type, int protocol);
+int __wrap_socket(int family, int type, int protocol);
+
+int __wrap_socket(int family, int type, int protocol) {
+  const int on = 1;
+  int fd = __real_socket(family, type, protocol);
+  if (fd >= 0 && family == AF_INET6 && v6_only)
+    assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on), 0);
+  return fd;
+}
+
+static void all_addresses_are_those_of_ipv4_too(void **state) {
+  (void)state;
+  struct tern_listener *listener;
+  v6_only = true;
+  int error = open_listener("tcp://[::]:0", &listener);
+  v6_only = false;
+  if (error == -EAFNOSUPPORT) skip(); /* no IPv6 at all */
+  assert_int_equal(error, 0);
+  int fd = connect_to(listener);
+  assert_true(fd >= 0);
+  talk(fd);
+  close(fd);
+  wait_for(&lost_calls, 1);
+  tern_listener_close(listener);
+}
+
 /* The socket's file as it is between the steps of opening it. */
 static const char *watched; /* its path; NULL: nobody looks */
 static mode_t at_bind, at_listen;
@@ -486,6 +516,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(closing_stops_the_factory, set_up, tear_down),
       cmocka_unit_test_setup_teardown(running_out_of_descriptors, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_worker_that_is_behind, set_up_one, tear_down),
+      cmocka_unit_test_setup_teardown(all_addresses_are_those_of_ipv4_too, set_up, tear_down),
       cmocka_unit_test_setup_teardown(socket_files, set_up, tear_down),
       cmocka_unit_test_setup_teardown(socket_files_have_the_mode_that_was_asked_for, set_up, tear_down),
   };
