@@ -35,6 +35,7 @@
 #include "hash.h"
 #include "pool.h"
 #include "shared.h"
+#include "table.h"
 #include "tokens.h"
 
 #define BUCKETS_MIN 1024ul
@@ -87,8 +88,9 @@ static void grow(struct tern_job *job) {
   while (2 * buckets <= nodes && buckets < BUCKETS_MAX)
     buckets *= 2;
   cds_lfht_resize(registry->table, buckets);
-  /* relaxed: a hint; pairs with the load in tern__count_entry */
-  atomic_store_explicit(&registry->buckets, buckets, memory_order_relaxed);
+  /* release: so many buckets may be read from now on; pairs with the load in tern_index_bring, and as a hint with that in
+   * tern__count_entry */
+  atomic_store_explicit(&registry->buckets, buckets, memory_order_release);
   /* release: the job is over and may be queued again; pairs with the exchange in tern__count_entry and the
    * load in tern_registry_free */
   atomic_store_explicit(&registry->growing, false, memory_order_release);
@@ -155,7 +157,7 @@ struct tern_registry *tern_registry_new(struct tern_reclaimer *reclaimer) {
   const uintptr_t mask = alignof(struct tern_registry) - 1;
   struct tern_registry *registry = (void *)(((uintptr_t)memory + mask) & ~mask);
   registry->memory = memory;
-  registry->table = cds_lfht_new_flavor(BUCKETS_MIN, BUCKETS_MIN, BUCKETS_MAX, 0, reclaimer->flavor, NULL);
+  registry->table = tern__table_new(BUCKETS_MIN, BUCKETS_MAX, reclaimer->flavor);
   if (registry->table == NULL) {
     free(registry->memory);
     return NULL;
