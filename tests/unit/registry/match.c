@@ -3,6 +3,8 @@
  * Matching against the naive oracle: exhaustively over short filters and subjects, and after random additions
  * and removals on one, two and several workers, cold and from the cache. Then queue groups, handlers, and what
  * the generations may and may not throw out of the cache.
+ *
+ * long file: they share the oracle and its subscriptions.
  */
 #include "fixture.h"
 
