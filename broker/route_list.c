@@ -131,10 +131,11 @@ static bool has_others(const struct tern_match *match) {
 
 uint32_t route_publish_list(struct route *route, struct tern_message *list, uint32_t count, uint32_t budget,
                             struct route_result *result) {
-  uint32_t done = 0, alike;
+  uint32_t done = 0, near = 0, alike;
   bool singly = false; /* a group has a member that may refuse */
   for (; done < count && result->cost <= budget; done += alike) {
     struct tern_message *m = &list[done];
+    if (done >= near) near = done + tern_index_bring_list(route->index, m, count - done);
     struct route_result each = {0};
     m->more = m->stride = 0;
     uint64_t visited = tern_index_visited(route->index);
@@ -144,10 +145,10 @@ uint32_t route_publish_list(struct route *route, struct tern_message *list, uint
       tern_counter_add(&route->stats->no_memory, 1);
       continue;
     }
-    each.cost = (uint32_t)(tern_index_visited(route->index) - visited);
     result->single = has_others(match);
     if (!result->single || (!singly && route_group_takes_lists(match)))
       alike = count_alike(route, match, m, count - done, budget - result->cost);
+    each.cost = (uint32_t)(tern_index_visited(route->index) - visited);
     m->more = alike - 1;
     if (result->single && alike > 1 && !route_group_publish_list(route, match, m, &each)) {
       singly = true;
@@ -177,8 +178,9 @@ void route_list_receive(struct route *route, uint32_t from, const char *record, 
   struct tern_slice group;
   uint32_t count = take(record, list, &group), alike,
            cost = 0; /* nobody's: the source has its turn elsewhere */
-  for (uint32_t done = 0; done < count; done += alike) {
+  for (uint32_t done = 0, near = 0; done < count; done += alike) {
     struct tern_message *m = &list[done];
+    if (done >= near) near = done + tern_index_bring_list(route->index, m, count - done);
     const struct tern_match *match = tern_index_match(route->index, m->subject, m->hash);
     alike = 1;
     if (match == NULL) {

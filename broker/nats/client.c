@@ -174,6 +174,7 @@ static void run(struct nats_client *client) {
   struct tern_nats_op op;
   int more = 0;
   client->turn_cost = 0;
+  client->worker->glanced = 0;
   while (client->flow == NATS_OPEN && (more = tern_nats_next(&client->parser, &op)) > 0) {
     nats_command(client, &op);
     if (client->turn_cost > NATS_TURN_COST_MAX && client->flow == NATS_OPEN) {

@@ -134,6 +134,7 @@ struct nats_worker {
   int64_t until_sample; /* messages that may be published before the next one that is counted (busiest.h) */
   struct nats_busiest *busiest;             /* NULL: nobody looks, and until_sample is out of reach */
   struct tern_message list[ROUTE_LIST_MAX]; /* being published */
+  uint32_t glanced;                         /* SUBs that nats_sub_look_ahead has seen, this one included */
   struct nats_closed closed;
 };
 
@@ -209,6 +210,8 @@ void nats_held_drop(struct nats_client *client);
 void nats_no_responders(struct nats_client *client, struct tern_slice subject, struct tern_slice reply);
 
 /* sub.c */
+/** Brings near what the SUBs behind the one being carried out will look at. */
+void nats_sub_look_ahead(struct nats_client *client);
 /** Subscribes. Returns 0, TERN_ESUBJECT, or -ENOMEM. The sid must not be in use. */
 int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct tern_slice group,
                  struct tern_slice sid);

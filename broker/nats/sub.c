@@ -58,12 +58,18 @@ static uint32_t slot_of(const struct nats_sub *sub) {
 /* Subscriptions whose sids are on their way from memory while the table grows. */
 #define GROW_AHEAD 16
 
+/* Slots from which on their memory is fresh from the system: all pages will be used, two thirds of the slots at once. */
+#define PROVIDE_MIN (64 * 1024)
+/* SUBs that are looked at ahead. */
+#define GLANCE_MAX 16
+
 static int grow(struct nats_sids *sids) {
   struct nats_sids to = *sids;
   bool third = (sids->capacity & (sids->capacity - 1)) != 0; /* 6, 12, 24...: to the next power of two */
   to.capacity = sids->capacity == 0 ? 4 : third ? sids->capacity / 3 * 4 : sids->capacity / 2 * 3;
   to.slots = calloc(to.capacity, sizeof *to.slots);
   if (to.slots == NULL) return -ENOMEM;
+  if (to.capacity >= PROVIDE_MIN) tern_memory_provide(to.slots, to.capacity * sizeof *to.slots);
   for (uint32_t i = 0; i < sids->capacity; i++) {
     if (i + GROW_AHEAD < sids->capacity) __builtin_prefetch(nats_sids_at(sids, i + GROW_AHEAD));
     if (sids->slots[i] == 0) continue;
@@ -294,6 +300,20 @@ void nats_sub_guard(struct nats_sub *sub) {
 struct nats_sub *nats_sub_find(const struct nats_client *client, struct tern_slice sid) {
   if (client->sids.count == 0) return NULL;
   return nats_sids_at(&client->sids, find_slot(&client->sids, sid, tern_subject_hash(sid)));
+}
+
+void nats_sub_look_ahead(struct nats_client *client) {
+  const struct nats_sids *sids = &client->sids;
+  struct tern_nats_glance list[GLANCE_MAX];
+  uint64_t hashes[GLANCE_MAX];
+  const uint32_t count = tern_nats_glance(&client->parser, list, GLANCE_MAX);
+  client->worker->glanced = count;
+  if (count == 0) return;
+  for (uint32_t i = 0; i < count; i++) {
+    hashes[i] = tern_subject_hash(list[i].filter);
+    if (sids->capacity > 0) __builtin_prefetch(&sids->slots[home_of(sids, tern_subject_hash(list[i].sid))]);
+  }
+  tern_index_bring(client->route->index, hashes, count);
 }
 
 int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct tern_slice group,

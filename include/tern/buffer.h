@@ -70,6 +70,11 @@ TERN_API void tern_pool_trim(struct tern_pool *pool);
 /** Gives back arenas that were not needed since the last call; called about once a second. A pool for which it never is
  * keeps next to none. Thread: owner. */
 TERN_API void tern_pool_age(struct tern_pool *pool);
+/**
+ * Has the system provide memory that is about to be used, all pages at once and not each when it is first touched, which
+ * costs several times as much. Only what lies wholly between is provided; systems that cannot do nothing. Thread: any.
+ */
+TERN_API void tern_memory_provide(void *from, size_t bytes);
 
 /**
  * Makes a buffer with one reference.

@@ -158,6 +158,20 @@ TERN_API uint32_t tern_nats_take_alike(struct tern_nats_parser *parser, struct t
                                        uint32_t max);
 /** Gives back a message of these two, and all that were taken after it. */
 TERN_API void tern_nats_give_back(struct tern_nats_parser *parser, const struct tern_message *message);
+/** A SUB that has not been read yet. */
+struct tern_nats_glance {
+  struct tern_slice filter; /**< its first word */
+  struct tern_slice sid;    /**< its last one */
+};
+/**
+ * Looks at the SUBs that come next, up to anything else or what is unusual: a hint, nothing is checked.
+ * @param parser the parser
+ * @param[out] list what they say; points to the chunk
+ * @param max how many at most
+ * @return how many; 0 is always right
+ */
+TERN_API uint32_t tern_nats_glance(const struct tern_nats_parser *parser, struct tern_nats_glance *list,
+                                   uint32_t max);
 /** Copies what has not been used into the parser, so that the chunk may go.
  * @return 0 or TERN_NATS_ENOMEM */
 TERN_API int tern_nats_keep(struct tern_nats_parser *parser);

@@ -196,7 +196,7 @@ TERN_API struct tern_slice tern_sink_group(const struct tern_sink *sink);
 TERN_API const struct tern_match *tern_index_match(struct tern_index *index, struct tern_slice subject,
                                                    uint64_t hash);
 /**
- * How many messages that follow one another have, as far as is known without a walk, the same receivers?
+ * How many messages that follow one another have, as far as can be told with little work, the same receivers?
  * @param index the worker's index
  * @param match the match of the first one, in use; one with handlers is like no other
  * @param list the messages, with hash; all of them had come before the call
@@ -206,6 +206,27 @@ TERN_API const struct tern_match *tern_index_match(struct tern_index *index, str
  */
 TERN_API uint32_t tern_index_alike(struct tern_index *index, const struct tern_match *match,
                                    const struct tern_message *list, uint32_t count);
+/** Look-ups that tern_index_bring takes at once. */
+#define TERN_INDEX_AHEAD_MAX 32
+/**
+ * Brings what look-ups will read into the processor's cache, for all of them at once: among very many filters that is
+ * what they wait for. Nothing depends on it.
+ * @param index the worker's index
+ * @param hashes tern_subject_hash of subjects that will be matched, or of filters that will be added
+ * @param count how many; what is above TERN_INDEX_AHEAD_MAX is left out
+ *
+ * RCU: online. Blocks: no.
+ */
+TERN_API void tern_index_bring(struct tern_index *index, const uint64_t *hashes, uint32_t count);
+/**
+ * The same for messages that follow one another, where the cache does not have the first one's match.
+ * @param index the worker's index
+ * @param list the messages, with hash
+ * @param count how many there are, at least 1
+ * @return so many, the first included, need not be asked for again; at least 1
+ */
+TERN_API uint32_t tern_index_bring_list(struct tern_index *index, const struct tern_message *list,
+                                        uint32_t count);
 /** Shared entries and rows of queue groups looked at so far by matches that the cache could not answer
  * (tern_index_stats.visited): what a match has cost is the difference. */
 TERN_API uint64_t tern_index_visited(const struct tern_index *index);

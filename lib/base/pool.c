@@ -19,6 +19,7 @@
  */
 #include "pool.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,6 +54,12 @@ static const uint32_t class_bytes[] = {32,  48,  64,   96,   128,  192,         
 #define CLASSES (sizeof class_bytes / sizeof class_bytes[0])
 #define LARGEST (65536 + ROOM)
 
+/* A class that has filled an arena has the pages of the next ones provided so many at a time; large objects may be used in
+ * part only. */
+#define PROVIDED_BYTES    ((uint32_t)32 * 1024)
+#define PROVIDED_SIZE_MAX 256
+#define PAGE_BYTES        ((uintptr_t)4096) /* on others less is provided than could be, or nothing */
+
 struct object {
   struct object *next;
 };
@@ -62,7 +69,8 @@ struct arena {
   struct object *free;
   uint32_t bump; /* offset of the first byte never handed out */
   uint32_t live;
-  uint32_t size; /* of an object */
+  uint32_t size;     /* of an object */
+  uint32_t provided; /* offset up to which there are pages, as far as that was cared for */
   uint8_t class;
   bool open;
 };
@@ -72,6 +80,7 @@ struct tern_pool {
   struct arena *open[CLASSES];
   uint32_t empty[CLASSES];       /* of these, with nothing live */
   uint32_t least_empty[CLASSES]; /* since the last tern_pool_age */
+  uint32_t arenas[CLASSES];      /* that there are */
   bool aged;                     /* there was one */
   struct tern_pool_stats stats;
 };
@@ -120,6 +129,7 @@ static struct arena *arena_new(struct tern_pool *pool, unsigned class) {
   a->bump = HEADER_BYTES;
   a->size = class_bytes[class];
   a->class = (uint8_t) class;
+  a->provided = pool->arenas[class]++ > 0 && a->size <= PROVIDED_SIZE_MAX ? HEADER_BYTES : ARENA_BYTES;
   POISON(start + HEADER_BYTES, ARENA_BYTES - HEADER_BYTES);
   list_add(pool, a);
   pool->empty[class]++;
@@ -130,9 +140,29 @@ static struct arena *arena_new(struct tern_pool *pool, unsigned class) {
 static void arena_free(struct tern_pool *pool, struct arena *a) {
   list_remove(pool, a);
   pool->empty[a->class]--;
+  pool->arenas[a->class]--;
   UNPOISON(a, ARENA_BYTES);
   munmap(a, ARENA_BYTES);
   pool->stats.held_bytes -= ARENA_BYTES;
+}
+
+void tern_memory_provide(void *from, size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  const uintptr_t start = ((uintptr_t)from + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+  const uintptr_t end = ((uintptr_t)from + bytes) & ~(PAGE_BYTES - 1);
+  const int error = errno;
+  if (end > start)
+    (void)madvise((void *)start, end - start, MADV_POPULATE_WRITE); /* or each when it is touched */
+  errno = error;
+#else
+  (void)from, (void)bytes;
+#endif
+}
+
+/* The pages that come next. */
+__attribute__((noinline)) static void provide(struct arena *a) {
+  tern_memory_provide((char *)a + a->provided, PROVIDED_BYTES);
+  a->provided = (a->provided + PROVIDED_BYTES) & ~(PROVIDED_BYTES - 1);
 }
 
 void *tern_pool_alloc(struct tern_pool *pool, size_t size) {
@@ -156,6 +186,7 @@ void *tern_pool_alloc(struct tern_pool *pool, size_t size) {
     object = (struct object *)(void *)((char *)a + a->bump);
     UNPOISON(object, a->size);
     a->bump += a->size;
+    if (a->bump > a->provided) provide(a);
   }
   if (a->live++ == 0 && --pool->empty[class] < pool->least_empty[class])
     pool->least_empty[class] = pool->empty[class];

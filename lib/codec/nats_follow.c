@@ -18,6 +18,8 @@
 
 /* Lines have 8 bytes at least, since the shortest is `PUB a 0` and its line end. */
 #define LINE_MIN_BYTES 8u
+/* As they lie in memory, but for the bit that tells small letters. */
+#define SUB_LETTERS ((uint32_t)'s' | (uint32_t)'u' << 8 | (uint32_t)'b' << 16 | (uint32_t)' ' << 24)
 
 uint32_t tern_nats_take_repeats(struct tern_nats_parser *parser, const struct tern_nats_op *op, uint32_t max,
                                 uint32_t *stride) {
@@ -147,6 +149,31 @@ uint32_t tern_nats_take_alike(struct tern_nats_parser *parser, struct tern_messa
   return 0;
 }
 #endif
+
+/* One line: four letters and two blocks are there. Returns its length, or 0. */
+static inline size_t glance_at(const char *data, struct tern_nats_glance *glance) {
+  uint32_t verb;
+  memcpy(&verb, data, sizeof verb);
+  const char *line = data + sizeof verb;
+  const struct tern__nats_masks m = tern__nats_masks_add(tern__nats_masks(line), line + TERN__NATS_BLOCK);
+  if ((verb | 0x20202020u) != SUB_LETTERS || m.lf == 0) return 0;
+  const unsigned lf = (unsigned)__builtin_ctzll(m.lf), end = lf - (lf > 0 && line[lf - 1] == '\r');
+  const uint64_t blanks = m.blank & ((UINT64_C(1) << end) - 1);
+  if (blanks == 0) return 0;
+  const unsigned first = (unsigned)__builtin_ctzll(blanks), last = 64 - (unsigned)__builtin_clzll(blanks);
+  *glance = (struct tern_nats_glance){.filter = {line, first}, .sid = {line + last, end - last}};
+  return sizeof verb + lf + 1;
+}
+
+uint32_t tern_nats_glance(const struct tern_nats_parser *parser, struct tern_nats_glance *list,
+                          uint32_t max) {
+  const char *at = parser->data;
+  size_t left = parser->len, len;
+  uint32_t count = 0;
+  for (; count < max && left >= 4 + 2 * TERN__NATS_BLOCK; count++, at += len, left -= len)
+    if ((len = glance_at(at, &list[count])) == 0) break;
+  return count;
+}
 
 void tern_nats_give_back(struct tern_nats_parser *parser, const struct tern_message *message) {
   const char *start = message->subject.ptr - TERN__NATS_PUB_LEN;

@@ -48,7 +48,7 @@ struct tern_index *tern_index_new(struct tern_registry *registry, struct tern_re
     free(index);
     return NULL;
   }
-  index->writer = (struct tern__writer){registry, reclaimer, &registry->counters[worker]};
+  index->writer = (struct tern__writer){registry, reclaimer, &registry->counters[worker], 0};
   index->worker = worker;
   index->own_bit = (uint64_t)1 << worker;
   index->home_mark = tern__home_mark(worker);

@@ -35,6 +35,9 @@
 /* Larger results are made anew for each message: a cache full of these takes 64 MiB, of usual ones about one. */
 #define CACHED_MAX_BYTES 16384
 
+/* Work of walks (tern_index_stats.visited) after which tern_index_alike makes no more of them. */
+#define ALIKE_VISITED_MAX 64
+
 enum { TOKENS, FRAMES, SETS, ITEMS, HANDLERS };
 
 struct tern__result {
@@ -389,6 +392,10 @@ static inline struct tern__result *cache_get(const struct tern__cache_line *line
   return NULL;
 }
 
+bool tern__match_is_cached(const struct tern_index *index, uint64_t hash) {
+  return index->cache != NULL && cache_get(&index->cache[hash % CACHE_LINES], hash) != NULL;
+}
+
 /* Is it of this subject, and as good as made in this epoch, which was read before? */
 static inline bool is_fresh(struct tern__result *result, struct tern_slice subject, uint64_t epoch) {
   if (result->subject_len != subject.len || !tern__same_bytes(result->subject, subject.ptr, subject.len))
@@ -468,20 +475,40 @@ static inline bool is_alike(struct tern__result *cached, const struct tern__resu
   return true;
 }
 
+/* A result for a message that is not in the cache, for as long as it stays there; NULL when it cannot, or is of another
+ * epoch. Should it be like no other, it is there for the match that comes next. */
+__attribute__((noinline)) static struct tern__result *find_out_ahead(struct tern_index *index,
+                                                                     const struct tern_message *m,
+                                                                     uint64_t epoch) {
+  const struct tern_match *match = match_anew(index, m->subject, m->hash);
+  if (match == NULL) return NULL;
+  struct tern__result *result = (struct tern__result *)(uintptr_t)match; /* as in tern_index_done */
+  const bool stays = result->refs > 2 && match->epoch == epoch; /* more than `newest` and we hold it */
+  tern_index_done(index, match);
+  return stays ? result : NULL;
+}
+
 uint32_t tern_index_alike(struct tern_index *index, const struct tern_match *match,
                           const struct tern_message *list, uint32_t count) {
   const struct tern__result *result = (const void *)match; /* as in tern_index_done */
   const struct tern__cache_line *cache = index->cache;
   const uint64_t epoch = tern__epoch(index->writer.registry); /* once: all messages had come before */
+  const uint64_t visited_max = index->stats.visited + ALIKE_VISITED_MAX;
+  const uint64_t misses = index->misses;
   uint32_t alike = 1;
   if (cache == NULL || match->epoch != epoch || match->handler_count > 0) return alike;
   for (; alike < count; alike++) {
     const struct tern_message *m = &list[alike];
     if (m->hash == m[-1].hash && tern_slice_equal(m->subject, m[-1].subject)) continue;
     struct tern__result *cached = cache_get(&cache[m->hash % CACHE_LINES], m->hash);
-    if (cached == NULL || !is_fresh(cached, m->subject, epoch) || !is_alike(cached, result)) break;
+    const bool known = cached != NULL && is_fresh(cached, m->subject, epoch);
+    if (!known && index->stats.visited > visited_max) break;
+    if (!known) cached = find_out_ahead(index, m, epoch);
+    if (cached != NULL && is_alike(cached, result)) continue;
+    if (!known) index->misses--; /* counts when it is asked for */
+    break;
   }
-  index->stats.cache_hits += alike - 1;
+  index->stats.cache_hits += alike - 1 - (index->misses - misses);
   return alike;
 }
 

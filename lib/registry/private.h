@@ -107,12 +107,18 @@ size_t tern__index_bytes(const struct tern_index *index);
 _Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "an address and a mark are one word");
 /** The mark of a worker; none is 0. */
 static inline uint64_t tern__home_mark(unsigned worker) { return (uint64_t)(worker + 1) << TERN__HOME_BITS; }
+/** The node the entry itself knows, when it is this worker's, or NULL. */
+static inline struct tern__node *tern__node_at_home(const struct tern_index *index,
+                                                    const struct tern__entry *entry) {
+  /* relaxed: only what this worker has written there means anything to it; pairs with place_node in index.c */
+  uint64_t address = atomic_load_explicit(&entry->home, memory_order_relaxed) ^ index->home_mark;
+  return address >> TERN__HOME_BITS == 0 ? (struct tern__node *)(uintptr_t)address : NULL;
+}
 /** The node of a shared entry, or NULL. */
 static inline struct tern__node *tern__node_find(const struct tern_index *index,
                                                  const struct tern__entry *entry) {
-  /* relaxed: only what this worker has written there means anything to it; pairs with place_node in index.c */
-  uint64_t address = atomic_load_explicit(&entry->home, memory_order_relaxed) ^ index->home_mark;
-  if (address >> TERN__HOME_BITS == 0) return (struct tern__node *)(uintptr_t)address;
+  struct tern__node *node = tern__node_at_home(index, entry);
+  if (node != NULL) return node;
   return tern__map_find(&index->nodes, (uint64_t)(uintptr_t)entry, NULL, NULL);
 }
 /** A group's name. */
@@ -123,6 +129,8 @@ static inline struct tern_slice tern__group_name(const struct tern__group *group
 void tern__index_settle(struct tern_index *index);
 
 /* match.c */
+/** Is there a result in the cache for a subject with this hash, out of date or not? */
+bool tern__match_is_cached(const struct tern_index *index, uint64_t hash);
 /** Adds what is in the cache. */
 void tern__match_figures(const struct tern_index *index, struct tern_index_stats *stats);
 /** Empties the cache and frees the scratch arrays. */

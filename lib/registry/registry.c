@@ -35,12 +35,18 @@
 #include "hash.h"
 #include "pool.h"
 #include "shared.h"
+#include "table.h"
 #include "tokens.h"
 
 #define BUCKETS_MIN 1024ul
 #define BUCKETS_MAX (1ul << 24) /* reserves address space, 16 bytes each; memory only when used */
 /* Entries made by one writer between two looks at the load of the table. */
 #define GROW_CHECK 64
+
+/* Memory for entries that a writer provides at a time, once it has made so many that more are likely. Below what the
+ * allocator gives back to the system by itself. */
+#define PROVIDE_BYTES (32 * 1024)
+#define PROVIDE_FROM  (512 * 1024)
 
 void *tern__shared_alloc(size_t size) {
   if (tern__pool_fault != NULL && tern__pool_fault(size)) return NULL;
@@ -87,11 +93,23 @@ static void grow(struct tern_job *job) {
   while (2 * buckets <= nodes && buckets < BUCKETS_MAX)
     buckets *= 2;
   cds_lfht_resize(registry->table, buckets);
-  /* relaxed: a hint; pairs with the load in tern__count_entry */
-  atomic_store_explicit(&registry->buckets, buckets, memory_order_relaxed);
+  /* release: so many buckets may be read from now on; pairs with the load in tern_index_bring, and as a hint with that in
+   * tern__count_entry */
+  atomic_store_explicit(&registry->buckets, buckets, memory_order_release);
   /* release: the job is over and may be queued again; pairs with the exchange in tern__count_entry and the
    * load in tern_registry_free */
   atomic_store_explicit(&registry->growing, false, memory_order_release);
+}
+
+/* The allocator grows a thread's heap by a page at a time: a system call and a page fault for some forty entries. What is
+ * taken from it in one piece and given back at once it keeps for what comes next, at one price. */
+__attribute__((noinline)) static void provide(struct tern__writer *writer, int64_t total) {
+  writer->provided = total + PROVIDE_BYTES;
+  if (total < PROVIDE_FROM) return;
+  void *memory = malloc(PROVIDE_BYTES);
+  if (memory == NULL) return;
+  tern_memory_provide(memory, PROVIDE_BYTES);
+  free(memory);
 }
 
 void tern__count_entry(struct tern__writer *writer, const struct tern__entry *entry, int sign) {
@@ -102,8 +120,9 @@ void tern__count_entry(struct tern__writer *writer, const struct tern__entry *en
   if (sign < 0 && interest != NULL) bytes += tern__interest_bytes(interest);
   /* relaxed, all three: figures */
   int64_t made = atomic_fetch_add_explicit(&writer->counters->nodes, sign, memory_order_relaxed);
-  atomic_fetch_add_explicit(&writer->counters->bytes, sign * bytes, memory_order_relaxed);
+  int64_t total = atomic_fetch_add_explicit(&writer->counters->bytes, sign * bytes, memory_order_relaxed);
   if (!entry->in_trie) atomic_fetch_add_explicit(&writer->counters->filters, sign, memory_order_relaxed);
+  if (sign > 0 && total > writer->provided) provide(writer, total);
   if (sign < 0 || made % GROW_CHECK != 0) return;
   /* relaxed: a hint, see grow */
   uint64_t buckets = atomic_load_explicit(&registry->buckets, memory_order_relaxed);
@@ -155,7 +174,7 @@ struct tern_registry *tern_registry_new(struct tern_reclaimer *reclaimer) {
   const uintptr_t mask = alignof(struct tern_registry) - 1;
   struct tern_registry *registry = (void *)(((uintptr_t)memory + mask) & ~mask);
   registry->memory = memory;
-  registry->table = cds_lfht_new_flavor(BUCKETS_MIN, BUCKETS_MIN, BUCKETS_MAX, 0, reclaimer->flavor, NULL);
+  registry->table = tern__table_new(BUCKETS_MIN, BUCKETS_MAX, reclaimer->flavor);
   if (registry->table == NULL) {
     free(registry->memory);
     return NULL;
@@ -185,7 +204,7 @@ void tern_registry_free(struct tern_registry *registry) {
 
 /* Handlers are counted in the last line, which several threads may share. */
 static struct tern__writer handler_writer(struct tern_registry *registry, struct tern_reclaimer *reclaimer) {
-  return (struct tern__writer){registry, reclaimer, &registry->counters[TERN_WORKERS_MAX]};
+  return (struct tern__writer){registry, reclaimer, &registry->counters[TERN_WORKERS_MAX], INT64_MAX};
 }
 
 static int attach(struct tern__writer *writer, const struct tern__filter *filter,

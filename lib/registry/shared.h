@@ -128,6 +128,7 @@ struct tern__writer {
   struct tern_registry *registry;
   struct tern_reclaimer *reclaimer;
   struct tern__counters *counters;
+  int64_t provided; /* bytes of entries (tern__counters) up to which memory was cared for */
 };
 
 /** A filter, looked at once. */

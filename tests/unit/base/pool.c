@@ -5,11 +5,14 @@
  * The figures are compared with counts kept here. What the pool keeps and gives back is checked in arenas of
  * 512 KiB, which pool.c documents.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -181,6 +184,74 @@ static void age_gives_back_what_is_not_needed(void **unused) {
 }
 
 /* Nothing empty stays after a trim; live objects survive it. */
+/* Is the page of that address there? */
+static bool is_provided(const void *at) {
+  unsigned char there = 0;
+  void *page = (void *)((uintptr_t)at & ~(uintptr_t)4095);
+  assert_int_equal(mincore(page, 4096, &there), 0);
+  return (there & 1) != 0;
+}
+
+static bool can_provide(void) {
+#ifdef MADV_POPULATE_WRITE
+  void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_true(at != MAP_FAILED);
+  bool can = madvise(at, 4096, MADV_POPULATE_WRITE) == 0;
+  munmap(at, 4096);
+  return can && sysconf(_SC_PAGESIZE) == 4096;
+#else
+  return false;
+#endif
+}
+
+/* The first arena of a class gets its pages as they are used, further ones some ahead; and never those of large objects. */
+static void pages_are_provided_ahead_once_there_are_many(void **unused) {
+  (void)unused;
+  if (!can_provide()) skip();
+  enum { SMALL = 64, LARGE = 4096, MOST = (int)(2 * ARENA_BYTES / SMALL) };
+  struct tern_pool *pool = tern_pool_new();
+  static char *at[MOST];
+  int count = 0, large = 0;
+  static char *large_at[200];
+  at[count++] = tern_pool_alloc(pool, SMALL);
+  assert_false(is_provided(at[0] + 4096));
+  while (tern_pool_stats(pool).held_bytes == ARENA_BYTES)
+    at[count++] = tern_pool_alloc(pool, SMALL);
+  char *first = at[count - 1]; /* of the second arena */
+  assert_true(is_provided(first + 4096));
+  assert_true(is_provided(first + 7 * 4096));
+  assert_false(is_provided(first + 8 * 4096));
+  while (at[count - 1] < first + 8 * 4096)
+    at[count++] = tern_pool_alloc(pool, SMALL);
+  assert_true(is_provided(first + 15 * 4096));
+  assert_false(is_provided(first + 16 * 4096));
+  uint64_t held = tern_pool_stats(pool).held_bytes;
+  while (tern_pool_stats(pool).held_bytes <= held + ARENA_BYTES)
+    large_at[large++] = tern_pool_alloc(pool, LARGE);
+  assert_false(is_provided(large_at[large - 1] + 2 * 4096));
+  while (count > 0)
+    tern_pool_release(pool, at[--count], SMALL);
+  while (large > 0)
+    tern_pool_release(pool, large_at[--large], LARGE);
+  tern_pool_free(pool);
+}
+
+/* Only whole pages that lie within, and errno is left alone. */
+static void providing_takes_whole_pages(void **unused) {
+  (void)unused;
+  if (!can_provide()) skip();
+  char *at = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_true(at != MAP_FAILED);
+  errno = 7;
+  tern_memory_provide(at + 1, 3 * 4096);
+  tern_memory_provide(at + 3 * 4096 + 5, 100);
+  munmap(at + 3 * 4096, 4096);
+  tern_memory_provide(at, 4 * 4096); /* not all of it is there */
+  assert_int_equal(errno, 7);
+  assert_true(is_provided(at + 4096) && is_provided(at + 2 * 4096));
+  munmap(at, 3 * 4096);
+}
+
 static void trim_gives_back(void **unused) {
   (void)unused;
   enum { COUNT = 40000 };
@@ -265,6 +336,8 @@ int main(void) {
       cmocka_unit_test(memory_is_reused),
       cmocka_unit_test(without_ageing_one_arena_stays),
       cmocka_unit_test(age_gives_back_what_is_not_needed),
+      cmocka_unit_test(pages_are_provided_ahead_once_there_are_many),
+      cmocka_unit_test(providing_takes_whole_pages),
       cmocka_unit_test(trim_gives_back),
       cmocka_unit_test(a_refused_allocation_changes_nothing),
       cmocka_unit_test(freeing_a_pool_in_use_aborts),

@@ -99,6 +99,32 @@ static void sids_are_found_until_they_are_removed(void **state) {
   assert_int_equal(SUM(&sim, subscriptions), count);
 }
 
+/* Each is looked at once, ahead of its turn, whatever comes in between; and all of them are there. */
+static void subs_are_looked_at_ahead(void **state) {
+  (void)state;
+  enum { SUBS = 100 };
+  char text[SUBS * 32];
+  size_t len = 0;
+  for (unsigned i = 0; i < SUBS; i++)
+    len += (size_t)snprintf(text + len, sizeof text - len, i % 40 == 39 ? "PING\r\n" : "SUB ahead.%u %u\r\n",
+                            i, i);
+  tern_nats_feed(&client->parser, &(struct tern_chunk){.data = text, .len = len});
+  struct tern_nats_op op;
+  unsigned looks = 0;
+  for (unsigned i = 0; i < SUBS; i++) {
+    uint32_t before = client->worker->glanced;
+    assert_int_equal(tern_nats_next(&client->parser, &op), 1);
+    if (op.verb != TERN_NATS_SUB) continue;
+    nats_command(client, &op);
+    looks += client->worker->glanced != before - 1;
+    assert_non_null(nats_sub_find(client, op.sid));
+  }
+#ifdef __x86_64__
+  assert_in_range(looks, SUBS / 16, SUBS / 16 + 8); /* the last ones are too near the end of the input */
+#endif
+  tern_nats_reset(&client->parser);
+}
+
 static void nothing_is_found_before_the_first(void **state) {
   (void)state;
   assert_null(find(1));
@@ -247,6 +273,7 @@ static void no_message_is_left_out_for_memory(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(sids_are_found_until_they_are_removed, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(subs_are_looked_at_ahead, set_up, tear_down),
       cmocka_unit_test_setup_teardown(nothing_is_found_before_the_first, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_fails_leaves_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(removal_of_all_goes_in_slices, set_up, tear_down),

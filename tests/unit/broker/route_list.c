@@ -73,6 +73,31 @@ static void a_list_goes_as_few_records(void **state) {
   end(&sim, c, 2);
 }
 
+/* Not even where neither worker knows the subjects. */
+static void a_list_that_is_new_goes_as_few_records(void **state) {
+  (void)state;
+  struct sim sim;
+  struct sim_client c[2];
+  start(&sim, 2, NULL);
+  join(&sim, &c[0], 0, QUIET);
+  join(&sim, &c[1], 1, QUIET);
+  for (unsigned i = 0; i < MESSAGES; i++) {
+    char sub[64];
+    snprintf(sub, sizeof sub, "SUB l.%u %u\r\n", i, 1000 + i);
+    say_and_sync(&c[1], sub);
+  }
+  uint64_t before = records_from(&sim, 0);
+  say_list(&c[0], "l.", MESSAGES, 3);
+  for (unsigned i = 0; i < MESSAGES; i++) {
+    char message[64], body = (char)('a' + i % 26);
+    snprintf(message, sizeof message, "MSG l.%u %u 3\r\n%c%c%c\r\n", i, 1000 + i, body, body, body);
+    expect(&c[1], message);
+  }
+  expect_silence(&c[1]);
+  assert_in_range(records_from(&sim, 0) - before, 1, 12); /* the epoch's and the first message's among them */
+  end(&sim, c, 2);
+}
+
 static void other_receivers_make_another_list(void **state) {
   (void)state;
   struct sim sim;
@@ -208,6 +233,7 @@ static void what_fits_a_record(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_list_goes_as_few_records),
+      cmocka_unit_test(a_list_that_is_new_goes_as_few_records),
       cmocka_unit_test(other_receivers_make_another_list),
       cmocka_unit_test(a_turn_ends_within_a_list),
       cmocka_unit_test(reserved_subjects_are_refused_where_they_are),

@@ -15,6 +15,7 @@
 #include <tern/codec_nats.h>
 #include <tern/limits.h>
 
+#include "nats_scan.h"
 #include "pool.h"
 
 #define PADDING "PUB padding 20\r\n12345678901234567890\r\n"
@@ -229,12 +230,60 @@ static void long_lines_are_not_alike(void **state) {
   drop();
 }
 
+static void subs_are_glanced_at(void **state) {
+  (void)state;
+  static const struct {
+    const char *filter, *sid;
+  } said[] = {{"a", "1"}, {"b.c.*", "22"}, {"filter", "sid"}, {"x.>", "4"}};
+  struct tern_nats_glance list[8];
+  feed("SUB a 1\r\nsub b.c.* group 22\r\nSuB filter sid\nSUB x.> \t4\r\nUNSUB 1\r\nSUB d 5\r\n" PADDING
+           PADDING);
+#ifdef TERN__NATS_VECTORS
+  assert_int_equal(tern_nats_glance(&parser, list, 8), 4);
+  for (unsigned i = 0; i < 4; i++) {
+    assert_true(tern_slice_equal(list[i].filter, tern_slice_of(said[i].filter)));
+    assert_true(tern_slice_equal(list[i].sid, tern_slice_of(said[i].sid)));
+  }
+  assert_int_equal(tern_nats_glance(&parser, list, 2), 2);
+#endif
+  for (unsigned i = 0; i < 4; i++)
+    expect_next(TERN_NATS_SUB, said[i].filter); /* nothing was taken */
+  assert_int_equal(tern_nats_glance(&parser, list, 8), 0);
+  expect_next(TERN_NATS_UNSUB, NULL);
+  drop();
+}
+
+/* What is short, cut, or has no words is not; and nothing behind the input is read. */
+static void what_is_unusual_is_not_glanced_at(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "SUB a 1\r\n",
+      "SUB a 1\r\n1234567890123456789012345678901234567890123456789012345678",
+      "SUB a\r\n" PADDING PADDING,
+      "SUB \r\n" PADDING PADDING,
+      "SUBa 1\r\n" PADDING PADDING,
+      "PUB a 0\r\n\r\n" PADDING PADDING,
+      "SUB a.filter.that.is.as.long.as.two.blocks.of.thirty.two.bytes.together 1\r\n" PADDING};
+  struct tern_nats_glance list[8];
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    feed(texts[i]);
+    assert_int_equal(tern_nats_glance(&parser, list, 8), 0);
+    drop();
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(plain_pubs_are_taken),           cmocka_unit_test(everything_else_is_left_alone),
-      cmocka_unit_test(what_is_given_back_comes_again), cmocka_unit_test(repeats_follow_what_was_taken),
-      cmocka_unit_test(lines_alike_are_taken),          cmocka_unit_test(lines_that_differ_are_not_alike),
-      cmocka_unit_test(what_is_cut_is_not_alike),       cmocka_unit_test(long_lines_are_not_alike),
+      cmocka_unit_test(plain_pubs_are_taken),
+      cmocka_unit_test(everything_else_is_left_alone),
+      cmocka_unit_test(what_is_given_back_comes_again),
+      cmocka_unit_test(repeats_follow_what_was_taken),
+      cmocka_unit_test(lines_alike_are_taken),
+      cmocka_unit_test(lines_that_differ_are_not_alike),
+      cmocka_unit_test(what_is_cut_is_not_alike),
+      cmocka_unit_test(long_lines_are_not_alike),
+      cmocka_unit_test(subs_are_glanced_at),
+      cmocka_unit_test(what_is_unusual_is_not_glanced_at),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
  * Matching against the naive oracle: exhaustively over short filters and subjects, and after random additions
  * and removals on one, two and several workers, cold and from the cache. Then queue groups, handlers, and what
  * the generations may and may not throw out of the cache.
+ *
+ * long file: they share the oracle and its subscriptions.
  */
 #include "fixture.h"
 
@@ -497,7 +499,7 @@ static void test_alike_are_subjects_with_the_same_receivers(void **state) {
   world_free(&world);
 }
 
-/* What the cache does not know, or knows no more, is not alike. */
+/* What the cache does not know, or knows no more, is found out. */
 static void test_alike_is_never_out_of_date(void **state) {
   (void)state;
   struct world world;
@@ -507,14 +509,76 @@ static void test_alike_is_never_out_of_date(void **state) {
   subs[1] = (struct sub){.filter = "a.c"};
   sub_add(&world, &subs[0]);
   const struct tern_match *match = match_from(world.index[0], "a.b");
-  assert_false(is_alike(world.index[0], match, "a.c"));
+  assert_true(is_alike(world.index[0], match, "a.c"));
   tern_index_done(world.index[0], match);
   assert_true(are_alike(world.index[0], "a.b", "a.c"));
   sub_add(&world, &subs[1]);
   match = match_from(world.index[0], "a.b");
   assert_false(is_alike(world.index[0], match, "a.c"));
+  assert_false(is_alike(world.index[0], match, "b.c"));
+  sub_remove(&world, &subs[1]);
+  assert_false(is_alike(world.index[0], match, "a.c")); /* of another epoch */
   tern_index_done(world.index[0], match);
   remove_all(&world, 2);
+  world_free(&world);
+}
+
+static void assert_matches(const struct tern_index *index, uint64_t matches, uint64_t hits) {
+  struct tern_index_stats stats = tern_index_stats(index);
+  assert_int_equal(stats.matches, matches);
+  assert_int_equal(stats.cache_hits, hits);
+}
+
+/* A message that was found to be like others counts as one match, whether it was known or not; one that is not like them
+ * counts when it is matched itself, which the cache then answers. */
+static void test_alike_finds_out_what_is_not_known(void **state) {
+  (void)state;
+  struct world world;
+  world_init(&world, 1);
+  struct tern_index *index = world.index[0];
+  memset(subs, 0, sizeof subs);
+  subs[0] = (struct sub){.filter = "a.*"};
+  sub_add(&world, &subs[0]);
+  const struct tern_match *match = match_from(index, "a.b");
+  assert_matches(index, 1, 0);
+  assert_true(is_alike(index, match, "a.c"));
+  assert_matches(index, 2, 0);
+  assert_true(is_alike(index, match, "a.c"));
+  assert_matches(index, 3, 1);
+  assert_false(is_alike(index, match, "b.c"));
+  assert_matches(index, 3, 1);
+  tern_index_done(index, match);
+  tern_index_done(index, match_from(index, "b.c"));
+  assert_matches(index, 4, 2);
+  remove_all(&world, 1);
+  world_free(&world);
+}
+
+/* B2: walks are not made without end where they are long. */
+static void test_alike_walks_no_further_than_that(void **state) {
+  (void)state;
+  enum { COUNT = 200 };
+  struct world world;
+  world_init(&world, 1);
+  struct tern_index *index = world.index[0];
+  memset(subs, 0, sizeof subs);
+  subs[0] = (struct sub){.filter = "*.*"};
+  sub_add(&world, &subs[0]);
+  static struct tern_message list[COUNT];
+  static char text[COUNT][16];
+  for (unsigned i = 0; i < COUNT; i++) {
+    snprintf(text[i], sizeof text[i], "a.%u", i);
+    struct tern_slice subject = tern_slice_of(text[i]);
+    list[i] = (struct tern_message){.subject = subject, .hash = tern_subject_hash(subject)};
+  }
+  const struct tern_match *match = match_from(index, "a.0");
+  uint64_t before = tern_index_visited(index);
+  uint32_t alike = tern_index_alike(index, match, list, COUNT);
+  assert_in_range(alike, 10, COUNT - 1);
+  assert_in_range(tern_index_visited(index) - before, 10, 100);
+  assert_in_range(tern_index_alike(index, match, list, COUNT), alike + 1, COUNT);
+  tern_index_done(index, match);
+  remove_all(&world, 1);
   world_free(&world);
 }
 
@@ -641,6 +705,8 @@ int main(void) {
       cmocka_unit_test(test_a_thousand_subjects_fit_the_cache),
       cmocka_unit_test(test_alike_are_subjects_with_the_same_receivers),
       cmocka_unit_test(test_alike_is_never_out_of_date),
+      cmocka_unit_test(test_alike_finds_out_what_is_not_known),
+      cmocka_unit_test(test_alike_walks_no_further_than_that),
       cmocka_unit_test(test_alike_are_counted_from_the_first),
       cmocka_unit_test(test_visited_entries_are_counted),
       cmocka_unit_test(test_visited_rows_are_counted),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The registry as a whole: which generation a change of a filter moves, the job that grows the table, handlers that
- * fail half way, how the reclaimer is used around it all, and a registry that is freed too early.
+ * fail half way, how the reclaimer is used around it all, memory provided for many entries (the call is wrapped by the linker),
+ * and a registry that is freed too early.
  */
 #include "fixture.h"
 
@@ -145,6 +146,44 @@ static int fail_after_some(size_t size) {
   return allocations_left == 0 || allocations_left-- == 0;
 }
 
+static size_t provided;
+
+void __wrap_tern_memory_provide(void *from, size_t bytes);
+void __wrap_tern_memory_provide(void *from, size_t bytes) {
+  assert_non_null(from);
+  provided += bytes;
+}
+
+static bool take_nothing(struct tern_sink *sink, struct tern_message *message) {
+  (void)sink, (void)message;
+  return false;
+}
+
+/* Not for few entries, nor for those that come in place of others; otherwise about as much as they take. */
+static void memory_for_many_entries_is_provided(void **state) {
+  (void)state;
+  enum { MANY = 20000, FEW = 2000 };
+  static const struct tern_sink_ops ops = {.deliver = take_nothing};
+  static struct tern_sink sinks[MANY];
+  size_t taken = 0;
+  provided = 0;
+  for (unsigned round = 0; round < 2; round++) {
+    for (unsigned i = 0; i < MANY; i++) {
+      char text[32];
+      snprintf(text, sizeof text, "entry.%u", i);
+      sinks[i] = (struct tern_sink){.ops = &ops};
+      assert_int_equal(
+          tern_index_add(world.index[0], &sinks[i], tern_slice_of(text), (struct tern_slice){NULL, 0}), 0);
+      if (round == 0 && i == FEW) assert_int_equal(provided, 0);
+    }
+    if (round == 0) taken = tern_registry_stats(world.registry).bytes;
+    assert_in_range(provided, taken / 2, taken);
+    for (unsigned i = 0; i < MANY; i++)
+      tern_index_remove(world.index[0], &sinks[i]);
+    world_settle(&world);
+  }
+}
+
 static void a_handler_that_cannot_be_attached_leaves_nothing(void **state) {
   (void)state;
   struct tern_handler handler;
@@ -207,6 +246,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(each_filter_has_one_generation, set_up, tear_down),
       cmocka_unit_test_setup_teardown(generations_are_spread, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_table_grows_by_one_job_at_a_time, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(memory_for_many_entries_is_provided, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_handler_that_cannot_be_attached_leaves_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(freeing_it_in_use_is_noticed, set_up, tear_down),
   };
