@@ -4,7 +4,8 @@
  *
  *     1 inbox      take the bell; handle records of those who rang, at most 256 KiB of each, another sender
  *                  first each time; then move what spilled, and tell the waiters when nothing does any more
- *     2 sleep      only with nothing staged and the bell silent (bell.h); offline for RCU meanwhile
+ *     2 sleep      only with nothing staged and the bell silent (bell.h); offline for RCU meanwhile; when the
+ *                  bell has ended it, step 1 once more
  *     4 publish    per receiver: one store of the ring's tail, one ring of the bell, at most one eventfd write
  *     7 quiescent  stopping moves on (stop.c), limbo moves on (grace.c), counters, RCU
  *
@@ -313,7 +314,7 @@ static void ticked(void *arg, uint64_t began_ns, uint64_t now_ns, bool slept) {
   tern__histogram_add(&worker->loop->latency.ticks, ns);
 }
 
-static void woke(void *arg) {
+static bool woke(void *arg) {
   struct tern_worker *worker = arg;
   if (!worker->pool->simulated) tern__rcu_online();
   worker->left |= tern__bell_take(&worker->bell);
@@ -321,6 +322,7 @@ static void woke(void *arg) {
   uint64_t began = atomic_load_explicit(&worker->sleep_began_ns, memory_order_relaxed);
   tern_counter_add(&worker->slept_ns, tern__clock_ns() - began);
   atomic_store_explicit(&worker->sleep_began_ns, 0, memory_order_relaxed);
+  return worker->left != 0;
 }
 
 static void publish_step(void *arg) {

@@ -3,7 +3,8 @@
  * Records between workers, in simulations with random interleavings of the phases of ticks:
  *   - order per sender, whatever the sizes, through overflow and back (hazards 3 and 11),
  *   - nobody sleeps with records under way (hazard 1), rings that are full on both sides come free again,
- *   - visibility at the publish step, early reading of the inbox (guarantee O2), waiters, figures.
+ *   - visibility at the publish step, early reading of the inbox (guarantee O2), waiters, figures,
+ *   - that the wake-up's records come first.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -178,6 +179,23 @@ static void inbox_can_be_drained_in_the_middle_of_a_tick(void **state) {
   tern__worker_step(c, TERN__PHASE_PUBLISH);
   tern__worker_step(c, TERN__PHASE_FLUSH);
   tern__worker_step(c, TERN__PHASE_REST);
+  end(workers);
+}
+
+static void who_is_woken_by_a_record_handles_it_in_that_tick(void **state) {
+  (void)state;
+  struct tern_workers *workers = make(2, 4096);
+  struct tern_worker *a = tern_workers_at(workers, 0), *b = tern_workers_at(workers, 1);
+  tern__worker_step(b, TERN__PHASE_INBOX);
+  assert_true(tern__worker_sleep(b));
+  send_one(a, 1);
+  tern__worker_tick(a);
+  assert_false(tern__worker_is_asleep(b));
+  tern__worker_step(b, TERN__PHASE_READY);
+  assert_int_equal(expected[1][0], 1);
+  tern__worker_step(b, TERN__PHASE_PUBLISH);
+  tern__worker_step(b, TERN__PHASE_FLUSH);
+  tern__worker_step(b, TERN__PHASE_REST);
   end(workers);
 }
 
@@ -363,6 +381,7 @@ int main(void) {
       cmocka_unit_test(two_full_rings_come_free),
       cmocka_unit_test(records_are_visible_from_the_publish_step),
       cmocka_unit_test(inbox_can_be_drained_in_the_middle_of_a_tick),
+      cmocka_unit_test(who_is_woken_by_a_record_handles_it_in_that_tick),
       cmocka_unit_test(waiters_are_told_in_order_when_no_ring_overflows),
       cmocka_unit_test(waiting_without_congestion_is_told_next_tick),
       cmocka_unit_test(sizes_are_bounded_by_a_quarter_of_the_ring),
