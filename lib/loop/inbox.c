@@ -4,12 +4,14 @@
  *
  *     1 inbox      take the bell; handle records of those who rang, at most 256 KiB of each, another sender
  *                  first each time; then move what spilled, and tell the waiters when nothing does any more
- *     2 sleep      only with nothing staged and the bell silent (bell.h); offline for RCU meanwhile
+ *     2 sleep      only with nothing staged and the bell silent (bell.h); offline for RCU meanwhile; when the
+ *                  bell has ended it, step 1 once more
  *     4 publish    per receiver: one store of the ring's tail, one ring of the bell, at most one eventfd write
  *     7 quiescent  stopping moves on (stop.c), limbo moves on (grace.c), counters, RCU
  *
- * A tick that had something to do is followed by one that does not sleep and stays online: under load neither
- * the bell's SLEEPING nor the eventfd nor RCU's offline/online are ever used.
+ * A tick that had something to do is followed by one that looks for more without sleeping, and stays online: under
+ * load neither the bell's SLEEPING nor the eventfd nor RCU's offline/online are ever used. A worker that has found
+ * nothing by that lately mostly does without.
  *
  * A QSBR thread that is online is inside a read-side section: nothing here blocks on a lock or on another
  * thread. A full ring spills (lane.c). Waking costs a system call per sleep of the receiver, not per record.
@@ -27,6 +29,7 @@
 #include "worker_internal.h"
 
 enum { BYTES_PER_SENDER = 256 * 1024, EARLY_PUBLISH_BYTES = 32 * 1024, RECLAIM_SLEEP_MS = 50 };
+enum { VAIN_LOOKS = 4, LOOK_ANYWAY = 16 };
 
 bool tern__worker_ring(struct tern_worker *to, unsigned sender) {
   if (!tern__bell_ring(&to->bell, sender)) return false;
@@ -253,6 +256,26 @@ void tern_worker_drain_inbox(struct tern_worker *worker) {
   }
 }
 
+/* Whether to look for more before sleeping. Under load there is more. Where there was none the last few times, as with one
+ * message under way at a time, a look is a system call for nothing: then only now and then. */
+static bool is_look_due(struct tern_worker *worker) {
+  if (!worker->loop->active) return false;
+  if (worker->vain_looks == VAIN_LOOKS && ++worker->not_looked < LOOK_ANYWAY) return false;
+  worker->not_looked = 0;
+  worker->looked = true;
+  return true;
+}
+
+/* After a poll, and with what the bell says since. */
+static void judge_look(struct tern_worker *worker, bool found) {
+  if (!worker->looked) return;
+  worker->looked = false;
+  if (found)
+    worker->vain_looks = 0;
+  else if (worker->vain_looks < VAIN_LOOKS)
+    worker->vain_looks++;
+}
+
 static bool inbox_step(void *arg) {
   struct tern_worker *worker = arg;
   uint64_t senders = tern__bell_take(&worker->bell) | worker->left;
@@ -260,6 +283,7 @@ static bool inbox_step(void *arg) {
   /* Even without a record there is something to do: a mark to see in step 7 (stop.c), or credit. The sleep
    * of this tick would come before that. */
   worker->handled = senders != 0;
+  judge_look(worker, worker->handled || worker->loop->active);
   uint64_t before_first = (UINT64_C(1) << worker->first) - 1;
   worker->first = (worker->first + 1) % TERN__SLOTS;
   for (int round = 0; round < 2; round++) {
@@ -288,7 +312,8 @@ static bool lacks_ring(const struct tern_worker *worker) {
 
 static int sleep_max_ms(void *arg) {
   struct tern_worker *worker = arg;
-  if (worker->handled || worker->loop->active || worker->staged != 0 || must_tell_waiters(worker)) return 0;
+  if (worker->handled || worker->staged != 0 || must_tell_waiters(worker)) return 0;
+  if (is_look_due(worker)) return 0;
   if (worker->limbo.ready.first != NULL) return 0;
   /* Nobody rings when a grace period has ended, or when memory for a ring may be had again. */
   if (!tern__limbo_is_empty(&worker->limbo) || lacks_ring(worker)) return RECLAIM_SLEEP_MS;
@@ -313,7 +338,7 @@ static void ticked(void *arg, uint64_t began_ns, uint64_t now_ns, bool slept) {
   tern__histogram_add(&worker->loop->latency.ticks, ns);
 }
 
-static void woke(void *arg) {
+static bool woke(void *arg) {
   struct tern_worker *worker = arg;
   if (!worker->pool->simulated) tern__rcu_online();
   worker->left |= tern__bell_take(&worker->bell);
@@ -321,6 +346,7 @@ static void woke(void *arg) {
   uint64_t began = atomic_load_explicit(&worker->sleep_began_ns, memory_order_relaxed);
   tern_counter_add(&worker->slept_ns, tern__clock_ns() - began);
   atomic_store_explicit(&worker->sleep_began_ns, 0, memory_order_relaxed);
+  return worker->left != 0;
 }
 
 static void publish_step(void *arg) {

@@ -16,9 +16,11 @@
  * that could name it: neither an event already fetched nor, when its number is reused at once, a stale one.
  *
  * The loop sleeps only when ready, dirty and deferred are empty, the inbox hook left nothing and the
- * may_sleep hook agrees; at most until the next timer. The eventfd that wakes it is edge-triggered too, which
- * makes reading it back unnecessary; when it was seen, errands that helpers have run are received (helpers.c). The clock is read once per tick, after the poll. One second after the
- * last activity the loop wakes once to give the read buffer and unused memory back, then sleeps undisturbed.
+ * may_sleep hook agrees; at most until the next timer. Woken by another worker it runs the inbox hook at once: what
+ * has come needs no other poll before it is flushed. The eventfd that wakes it is edge-triggered too, which makes
+ * reading it back unnecessary; when it was seen, errands that helpers have run are received (helpers.c). The clock
+ * is read once per tick, after the poll. One second after the last activity the loop wakes once to give the read
+ * buffer and unused memory back, then sleeps undisturbed.
  *
  * Without hooks the loop stands alone (examples, tests); a worker adds its steps through them (worker.c).
  * Thread: the owner, but for tern__loop_wake. A signal that interrupts the poll ends the poll, no more.
@@ -229,7 +231,7 @@ static void poll_events(struct tern_loop *loop, int timeout_ms) {
     if (!announced) sleep = 0;
   }
   int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_POLL, sleep);
-  if (announced && loop->hooks.woke != NULL) loop->hooks.woke(loop->hooks.arg);
+  if (announced && loop->hooks.woke != NULL) loop->rung = loop->hooks.woke(loop->hooks.arg);
   if (count < 0) assert(errno == EINTR);
   const uint64_t now_ns = tern__loop_clock_ns(loop);
   if (loop->hooks.ticked != NULL && loop->polled_ns != 0)
@@ -242,6 +244,11 @@ static void poll_events(struct tern_loop *loop, int timeout_ms) {
   loop->woken = false;
   loop->active = loop->ready != NULL;
   trim(loop);
+}
+
+static void run_inbox(struct tern_loop *loop) {
+  loop->rung = false;
+  loop->inbox_left = loop->hooks.inbox != NULL && loop->hooks.inbox(loop->hooks.arg);
 }
 
 /* ---- output, deferred calls, timers ---- */
@@ -330,11 +337,15 @@ void tern__loop_step(struct tern_loop *loop, enum tern__phase phase, int timeout
   switch (phase) {
     case TERN__PHASE_INBOX:
       if (loop->latency.every != 0) tern__latency_begin(&loop->latency);
-      loop->inbox_left = loop->hooks.inbox != NULL && loop->hooks.inbox(loop->hooks.arg);
+      run_inbox(loop);
       break;
     case TERN__PHASE_READY:
       loop->heavy_left = TERN__HEAVY_PER_TICK;
       poll_events(loop, timeout_ms);
+      if (loop->rung) {
+        run_inbox(loop);
+        loop->active = true;
+      }
       run_ready(loop);
       break;
     case TERN__PHASE_PUBLISH:

@@ -31,8 +31,9 @@ struct tern_loop {
   bool stopped;
   bool in_tick;
   uint8_t heavy_left;       /* heavy things that may be done in this tick */
-  bool active;              /* the last poll or ready step had something to do */
+  bool active;              /* the last poll, or the inbox it was woken for, had something to do */
   bool inbox_left;          /* the inbox hook said so in this tick */
+  bool rung;                /* it was woken for what is in the inbox */
   bool woken;               /* the last poll saw the eventfd */
   struct tern_watch *ready; /* first in, first out */
   struct tern_watch **ready_end;

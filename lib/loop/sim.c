@@ -58,7 +58,7 @@ static void wake(struct tern_worker *worker) {
   worker->asleep = false;
   /* relaxed: a simulation is one thread */
   atomic_store_explicit(&worker->woken, false, memory_order_relaxed);
-  worker->loop->hooks.woke(worker);
+  worker->loop->rung = worker->loop->hooks.woke(worker);
 }
 
 void tern__worker_step(struct tern_worker *worker, enum tern__phase phase) {

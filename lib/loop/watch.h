@@ -94,7 +94,7 @@ struct tern_loop_hooks {
   bool (*inbox)(void *arg);     /* step 1. True when more is left (do not sleep) */
   void (*publish)(void *arg);   /* step 4, and before early flushes */
   bool (*may_sleep)(void *arg); /* about to block: announce it; false: something has come, do not */
-  void (*woke)(void *arg);      /* after may_sleep returned true and the poll is over */
+  bool (*woke)(void *arg); /* may_sleep returned true and the poll is over. True: inbox is called again */
   void (*quiescent)(void *arg); /* step 7 */
   /* the poll is over, and so is the tick before it, which ended when the loop fell asleep, if it did */
   void (*ticked)(void *arg, uint64_t began_ns, uint64_t now_ns, bool slept);

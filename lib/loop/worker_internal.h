@@ -92,6 +92,9 @@ struct tern_worker {
   uint64_t congested; /* receivers whose lane spills */
   bool in_record;     /* a record callback is running */
   bool handled;       /* somebody has rung before the last inbox step, or records were handled since */
+  bool looked;        /* the last poll did not sleep only to see whether there is more to do */
+  uint8_t vain_looks; /* such looks in a row that found nothing; counted up to a few */
+  uint8_t not_looked; /* times it did without since the last one */
   unsigned first;     /* the sender whose turn is first in the next inbox step */
   /* Those who wait for something, and those of them who are being told that it is so. */
   struct tern__waiters {

@@ -3,7 +3,8 @@
  * Records between workers, in simulations with random interleavings of the phases of ticks:
  *   - order per sender, whatever the sizes, through overflow and back (hazards 3 and 11),
  *   - nobody sleeps with records under way (hazard 1), rings that are full on both sides come free again,
- *   - visibility at the publish step, early reading of the inbox (guarantee O2), waiters, figures.
+ *   - visibility at the publish step, early reading of the inbox (guarantee O2), waiters, figures,
+ *   - when a worker looks for more before it sleeps, and that the wake-up's records come first.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -178,6 +179,85 @@ static void inbox_can_be_drained_in_the_middle_of_a_tick(void **state) {
   tern__worker_step(c, TERN__PHASE_PUBLISH);
   tern__worker_step(c, TERN__PHASE_FLUSH);
   tern__worker_step(c, TERN__PHASE_REST);
+  end(workers);
+}
+
+static void who_is_woken_by_a_record_handles_it_in_that_tick(void **state) {
+  (void)state;
+  struct tern_workers *workers = make(2, 4096);
+  struct tern_worker *a = tern_workers_at(workers, 0), *b = tern_workers_at(workers, 1);
+  tern__worker_step(b, TERN__PHASE_INBOX);
+  assert_true(tern__worker_sleep(b));
+  send_one(a, 1);
+  tern__worker_tick(a);
+  assert_false(tern__worker_is_asleep(b));
+  tern__worker_step(b, TERN__PHASE_READY);
+  assert_int_equal(expected[1][0], 1);
+  tern__worker_step(b, TERN__PHASE_PUBLISH);
+  tern__worker_step(b, TERN__PHASE_FLUSH);
+  tern__worker_step(b, TERN__PHASE_REST);
+  end(workers);
+}
+
+/* ---- looking for more before sleeping ---- */
+
+static void do_nothing(struct tern_watch *watch) { (void)watch; }
+
+static void give_input(struct tern_worker *worker) {
+  static struct tern_watch watch = {.run = do_nothing, .fd = -1};
+  tern__sim_enter(worker);
+  tern__loop_ready(tern_worker_loop(worker), &watch);
+  tern__sim_enter(NULL);
+}
+
+static void finish_tick(struct tern_worker *worker) {
+  for (int phase = TERN__PHASE_READY; phase < TERN__PHASES; phase++)
+    tern__worker_step(worker, (enum tern__phase)phase);
+}
+
+/* Has the worker do something, and begins the next tick. True when it looks for more in that one; else it sleeps. */
+static bool looks_after_input(struct tern_worker *worker) {
+  give_input(worker);
+  tern__worker_tick(worker);
+  tern__worker_step(worker, TERN__PHASE_INBOX);
+  return !tern__worker_sleep(worker);
+}
+
+/* How often it does so until it does not, or the other way round, when nothing is ever found. */
+static int times_after_input(struct tern_worker *worker, bool looks) {
+  int times = 0;
+  while (looks_after_input(worker) == looks) {
+    finish_tick(worker);
+    assert_true(++times < 100);
+  }
+  finish_tick(worker);
+  return times;
+}
+
+/* One message at a time: nothing more has come, ever. A load that begins is noticed all the same. */
+static void looks_in_vain_are_given_up_but_for_some(void **state) {
+  (void)state;
+  struct tern_workers *workers = make(2, 4096);
+  struct tern_worker *a = tern_workers_at(workers, 0), *b = tern_workers_at(workers, 1);
+  for (int by_record = 0; by_record < 2; by_record++) {
+    assert_in_range(times_after_input(b, true), 2, 10); /* once may be chance */
+    int without = times_after_input(b, false);
+    assert_in_range(without, 8, 30);
+    assert_int_equal(times_after_input(b, true), 0); /* that look was in vain, too */
+    assert_int_equal(times_after_input(b, false), without);
+    while (!looks_after_input(b))
+      finish_tick(b);
+    if (by_record) {
+      finish_tick(b);
+      send_one(a, 1);
+      tern__worker_tick(a);
+    } else {
+      give_input(b);
+      finish_tick(b);
+    }
+    tern__worker_tick(b); /* has found something */
+  }
+  assert_true(times_after_input(b, true) > 1);
   end(workers);
 }
 
@@ -363,6 +443,8 @@ int main(void) {
       cmocka_unit_test(two_full_rings_come_free),
       cmocka_unit_test(records_are_visible_from_the_publish_step),
       cmocka_unit_test(inbox_can_be_drained_in_the_middle_of_a_tick),
+      cmocka_unit_test(who_is_woken_by_a_record_handles_it_in_that_tick),
+      cmocka_unit_test(looks_in_vain_are_given_up_but_for_some),
       cmocka_unit_test(waiters_are_told_in_order_when_no_ring_overflows),
       cmocka_unit_test(waiting_without_congestion_is_told_next_tick),
       cmocka_unit_test(sizes_are_bounded_by_a_quarter_of_the_ring),

@@ -252,6 +252,34 @@ static void tick_has_the_documented_order(void **state) {
   assert_string_equal(order, "iwppfpFtdq.ipDq.");
 }
 
+static bool sleep_agrees(void *arg) {
+  (void)arg;
+  note("s");
+  return true;
+}
+static bool woke_for_the_inbox(void *arg) {
+  (void)arg;
+  note("W");
+  return true;
+}
+
+/* What another worker has sent is not flushed after another poll, nor behind another tick. */
+static void who_is_woken_for_the_inbox_runs_it_in_that_tick(void **state) {
+  struct tern_loop *loop = *state;
+  const struct tern_loop_hooks hooks = {.inbox = hook_inbox,
+                                        .publish = hook_publish,
+                                        .quiescent = hook_quiescent,
+                                        .may_sleep = sleep_agrees,
+                                        .woke = woke_for_the_inbox};
+  tern__loop_set_hooks(loop, &hooks);
+  order[0] = '\0';
+  tern__loop_wake(loop);
+  tern_loop_tick(loop, -1);
+  assert_string_equal(order, "isWipq.");
+  tern_loop_tick(loop, 0); /* has not slept: once is enough */
+  assert_string_equal(order, "isWipq.ipq.");
+}
+
 static void undirty_takes_off_the_flush_list(void **state) {
   struct tern_loop *loop = *state;
   struct everything e = {
@@ -437,6 +465,7 @@ int main(void) {
       LOOP_TEST(event_of_a_removed_watch_is_not_delivered),
       LOOP_TEST(running_watch_can_remove_a_later_one_and_itself),
       LOOP_TEST(tick_has_the_documented_order),
+      LOOP_TEST(who_is_woken_for_the_inbox_runs_it_in_that_tick),
       LOOP_TEST(undirty_takes_off_the_flush_list),
       LOOP_TEST(loop_runs_until_a_timer_stops_it),
       LOOP_TEST(restart_moves_and_stop_cancels),
