@@ -172,7 +172,8 @@ struct tern_nats_glance {
  */
 TERN_API uint32_t tern_nats_glance(const struct tern_nats_parser *parser, struct tern_nats_glance *list,
                                    uint32_t max);
-/** Copies what has not been used into the parser, so that the chunk may go.
+/** Keeps what has not been used, so that the chunk may go: by a reference to its owner where that is at least half of the
+ * owner's bytes, otherwise as a copy.
  * @return 0 or TERN_NATS_ENOMEM */
 TERN_API int tern_nats_keep(struct tern_nats_parser *parser);
 /** Bytes given and not used yet. Blanks after a verb and what is ignored after PING, PONG and +OK count as

@@ -25,8 +25,8 @@
  * the new chunk. As soon as the cut operation is complete, the rest of the chunk goes the first way again.
  *
  * tern_nats_keep may also be called while complete operations are left over (a reader that is being held
- * back). These bytes are copied as they are, as `backlog`, and parsed like a chunk that comes before the next
- * one.
+ * back). These bytes become the `backlog`, which is parsed like a chunk that comes before the next one: the
+ * chunk's own buffer where they are at least half of it, otherwise a copy.
  *
  * Errors come as early as the bytes allow: at the first letter that fits no verb, at the first byte that
  * makes the line too long, at the line for the size of a message, at the first wrong byte behind a body. Each
@@ -649,6 +649,12 @@ int tern_nats_next(struct tern_nats_parser *parser, struct tern_nats_op *op) {
   }
 }
 
+/* Is what is left at least half of the buffer it lies in? Then that is kept: a copy would cost memory touched for the
+ * first time, for every source that finds a ring full. */
+static bool fills_owner(const struct tern_nats_parser *p) {
+  return p->backlog == NULL && p->owner != NULL && p->len >= tern_buf_size(p->owner) / 2;
+}
+
 int tern_nats_keep(struct tern_nats_parser *parser) {
   if (parser->delivered) drop_kept(parser);
   if (parser->dry) { /* what is left is the beginning of an operation */
@@ -659,6 +665,11 @@ int tern_nats_keep(struct tern_nats_parser *parser) {
   }
   size_t len = parser->len + parser->more_len;
   if (len == 0 || (parser->backlog != NULL && parser->more_len == 0)) return 0;
+  if (fills_owner(parser)) {
+    tern_buf_ref(parser->owner);
+    parser->backlog = parser->owner;
+    return 0;
+  }
   struct tern_buf *buf = tern_buf_new(parser->pool, len);
   if (buf == NULL) return fail(parser, TERN_NATS_ENOMEM);
   memcpy(tern_buf_data(buf), parser->data, parser->len);

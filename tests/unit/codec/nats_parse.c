@@ -611,6 +611,63 @@ static int watch_pool(size_t size) {
   return refuse_from != 0 && asked_times >= refuse_from;
 }
 
+/* A source that is held back costs no memory and no copy of what was read, unless little of it is left. */
+static void what_fills_its_buffer_is_kept_by_reference(void **state) {
+  (void)state;
+  struct tern_pool *pool = tern_pool_new();
+  struct tern_nats_parser parser;
+  struct tern_nats_op op;
+  tern_nats_init(&parser, TERN_NATS_FROM_CLIENT, pool);
+  struct tern_chunk a =
+      owned_chunk(pool, "PUB a 3\r\nxyz\r\nPUB b 3\r\nuvw\r\nPUB c 3\r\nrst\r\nPUB d 3\r\nopq");
+  tern_nats_feed(&parser, &a);
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  asked_times = 0;
+  refuse_from = 1;
+  tern__pool_fault = watch_pool;
+  assert_int_equal(tern_nats_keep(&parser), 0);
+  tern__pool_fault = NULL;
+  refuse_from = 0;
+  assert_int_equal(asked_times, 0);
+  assert_true(tern_buf_is_shared(a.owner));
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_true(lies_in(op.subject, &a) && lies_in(op.body, &a));
+  assert_ptr_equal(op.owner, a.owner);
+  assert_int_equal(tern_nats_keep(&parser), 0); /* again: nothing to do */
+
+  struct tern_chunk b = owned_chunk(pool,
+                                    "\r\nPUB e 70\r\n0123456789012345678901234567890123456789"
+                                    "012345678901234567890123456789\r\nPING\r\nPONG\r\n");
+  tern_nats_feed(&parser, &b);
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_true(tern_slice_equal(op.body, tern_slice_of("rst")));
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_true(tern_slice_equal(op.body, tern_slice_of("opq")));
+  assert_false(tern_buf_is_shared(a.owner)); /* used up */
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_ptr_equal(op.owner, b.owner);
+  assert_int_equal(tern_nats_keep(&parser), 0);
+  assert_false(tern_buf_is_shared(b.owner)); /* two short ones are left of it: copied */
+  memset(tern_buf_data(b.owner), 'x', b.len);
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_int_equal(op.verb, TERN_NATS_PING);
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_int_equal(op.verb, TERN_NATS_PONG);
+  assert_int_equal(tern_nats_next(&parser, &op), 0);
+  tern_buf_unref(a.owner);
+  tern_buf_unref(b.owner);
+  assert_int_equal(tern_pool_stats(pool).live_objects, 0);
+
+  struct tern_chunk c = owned_chunk(pool, "PING\r\nPONG\r\nPONG\r\n");
+  tern_nats_feed(&parser, &c);
+  assert_int_equal(tern_nats_next(&parser, &op), 1);
+  assert_int_equal(tern_nats_keep(&parser), 0);
+  tern_nats_reset(&parser);
+  assert_false(tern_buf_is_shared(c.owner));
+  tern_buf_unref(c.owner);
+  tern_pool_free(pool);
+}
+
 static void feed_without_memory_of_its_own(struct tern_nats_parser *parser, const char *text, size_t len,
                                            size_t step, unsigned expect) {
   struct tern_nats_op op;
@@ -743,6 +800,7 @@ int main(void) {
       cmocka_unit_test(limits_may_change_between_operations),
       cmocka_unit_test(whole_messages_are_not_copied),
       cmocka_unit_test(what_is_left_over_can_be_kept_twice),
+      cmocka_unit_test(what_fills_its_buffer_is_kept_by_reference),
       cmocka_unit_test(incomplete_operations_cost_linear_memory_traffic),
       cmocka_unit_test(out_of_memory_at_every_allocation),
   };
