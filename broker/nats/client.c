@@ -107,6 +107,8 @@ void nats_client_error(struct nats_client *client, bool close, const char *forma
   }
   tern_counter_add(&client->worker->stats.protocol_errors, 1);
   tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_error"), "-ERR '%s'", text);
+  if (client->worker->trace)
+    tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_out"), "->> [-ERR %s]", text);
   struct iovec parts[] = {{.iov_base = (char *)(uintptr_t) "-ERR '", .iov_len = 6},
                           {.iov_base = text, .iov_len = (size_t)len},
                           {.iov_base = (char *)(uintptr_t) "'\r\n", .iov_len = 3}};

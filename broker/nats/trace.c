@@ -5,16 +5,18 @@
  *     <<- [PUB greet 5]
  *     <<- MSG_PAYLOAD: ["hello"]
  *
- * Messages are shown only as far as max_traced_msg_len or trace_headers ask for it: a log is read by more people than the
- * messages are meant for. Of CONNECT nothing but the word is shown, since it may hold a password. Runs on the client's
- * worker, and only where the trace is on.
+ * Messages are shown as far as max_traced_msg_len and trace_headers say, and no further than SHOWN_BYTES_MAX. Of CONNECT
+ * all is shown but what may be a secret (nats_connect_shown); when it cannot be read, nothing but the word. Runs on the
+ * client's worker, and only where the trace is on.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tern/log.h>
 
 #include "client.h"
+#include "connect.h"
 
 /** What is shown of one line, and of one message. */
 #define SHOWN_BYTES_MAX 3072
@@ -44,9 +46,10 @@ struct shown {
   size_t len;
 };
 
-/* The log escapes what needs it, but its texts end at a zero byte. */
-static void show(struct shown *shown, const char *bytes, size_t len) {
-  for (size_t i = 0; i < len && shown->len + 5 < sizeof shown->text; i++) {
+/* The log escapes what needs it, but its texts end at a zero byte. False when there is no room for all. */
+static bool show(struct shown *shown, const char *bytes, size_t len) {
+  size_t i = 0;
+  for (; i < len && shown->len + 5 < sizeof shown->text; i++) {
     if (bytes[i] != '\0') {
       shown->text[shown->len++] = bytes[i];
     } else {
@@ -55,6 +58,7 @@ static void show(struct shown *shown, const char *bytes, size_t len) {
     }
   }
   shown->text[shown->len] = '\0';
+  return i == len;
 }
 
 static void trace_message(const struct nats_client *client, const struct tern_nats_op *op) {
@@ -63,14 +67,20 @@ static void trace_message(const struct nats_client *client, const struct tern_na
   if (limits->trace_headers) {
     if (op->header_len <= 4) return;
     len = op->header_len - 4; /* without the empty line */
-    if (max == 0) max = len;
   }
-  if (max > len) max = len;
-  if (max == 0) return;
+  if (max == 0 || max > len) max = len;
   struct shown shown = {.len = 0};
-  show(&shown, op->body.ptr, max);
+  const bool whole = show(&shown, op->body.ptr, max) && max == len;
   tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_message"), "<<- MSG_PAYLOAD: [\"%s%s\"]",
-                 shown.text, max < len ? "..." : "");
+                 shown.text, whole ? "" : "...");
+}
+
+static void show_connect(struct shown *shown, struct tern_slice json) {
+  char *text = nats_connect_shown(json);
+  if (text == NULL) return;
+  show(shown, " ", 1);
+  show(shown, text, strlen(text));
+  free(text);
 }
 
 void nats_trace(const struct nats_client *client, const struct tern_nats_op *op) {
@@ -85,6 +95,7 @@ void nats_trace(const struct nats_client *client, const struct tern_nats_op *op)
     show(&shown, words[i]->ptr, words[i]->len);
   }
   char max[24];
+  if (op->verb == TERN_NATS_CONNECT) show_connect(&shown, op->arg);
   if (op->verb == TERN_NATS_UNSUB && op->max > 0)
     show(&shown, max, (size_t)snprintf(max, sizeof max, " %lld", (long long)op->max));
   tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_in"), "<<- [%s]", shown.text);

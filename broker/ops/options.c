@@ -344,6 +344,7 @@ static void replace_stand_ins(struct options *options) {
   if (options->ping_max == 0) options->ping_max = defaults.ping_max;
   if (options->write_deadline_ms == 0) options->write_deadline_ms = defaults.write_deadline_ms;
   if ((int64_t)options->log_size_limit < 0) options->log_size_limit = 0;
+  if ((int32_t)options->max_traced_msg_len < 0) options->max_traced_msg_len = 0;
 }
 
 /* What no single option can say: values that stand for others, and values that must fit one another. */

@@ -86,7 +86,7 @@ struct options {
   uint64_t log_size_limit;     /* bytes, 0: no rotation */
   int argc;                    /* the command line, for reading everything again */
   uint32_t log_max_num;        /* files, 0: all */
-  uint32_t max_traced_msg_len; /* bytes of a message, 0: none */
+  uint32_t max_traced_msg_len; /* bytes of a message, 0: all */
 };
 
 /** What main should do after the command line, and the file it may name, were read. */

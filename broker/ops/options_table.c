@@ -176,11 +176,13 @@ const struct option option_table[] = {
      .help = "Put the time in front of each line; -T=false: do not", .live = true},
     {SAME("logtime_utc"), OPTION_BOOL, FIELD(logtime_utc), .help = "Log times in UTC", .live = true},
     {"D|debug", "debug", OPTION_BOOL, FIELD(debug), .help = "Log what helps to find faults", .live = true},
-    {"V|trace|VV", "trace|trace_verbose", OPTION_BOOL, FIELD(trace), .help = "Log the protocol traffic",
+    {"V|trace|VV", "trace|trace_verbose", OPTION_BOOL, FIELD(trace),
+     .help =
+         "Log what clients send, their messages included, and what is sent to them; of CONNECT no secrets",
      .live = true},
     {"DV|DVV", NULL, OPTION_DEBUG_TRACE, FIELD(debug), .help = "Both of these", .live = true},
-    {SAME("max_traced_msg_len"), OPTION_INT, FIELD(max_traced_msg_len), BETWEEN(0, INT32_MAX), "n",
-     "So many bytes of each message that clients send are traced, too; 0: none", .live = true},
+    {SAME("max_traced_msg_len"), OPTION_INT, FIELD(max_traced_msg_len), BETWEEN(INT32_MIN, INT32_MAX), "n",
+     "Bytes of each message that are traced, at most about 3000; 0 or below: no other limit", .live = true},
     {SAME("trace_headers"), OPTION_BOOL, FIELD(trace_headers),
      .help = "Trace the headers of messages, and nothing else of them", .live = true},
 

@@ -659,8 +659,8 @@ log_size_limit: "1MB"
 @differs tern sends datagrams only
 @says case.conf:1:1: invalid value "tcp://h:1" for remote_syslog: must be udp://HOST:PORT
 remote_syslog: "tcp://h:1"
-=== valid: a negative limit of the log, which is none
-log_size_limit: -1
+=== valid: negative limits of the log, which are none
+log_size_limit: -1, max_traced_msg_len: -1
 === valid: mappings
 mappings { "a": b, "c.*.*": "d.$2.$1", "e.>": "f.>", "p.*": "q.{{partition(10,1)}}.{{ wildcard( 1 ) }}" }
 === valid: mappings by weight

@@ -220,11 +220,13 @@ static void zero_stands_for_the_default(void **unused) {
 static void below_zero_is_no_limit(void **unused) {
   (void)unused;
   struct nats_limits limits;
-  struct options_run *run = PARSE("-max_subs=-1", "-max_connections=-5", "-log_size_limit=-7");
+  struct options_run *run =
+      PARSE("-max_subs=-1", "-max_connections=-5", "-log_size_limit=-7", "-max_traced_msg_len=-1");
   assert_int_equal(run->verdict, OPTIONS_RUN);
   options_limits(&run->options, &limits);
   assert_int_equal(limits.max_subscriptions, 0);
   assert_true(limits.max_connections == INT64_MAX);
+  assert_int_equal(limits.max_traced_msg_len, 0);
   assert_true(run->options.log_size_limit == 0);
   options_free(&run->options);
 }
