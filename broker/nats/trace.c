@@ -46,10 +46,12 @@ struct shown {
   size_t len;
 };
 
-/* The log escapes what needs it, but its texts end at a zero byte. False when there is no room for all. */
-static bool show(struct shown *shown, const char *bytes, size_t len) {
+/* The log escapes what needs it, but its texts end at a zero byte. False when there is no room for all. Of a message, which
+ * is in quotes, quotes and backslashes are escaped, too. */
+static bool show(struct shown *shown, const char *bytes, size_t len, bool message) {
   size_t i = 0;
   for (; i < len && shown->len + 5 < sizeof shown->text; i++) {
+    if (message && (bytes[i] == '"' || bytes[i] == '\\')) shown->text[shown->len++] = '\\';
     if (bytes[i] != '\0') {
       shown->text[shown->len++] = bytes[i];
     } else {
@@ -70,7 +72,7 @@ static void trace_message(const struct nats_client *client, const struct tern_na
   }
   if (max == 0 || max > len) max = len;
   struct shown shown = {.len = 0};
-  const bool whole = show(&shown, op->body.ptr, max) && max == len;
+  const bool whole = show(&shown, op->body.ptr, max, true) && max == len;
   tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_message"), "<<- MSG_PAYLOAD: [\"%s%s\"]",
                  shown.text, whole ? "" : "...");
 }
@@ -78,8 +80,8 @@ static void trace_message(const struct nats_client *client, const struct tern_na
 static void show_connect(struct shown *shown, struct tern_slice json) {
   char *text = nats_connect_shown(json);
   if (text == NULL) return;
-  show(shown, " ", 1);
-  show(shown, text, strlen(text));
+  show(shown, " ", 1, false);
+  show(shown, text, strlen(text), false);
   free(text);
 }
 
@@ -88,16 +90,16 @@ void nats_trace(const struct nats_client *client, const struct tern_nats_op *op)
                                       &op->sid,     &op->header_text, &op->size_text};
   const struct verb *verb = &verbs[op->verb];
   struct shown shown = {.len = 0};
-  show(&shown, verb->name, strlen(verb->name));
+  show(&shown, verb->name, strlen(verb->name), false);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
     if (!(verb->words & 1u << i) || words[i]->len == 0) continue;
-    show(&shown, " ", 1);
-    show(&shown, words[i]->ptr, words[i]->len);
+    show(&shown, " ", 1, false);
+    show(&shown, words[i]->ptr, words[i]->len, false);
   }
   char max[24];
   if (op->verb == TERN_NATS_CONNECT) show_connect(&shown, op->arg);
   if (op->verb == TERN_NATS_UNSUB && op->max > 0)
-    show(&shown, max, (size_t)snprintf(max, sizeof max, " %lld", (long long)op->max));
+    show(&shown, max, (size_t)snprintf(max, sizeof max, " %lld", (long long)op->max), false);
   tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_in"), "<<- [%s]", shown.text);
   if (verb->words & SIZE) trace_message(client, op);
 }

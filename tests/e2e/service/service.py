@@ -78,7 +78,7 @@ class Logs(Test):
             self.assertIn(event, events)
         self.assertEqual(events["client_connected"]["ip"], "127.0.0.1")
         self.assertEqual(events["trace_message"]["msg"],
-                         '<<- MSG_PAYLOAD: ["\"\\\\x00\x1b[31m\ufffd\ufffd\u009b\x7f\t"]')
+                         '<<- MSG_PAYLOAD: ["\\"\\\\\\x00\x1b[31m\ufffd\ufffd\u009b\x7f\t"]')
         self.assertEqual([line["cid"] for line in lines if line.get("event") == "client_connected"], [1, 2, 3, 4])
 
     def test_text_shows_no_control_characters(self):

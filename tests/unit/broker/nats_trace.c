@@ -56,6 +56,13 @@ static void lines_and_messages_are_shown(void **unused) {
   assert_has(traced(sim_limits(), "PUB a 0\r\n\r\n"), " - <<- MSG_PAYLOAD: [\"\"]\n");
 }
 
+static void what_is_sent_is_shown(void **unused) {
+  (void)unused;
+  const char *text = traced(sim_limits(), "CONNECT {\"verbose\":true}\r\nPING\r\n");
+  assert_has(text, " - ->> [OK]\n");
+  assert_has(text, " - ->> [PONG]\n");
+}
+
 static void errors_are_shown(void **unused) {
   (void)unused;
   const char *text = traced(sim_limits(), "SUB a..b 1\r\nNONSENSE\r\n");
@@ -116,6 +123,7 @@ static void whatever_is_in_a_message_is_one_line(void **unused) {
   assert_non_null(line);
   assert_in_range(strcspn(line, "\n"), 3000, 4000);
   assert_has(line, "yyy...\"]\n");
+  assert_has(traced(limits, "PUB a 4\r\na\"\\n\r\n"), "[\"a\\\"\\\\n\"]\n");
   assert_has(traced(limits,
                     "PUB a 7\r\na\x1b\n\t\x9b"
                     "b\r\r\n"),
@@ -135,9 +143,13 @@ static int remove_file(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(lines_and_messages_are_shown), cmocka_unit_test(errors_are_shown),
-      cmocka_unit_test(secrets_are_not_shown),        cmocka_unit_test(messages_are_shown_as_far_as_is_set),
-      cmocka_unit_test(only_headers_may_be_shown),    cmocka_unit_test(whatever_is_in_a_message_is_one_line),
+      cmocka_unit_test(lines_and_messages_are_shown),
+      cmocka_unit_test(what_is_sent_is_shown),
+      cmocka_unit_test(errors_are_shown),
+      cmocka_unit_test(secrets_are_not_shown),
+      cmocka_unit_test(messages_are_shown_as_far_as_is_set),
+      cmocka_unit_test(only_headers_may_be_shown),
+      cmocka_unit_test(whatever_is_in_a_message_is_one_line),
   };
   return cmocka_run_group_tests(tests, make_file, remove_file);
 }
