@@ -28,8 +28,8 @@ struct nats_limits {
   uint64_t ping_interval_ms;
   uint32_t ping_max;
   uint64_t write_deadline_ms;
-  uint32_t max_traced_msg_len; /* bytes of each message in the trace */
-  bool trace_headers;          /* only headers of messages, and all of them */
+  uint32_t max_traced_msg_len; /* bytes of each message in the trace, 0: all */
+  bool trace_headers;          /* only headers of messages */
   bool no_headers;             /* nobody may use headers, whatever CONNECT says */
   uint32_t max_connections_per_address, max_connections_per_user; /* 0: unlimited */
   uint64_t publish_messages, publish_bytes; /* a second, of one user or of a client without; 0: unlimited */

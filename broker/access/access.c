@@ -178,16 +178,19 @@ static const struct access_user *successor(const struct access *access, const st
 
 enum access_verdict access_rematch(const struct access *access, const struct access_user *user,
                                    enum access_proof proof, uid_t uid, struct access_result *result) {
-  if (!access->required) return grant(result, NULL, ACCESS_BY_NOTHING);
+  if (!access->required && (user == NULL || user->name[0] == '\0')) /* nobody, or who had the token */
+    return grant(result, NULL, ACCESS_BY_NOTHING);
   bool unasked = user == NULL || proof == ACCESS_BY_NOTHING || proof == ACCESS_BY_PEER;
   const struct access_user *now = unasked ? access_unasked(access, uid) : successor(access, user);
-  if (now == NULL && unasked) return refuse(result, "credentials are required now");
+  if (now == NULL && unasked && (user == NULL || successor(access, user) != NULL))
+    return refuse(result, "credentials are required now");
   if (now == NULL || (user != NULL && strcmp(now->account->name, user->account->name) != 0)) {
     refuse(result, now == NULL ? "the user is no more" : "the user is in another account now");
     return ACCESS_GONE;
   }
   if (!access_may_come(now, ACCESS_STANDARD)) return refuse(result, "connection type not allowed");
-  if (!unasked && !now->is_nkey && !password_equal(user->password, now->password))
+  bool same = user != NULL && proof != ACCESS_BY_PEER && strcmp(user->name, now->name) == 0;
+  if (same && !now->is_nkey && !password_equal(user->password, now->password)) /* of no_auth_user's, too */
     return refuse(result, "the password has changed");
   return grant(result, now, proof);
 }

@@ -226,7 +226,7 @@ static int read_map(struct source *source, const struct scope *scope, struct con
   return 0;
 }
 
-/* The text of an environment variable, read as a value. */
+/* The text of an environment variable, read as a value; without one it is an empty string. */
 static int read_environment(struct source *source, struct conf_node *node, struct conf_place place,
                             unsigned depth) {
   struct conf *conf = source->scan.conf;
@@ -248,6 +248,10 @@ static int read_environment(struct source *source, struct conf_node *node, struc
   inner.scan.file = file;
   int error = scan_check(&inner.scan);
   scan_spaces(&inner.scan);
+  if (error == 0 && scan_is_end(&inner.scan)) { /* as in nats-server */
+    node->text = "";
+    return 0;
+  }
   if (error == 0) error = read_value(&inner, NULL, node, depth);
   if (error == 0) scan_gap(&inner.scan);
   if (error == 0 && !scan_is_end(&inner.scan)) return scan_unexpected(&inner.scan, "one value");

@@ -96,6 +96,8 @@ const char *value_duration(const char *text, int64_t *out_ms) {
     at += len;
   } while (*at != '\0');
   if (ms > 9e15) return "too long a duration";
+  if (ms > 0 && ms < 1)
+    ms = 1;   /* less than can be measured is not nothing, which often stands for a default */
   ms += 1e-7; /* what the binary fractions of "0.3s" lack */
   *out_ms = negative ? -(int64_t)ms : (int64_t)ms;
   return NULL;

@@ -16,7 +16,8 @@ const char *value_bool(const char *text, bool *out);
 const char *value_int(const char *text, int64_t *out);
 /** An integer that may have a suffix in any case: 64k (thousands), 64KB, 64Ki or 64KiB (1024s); k m g t p e. */
 const char *value_size(const char *text, int64_t *out);
-/** As Go writes durations ("1m30s", "1.5h", "500ms"), or a bare number of seconds. In milliseconds. */
+/** As Go writes durations ("1m30s", "1.5h", "500ms"), or a bare number of seconds. In milliseconds, and no
+ * less than one unless it is nothing. */
 const char *value_duration(const char *text, int64_t *out_ms);
 
 /** What value_int and value_size say of a number that has the right form but is too large. */

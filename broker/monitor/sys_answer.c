@@ -293,6 +293,17 @@ static char *name_of(struct monitor *monitor, uint32_t number) {
   return name;
 }
 
+static bool is_account(struct monitor *monitor, const char *name) {
+  const struct monitor_source *source = &monitor->source;
+  struct monitor_account account;
+  bool found = false;
+  pthread_rwlock_rdlock(&monitor->lock);
+  for (uint32_t i = 0; !found && source->account(source->arg, i, &account); i++)
+    found = !account.is_unused && strcmp(account.name, name) == 0;
+  pthread_rwlock_unlock(&monitor->lock);
+  return found;
+}
+
 char *sys_answer(struct monitor *monitor, const struct sys_request *request, uint64_t sequence, size_t *len) {
   if (request->kind == SYS_KIND_USER) return answer_user(monitor, request, sequence, len);
   if (request->own) {
@@ -302,8 +313,10 @@ char *sys_answer(struct monitor *monitor, const struct sys_request *request, uin
     return text;
   }
   if (request->kind == KIND_CONNS) return sys_event_conns_of(monitor, request->named, sequence, len);
-  const bool all = request->named != NULL && strcmp(request->named, "PING") == 0;
-  if (all && request->kind != SYS_KIND_STATZ) return NULL;
+  const bool statz = request->kind == SYS_KIND_STATZ;
+  const bool all =
+      statz && strcmp(request->named, "PING") == 0; /* of other kinds it is an account like others */
+  if (statz && !all && !is_account(monitor, request->named)) return NULL; /* another server may have it */
   return answer_about(monitor, request, all ? NULL : request->named, sequence, len);
 }
 

@@ -59,7 +59,7 @@ static void put_settings(struct json_writer *json, const struct monitor_source *
   const struct options *o = source->options;
   const bool limited = o->max_connections != INT64_MAX;
   json_put_int(json, "max_connections", limited ? o->max_connections : -1);
-  if (o->max_subscriptions != 0) json_put_uint(json, "max_subscriptions", o->max_subscriptions);
+  if (o->max_subscriptions != 0) json_put_int(json, "max_subscriptions", o->max_subscriptions);
   json_put_uint(json, "ping_interval", o->ping_interval_ms * NS_PER_MS);
   json_put_uint(json, "ping_max", o->ping_max);
   json_put_string(json, "http_host", o->http_host != NULL ? o->http_host : o->host);

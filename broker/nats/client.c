@@ -57,9 +57,11 @@ void nats_client_writev(struct nats_client *client, const struct iovec *parts, i
 }
 
 void nats_client_send(struct nats_client *client, const char *text, size_t len) {
-  if (client->worker->trace)
-    tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_out"), "->> [%.*s]", (int)(len - 2),
-                   text);
+  if (client->worker->trace) {
+    const int plus = text[0] == '+'; /* nats-server shows +OK without it */
+    tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_out"), "->> [%.*s]", (int)len - 2 - plus,
+                   text + plus);
+  }
   nats_client_writev(client, &(struct iovec){.iov_base = (char *)(uintptr_t)text, .iov_len = len}, 1);
 }
 
@@ -107,6 +109,8 @@ void nats_client_error(struct nats_client *client, bool close, const char *forma
   }
   tern_counter_add(&client->worker->stats.protocol_errors, 1);
   tern_log_event(TERN_LOG_DEBUG, nats_client_about(client, "client_error"), "-ERR '%s'", text);
+  if (client->worker->trace)
+    tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_out"), "->> [-ERR %s]", text);
   struct iovec parts[] = {{.iov_base = (char *)(uintptr_t) "-ERR '", .iov_len = 6},
                           {.iov_base = text, .iov_len = (size_t)len},
                           {.iov_base = (char *)(uintptr_t) "'\r\n", .iov_len = 3}};

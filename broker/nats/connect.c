@@ -214,24 +214,67 @@ int nats_connect_parse(struct nats_connect *connect, struct tern_slice json) {
   return nats_connect_parse_all(connect, NULL, json);
 }
 
-int nats_connect_parse_all(struct nats_connect *connect, struct nats_credentials *credentials,
-                           struct tern_slice json) {
+static int load(struct tern_slice json, json_t **out) {
   char *text = malloc(json.len * 3 + 1);
   if (text == NULL) return -ENOMEM;
   size_t len = repair(json, text);
   json_error_t where;
-  json_t *value = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
+  *out = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
   explicit_bzero(text, len);
   free(text);
-  if (value == NULL) { /* jansson names every fault of the text; one without a name is a lack of memory */
-    enum json_error_code code = json_error_code(&where);
-    return code == json_error_unknown || code == json_error_out_of_memory ? -ENOMEM : -EINVAL;
-  }
-  int error = -EINVAL;
+  if (*out != NULL)
+    return 0; /* jansson names every fault of the text; one without a name is a lack of memory */
+  enum json_error_code code = json_error_code(&where);
+  return code == json_error_unknown || code == json_error_out_of_memory ? -ENOMEM : -EINVAL;
+}
+
+int nats_connect_parse_all(struct nats_connect *connect, struct nats_credentials *credentials,
+                           struct tern_slice json) {
+  json_t *value;
+  int error = load(json, &value);
+  if (error != 0) return error;
+  error = -EINVAL;
   if (json_is_null(value))
     error = 0;
   else if (json_is_object(value))
     error = read_object(connect, credentials, value);
   json_decref(value);
   return error;
+}
+
+/* ---- the trace ---- */
+
+/* What is secret by its key, however much follows: pass, password, user_jwt, signature ... */
+static bool is_secret(const char *key) {
+  static const char *const secrets[] = {"user", "pass", "auth", "token", "jwt", "nkey", "sig"};
+  for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++)
+    if (strncasecmp(key, secrets[i], strlen(secrets[i])) == 0) return true;
+  return false;
+}
+
+/* In objects inside of others, too. False without memory. */
+static bool redact(json_t *value) {
+  const char *key;
+  json_t *each;
+  size_t i;
+  bool done = true;
+  json_array_foreach(value, i, each) done = done && redact(each);
+  json_object_foreach(value, key, each) {
+    if (!is_secret(key)) {
+      done = done && redact(each);
+      continue;
+    }
+    if (json_is_string(each))
+      explicit_bzero((char *)(uintptr_t)json_string_value(each), json_string_length(each));
+    done = json_object_set_new(value, key, json_string("[REDACTED]")) == 0 && done;
+  }
+  return done;
+}
+
+char *nats_connect_shown(struct tern_slice json) {
+  json_t *value;
+  if (load(json, &value) != 0) return NULL;
+  char *text = json_is_object(value) && redact(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+  json_decref(value);
+  return text;
 }

@@ -50,5 +50,7 @@ int nats_connect_parse(struct nats_connect *connect, struct tern_slice json);
 /** The same, and the credentials as well (NULL: they are checked for their type only). */
 int nats_connect_parse_all(struct nats_connect *connect, struct nats_credentials *credentials,
                            struct tern_slice json);
+/** The JSON of a CONNECT for the log, with [REDACTED] for what may be a secret; to be freed. NULL: it is none, or no memory. */
+char *nats_connect_shown(struct tern_slice json);
 
 #endif

@@ -140,10 +140,34 @@ void nats_permissions_changed(struct nats_client *client, const struct permissio
 
 /* ---- what a client is told ---- */
 
-/* The text in Go's %q form, as error texts have it: \" \\ and \xff for what is neither printable ASCII nor
- * well-formed UTF-8. malloc'ed; NULL without memory. */
+/* What Go takes for not printable of what is assigned in Unicode: blanks, what formats text, and private use. */
+static bool is_printable(uint32_t code) {
+  static const struct {
+    uint32_t first, last;
+  } hidden[] = {
+      {0x80, 0xA0},       {0xAD, 0xAD},       {0x600, 0x605},     {0x61C, 0x61C},     {0x6DD, 0x6DD},
+      {0x70F, 0x70F},     {0x890, 0x891},     {0x8E2, 0x8E2},     {0x1680, 0x1680},   {0x180E, 0x180E},
+      {0x2000, 0x200F},   {0x2028, 0x202F},   {0x205F, 0x206F},   {0x3000, 0x3000},   {0xE000, 0xF8FF},
+      {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB},   {0xFFFE, 0xFFFF},   {0x110BD, 0x110BD}, {0x110CD, 0x110CD},
+      {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE00FF}, {0xF0000, 0x10FFFF}};
+  for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
+    if (code >= hidden[i].first && code <= hidden[i].last) return false;
+  return true;
+}
+
+/* Of a well-formed character of more than one byte. */
+static uint32_t code_of(const char *text, size_t len) {
+  uint32_t code = (unsigned char)text[0] & (0x7Fu >> len);
+  for (size_t i = 1; i < len; i++)
+    code = code << 6 | ((unsigned char)text[i] & 0x3Fu);
+  return code;
+}
+
+/* The text in Go's %q form, as error texts have it: \" \\ \a and so on, \xff for bytes that are no well-formed UTF-8 and
+ * control characters, \u200b and \U000e0001 for what else is not printable. malloc'ed; NULL without memory. */
 static char *quoted(struct tern_slice text) {
-  char *room = malloc(text.len * 4 + 1);
+  static const char letters[] = "abtnvfr"; /* from 7 on */
+  char *room = malloc(text.len * 4 + 1);   /* \u0080 is of two bytes, \U000e0001 of four */
   if (room == NULL) return NULL;
   char *to = room;
   for (size_t i = 0; i < text.len;) {
@@ -152,6 +176,12 @@ static char *quoted(struct tern_slice text) {
     if (c == '"' || c == '\\') {
       *to++ = '\\';
       *to++ = (char)c;
+    } else if (c >= '\a' && c <= '\r') {
+      *to++ = '\\';
+      *to++ = letters[c - '\a'];
+    } else if (len > 1 && !is_printable(code_of(text.ptr + i, len))) {
+      const uint32_t code = code_of(text.ptr + i, len);
+      to += snprintf(to, 11, code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
     } else if (len == 0 || c < 0x20 || c == 0x7F) {
       len = 1;
       to += snprintf(to, 5, "\\x%02x", c);

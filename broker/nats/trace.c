@@ -5,16 +5,18 @@
  *     <<- [PUB greet 5]
  *     <<- MSG_PAYLOAD: ["hello"]
  *
- * Messages are shown only as far as max_traced_msg_len or trace_headers ask for it: a log is read by more people than the
- * messages are meant for. Of CONNECT nothing but the word is shown, since it may hold a password. Runs on the client's
- * worker, and only where the trace is on.
+ * Messages are shown as far as max_traced_msg_len and trace_headers say, and no further than SHOWN_BYTES_MAX. Of CONNECT
+ * all is shown but what may be a secret (nats_connect_shown); when it cannot be read, nothing but the word. Runs on the
+ * client's worker, and only where the trace is on.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tern/log.h>
 
 #include "client.h"
+#include "connect.h"
 
 /** What is shown of one line, and of one message. */
 #define SHOWN_BYTES_MAX 3072
@@ -44,9 +46,12 @@ struct shown {
   size_t len;
 };
 
-/* The log escapes what needs it, but its texts end at a zero byte. */
-static void show(struct shown *shown, const char *bytes, size_t len) {
-  for (size_t i = 0; i < len && shown->len + 5 < sizeof shown->text; i++) {
+/* The log escapes what needs it, but its texts end at a zero byte. False when there is no room for all. Of a message, which
+ * is in quotes, quotes and backslashes are escaped, too. */
+static bool show(struct shown *shown, const char *bytes, size_t len, bool message) {
+  size_t i = 0;
+  for (; i < len && shown->len + 5 < sizeof shown->text; i++) {
+    if (message && (bytes[i] == '"' || bytes[i] == '\\')) shown->text[shown->len++] = '\\';
     if (bytes[i] != '\0') {
       shown->text[shown->len++] = bytes[i];
     } else {
@@ -55,6 +60,7 @@ static void show(struct shown *shown, const char *bytes, size_t len) {
     }
   }
   shown->text[shown->len] = '\0';
+  return i == len;
 }
 
 static void trace_message(const struct nats_client *client, const struct tern_nats_op *op) {
@@ -63,14 +69,20 @@ static void trace_message(const struct nats_client *client, const struct tern_na
   if (limits->trace_headers) {
     if (op->header_len <= 4) return;
     len = op->header_len - 4; /* without the empty line */
-    if (max == 0) max = len;
   }
-  if (max > len) max = len;
-  if (max == 0) return;
+  if (max == 0 || max > len) max = len;
   struct shown shown = {.len = 0};
-  show(&shown, op->body.ptr, max);
+  const bool whole = show(&shown, op->body.ptr, max, true) && max == len;
   tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_message"), "<<- MSG_PAYLOAD: [\"%s%s\"]",
-                 shown.text, max < len ? "..." : "");
+                 shown.text, whole ? "" : "...");
+}
+
+static void show_connect(struct shown *shown, struct tern_slice json) {
+  char *text = nats_connect_shown(json);
+  if (text == NULL) return;
+  show(shown, " ", 1, false);
+  show(shown, text, strlen(text), false);
+  free(text);
 }
 
 void nats_trace(const struct nats_client *client, const struct tern_nats_op *op) {
@@ -78,15 +90,16 @@ void nats_trace(const struct nats_client *client, const struct tern_nats_op *op)
                                       &op->sid,     &op->header_text, &op->size_text};
   const struct verb *verb = &verbs[op->verb];
   struct shown shown = {.len = 0};
-  show(&shown, verb->name, strlen(verb->name));
+  show(&shown, verb->name, strlen(verb->name), false);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
     if (!(verb->words & 1u << i) || words[i]->len == 0) continue;
-    show(&shown, " ", 1);
-    show(&shown, words[i]->ptr, words[i]->len);
+    show(&shown, " ", 1, false);
+    show(&shown, words[i]->ptr, words[i]->len, false);
   }
   char max[24];
+  if (op->verb == TERN_NATS_CONNECT) show_connect(&shown, op->arg);
   if (op->verb == TERN_NATS_UNSUB && op->max > 0)
-    show(&shown, max, (size_t)snprintf(max, sizeof max, " %lld", (long long)op->max));
+    show(&shown, max, (size_t)snprintf(max, sizeof max, " %lld", (long long)op->max), false);
   tern_log_event(TERN_LOG_TRACE, nats_client_about(client, "trace_in"), "<<- [%s]", shown.text);
   if (verb->words & SIZE) trace_message(client, op);
 }

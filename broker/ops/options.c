@@ -315,15 +315,45 @@ static void check_access(const struct options *options, struct conf_report *repo
   access_free(access);
 }
 
+/* What there is when nothing is said, but for the strings. */
+static const struct options defaults = {
+    .port = PORT_DEFAULT,
+    .logtime = true,
+    .max_payload = TERN_PAYLOAD_MAX_BYTES_DEFAULT,
+    .max_control_line = TERN_CONTROL_LINE_MAX_BYTES_DEFAULT,
+    .max_pending = TERN_PENDING_MAX_BYTES_DEFAULT,
+    .ring_size = TERN_RING_BYTES_DEFAULT,
+    .max_connections = TERN_CONNECTIONS_MAX_DEFAULT,
+    .ping_interval_ms = 120000,
+    .ping_max = 2,
+    .max_closed_clients = 10000,
+    .write_deadline_ms = 10000,
+    .lame_duck_duration_ms = 120000,
+    .lame_duck_grace_period_ms = 10000,
+};
+
+/* Numbers that stand for others, as in nats-server: nothing for the default, what is below nothing for no limit. */
+static void replace_stand_ins(struct options *options) {
+  if (options->port == 0) options->port = defaults.port;
+  if (options->max_payload == 0) options->max_payload = defaults.max_payload;
+  if (options->max_control_line == 0) options->max_control_line = defaults.max_control_line;
+  if (options->max_pending == 0) options->max_pending = defaults.max_pending;
+  if (options->max_connections == 0) options->max_connections = defaults.max_connections;
+  if (options->max_connections < 0) options->max_connections = INT64_MAX;
+  if (options->ping_interval_ms == 0) options->ping_interval_ms = defaults.ping_interval_ms;
+  if (options->ping_max == 0) options->ping_max = defaults.ping_max;
+  if (options->write_deadline_ms == 0) options->write_deadline_ms = defaults.write_deadline_ms;
+  if ((int64_t)options->log_size_limit < 0) options->log_size_limit = 0;
+  if ((int32_t)options->max_traced_msg_len < 0) options->max_traced_msg_len = 0;
+}
+
 /* What no single option can say: values that stand for others, and values that must fit one another. */
 static enum options_verdict check_all(struct options *options, struct conf_report *report) {
   const unsigned errors = report->errors;
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   options->loaded_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-  if (options->port == 0) options->port = PORT_DEFAULT;
-  if (options->max_connections == 0) options->max_connections = TERN_CONNECTIONS_MAX_DEFAULT;
-  if (options->max_connections < 0) options->max_connections = INT64_MAX;
+  replace_stand_ins(options);
   if (options->http_port != 0 && options->https_port != 0)
     conf_wrong(report, NULL, "can't specify both HTTP (%d) and HTTPs (%d) ports", options->http_port,
                options->https_port);
@@ -402,7 +432,7 @@ void options_limits(const struct options *options, struct nats_limits *limits) {
       .max_control_line = options->max_control_line,
       .max_pending = options->max_pending,
       .max_connections = (uint64_t)options->max_connections,
-      .max_subscriptions = options->max_subscriptions,
+      .max_subscriptions = options->max_subscriptions > 0 ? (uint32_t)options->max_subscriptions : 0,
       .max_subscription_tokens = options->max_subscription_tokens,
       .ping_interval_ms = options->ping_interval_ms,
       .ping_max = options->ping_max,
@@ -452,22 +482,8 @@ int options_read_again(const struct options *options, struct options *out, struc
 }
 
 int options_init(struct options *options) {
-  *options = (struct options){
-      .host = strdup(OPTION_HOST_DEFAULT),
-      .port = PORT_DEFAULT,
-      .logtime = true,
-      .max_payload = TERN_PAYLOAD_MAX_BYTES_DEFAULT,
-      .max_control_line = TERN_CONTROL_LINE_MAX_BYTES_DEFAULT,
-      .max_pending = TERN_PENDING_MAX_BYTES_DEFAULT,
-      .ring_size = TERN_RING_BYTES_DEFAULT,
-      .max_connections = TERN_CONNECTIONS_MAX_DEFAULT,
-      .ping_interval_ms = 120000,
-      .ping_max = 2,
-      .max_closed_clients = 10000,
-      .write_deadline_ms = 10000,
-      .lame_duck_duration_ms = 120000,
-      .lame_duck_grace_period_ms = 10000,
-  };
+  *options = defaults;
+  options->host = strdup(OPTION_HOST_DEFAULT);
   return options->host != NULL ? 0 : -ENOMEM;
 }
 

@@ -51,7 +51,7 @@ struct options {
   uint32_t max_control_line;        /* bytes, at most 16384 */
   uint64_t max_pending;             /* bytes */
   int64_t max_connections;          /* after options_parse above 0; no limit: INT64_MAX */
-  uint32_t max_subscriptions;       /* per connection, 0: unlimited */
+  int64_t max_subscriptions;        /* per connection; 0, -1: unlimited */
   uint32_t max_subscription_tokens; /* 0: unlimited */
   uint64_t ping_interval_ms;
   uint64_t write_deadline_ms;
@@ -86,7 +86,7 @@ struct options {
   uint64_t log_size_limit;     /* bytes, 0: no rotation */
   int argc;                    /* the command line, for reading everything again */
   uint32_t log_max_num;        /* files, 0: all */
-  uint32_t max_traced_msg_len; /* bytes of a message, 0: none */
+  uint32_t max_traced_msg_len; /* bytes of a message, 0: all */
 };
 
 /** What main should do after the command line, and the file it may name, were read. */

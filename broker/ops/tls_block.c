@@ -157,11 +157,12 @@ static void read_timeout(struct reader *reader, const struct conf_node *node) {
     problem = value_duration(node->text, &ms);
   else
     problem = "it must be a number of seconds, or a duration like \"2s\"";
-  if (problem == NULL && (ms < 1 || ms > TIMEOUT_MAX_MS)) problem = "must be above 0 and at most a day";
+  if (problem == NULL && (ms < 0 || ms > TIMEOUT_MAX_MS))
+    problem = "must be at most a day, and not below 0, which is the default";
   if (problem != NULL)
     conf_wrong(reader->report, node, "invalid value \"%s\" for %s: %s", node->text, node->key, problem);
   else
-    reader->settings.timeout_ms = (uint32_t)ms;
+    reader->settings.timeout_ms = ms == 0 ? TIMEOUT_DEFAULT_MS : (uint32_t)ms;
 }
 
 /* As in nats-server: an empty list is a mistake, and must not be taken for the default. */

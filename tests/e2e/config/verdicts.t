@@ -110,10 +110,10 @@ ping_interval: 1m30s
 === only tern: a fraction of a duration without quotes
 @differs as above
 ping_interval: 1.5s
-=== only nats-server: no time at all
-@differs nats-server takes its default instead, and says nothing
-@says case.conf:1:1: invalid value "0s" for ping_interval: must be between 1ms and 720h
-ping_interval: "0s"
+=== valid: no time at all, for which there is the default
+ping_interval: "0s", write_deadline: "0s"
+=== valid: less time than tern can measure, for which it takes a millisecond
+write_deadline: "1us", ping_interval: "1ns"
 === valid: strings
 server_name: "a\t\n\r\"\\\x41"
 server_name: 'raw\n'
@@ -299,7 +299,7 @@ max_connections: 100, max_conn: -1, max_subscriptions: 5, max_subs: 6, max_subsc
 max_control_line: 8KB, max_pending: 10MB, ping_max: 3
 === only nats-server: longer control lines than tern takes
 @differs tern's parser has a bound of 16 KiB
-@says case.conf:1:1: invalid value "20000" for max_control_line: must be between 1 and 16KB
+@says case.conf:1:1: invalid value "20000" for max_control_line: must be between 0 and 16KB
 max_control_line: 20000
 === valid: files that are written
 pid_file: "/tmp/tern.pid", pidfile: "/tmp/tern.pid", ports_file_dir: "/tmp"
@@ -659,10 +659,8 @@ log_size_limit: "1MB"
 @differs tern sends datagrams only
 @says case.conf:1:1: invalid value "tcp://h:1" for remote_syslog: must be udp://HOST:PORT
 remote_syslog: "tcp://h:1"
-=== only nats-server: a negative limit of the log
-@differs nats-server takes it for none; the line can go
-@says case.conf:1:1: invalid value "-1" for log_size_limit: must be between 0
-log_size_limit: -1
+=== valid: negative limits of the log, which are none
+log_size_limit: -1, max_traced_msg_len: -1
 === valid: mappings
 mappings { "a": b, "c.*.*": "d.$2.$1", "e.>": "f.>", "p.*": "q.{{partition(10,1)}}.{{ wildcard( 1 ) }}" }
 === valid: mappings by weight
@@ -937,18 +935,56 @@ lame_duck_duration: "10s"
 @differs nats-server notices when it starts, not in -t
 @says lame_duck_grace_period must be shorter than lame_duck_duration
 lame_duck_duration: "1m", lame_duck_grace_period: "2m"
-=== only nats-server: nothing, for what there is at the most
-@differs nats-server takes 0 for its default; the line can go
-@says case.conf:1:1: invalid value "0" for max_pending: must be between 1
-max_pending: 0
-=== only nats-server: no PING that may be unanswered
-@differs as above
-@says case.conf:1:1: invalid value "0" for ping_max: must be between 1
-ping_max: 0
-=== only nats-server: no time between PINGs
-@differs as above
-@says case.conf:1:1: invalid value "0s" for ping_interval: must be between 1ms
-ping_interval: "0s"
+=== valid: nothing, for what there is at the most: the default
+max_pending: 0, max_payload: 0, max_control_line: 0, max_connections: 0, ping_max: 0
+=== valid: limits below nothing, which are none
+max_subs: -1, max_connections: -5
+=== only nats-server: a limit of subscriptions below none
+@differs nats-server closes each client at its first SUB
+@says case.conf:1:1: invalid value "-2" for max_subs: must be between -1
+max_subs: -2
+=== only nats-server: a negative count of PINGs
+@differs nats-server closes each client two seconds after its CONNECT
+@says case.conf:1:1: invalid value "-1" for ping_max: must be between 0
+ping_max: -1
+=== only nats-server: a negative largest message
+@differs nats-server takes messages of any size, each held in memory as a whole
+@says case.conf:1:1: invalid value "-1" for max_payload: must be between 0
+max_payload: -1
+=== only nats-server: a negative longest line
+@differs nats-server closes each client at its CONNECT
+@says case.conf:1:1: invalid value "-1" for max_control_line: must be between 0
+max_control_line: -1
+=== only nats-server: a negative write deadline
+@differs nats-server can write to no client, not even INFO
+@says case.conf:1:1: invalid value "-1s" for write_deadline: must be between 0ms
+write_deadline: "-1s"
+=== only nats-server: a negative time between PINGs
+@differs nats-server closes each client as soon as it has connected
+@says case.conf:1:1: invalid value "-1s" for ping_interval: must be between 0ms
+ping_interval: "-1s"
+=== only nats-server: a negative time to say who one is
+@differs nats-server closes each client before its CONNECT
+@says case.conf:1:39: timeout is
+authorization { user: a, password: b, timeout: -1 }
+=== only nats-server: a negative time for the handshake
+@differs nats-server closes each client before its handshake
+@says case.conf:1:52: invalid value "-1" for timeout: must be
+tls { cert_file: server.pem, key_file: server.key, timeout: -1 }
+=== valid: no time for the handshake: the default
+tls { cert_file: server.pem, key_file: server.key, timeout: 0 }
+=== valid: a variable of the environment with nothing in it
+@env TERN_TEST_NOTHING=
+server_name: $TERN_TEST_NOTHING, pid_file: $TERN_TEST_NOTHING
+=== invalid: a variable of the environment with nothing in it, for a number
+@env TERN_TEST_NOTHING=
+@says case.conf:1:1: max_payload is a string
+max_payload: $TERN_TEST_NOTHING
+=== only nats-server: a token with nothing in it
+@env TERN_TEST_NOTHING=
+@differs nats-server lets everyone in
+@says case.conf:1:17: an empty token: everyone would be let in
+authorization { token: $TERN_TEST_NOTHING }
 === invalid: a time between PINGs that is a number alone
 @says case.conf:1:1: warning: ping_interval: 20 without quotes is a number of seconds, 20
 ping_interval: 20

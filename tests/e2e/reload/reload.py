@@ -185,6 +185,32 @@ class Users(Case):
         self.join("new")
         self.join("changed", "q")
 
+    def test_without_users_those_who_were_some_go(self):
+        self.start(self.users("{user: a, password: p}", "{user: b, password: p}"))
+        clients = [self.join(name) for name in ("a", "b")]
+        self.reload("debug: false\n")
+        self.assertEqual([self.end_of(client) for client in clients], [[], []])
+
+    def test_without_a_token_those_who_had_it_stay(self):
+        self.start("authorization { token: t }\n")
+        client = Client(self.server.port, b'CONNECT {"verbose":false,"pedantic":false,"auth_token":"t"}\r\nPING\r\n')
+        self.addCleanup(client.close)
+        self.reload("debug: false\n")
+        client.say(b"PING\r\n")
+        client.until(b"PONG")
+
+    def test_nobodys_user_is_a_user_like_others(self):
+        def users(password):
+            return self.users("{user: anybody, password: %s}" % password, "{user: other, password: p}") + \
+                "no_auth_user: anybody\n"
+        self.start(users("p"))
+        nobody, other = Client(self.server.port, b'CONNECT {"verbose":false}\r\nPING\r\n'), self.join("other")
+        self.addCleanup(nobody.close)
+        self.reload(users("q"))
+        self.assertEqual(self.end_of(nobody), [b"-ERR 'Authorization Violation'"])
+        other.say(b"PING\r\n")
+        other.until(b"PONG")
+
     def test_why_they_ended_is_told(self):
         accounts = "http: '127.0.0.1:-1'\naccounts { A { users: [%s] }, B { users: [%s] } }\n"
         gone, moved, changed, other = ("{user: %s, password: p}" % name for name in ("gone", "moved", "changed", "other"))

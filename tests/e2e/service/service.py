@@ -57,7 +57,7 @@ class Test(unittest.TestCase):
 class Logs(Test):
     def test_json_whatever_clients_send(self):
         evil = b'"\\\x00\x1b[31m\xff\xfe\xc2\x9b\x7f\t'
-        with self.start("-l", self.log, "--log_format", "json", "-DV", "--max_traced_msg_len", "1000") as server:
+        with self.start("-l", self.log, "--log_format", "json", "-DV") as server:
             broker.talk(server.port, HELLO + b"PUB a %d\r\n%s\r\nPING\r\n" % (len(evil), evil))
             broker.talk(server.port, HELLO + b"SUB \xff" + evil[3:8] + b" 1\r\nPING\r\n")
             broker.talk(server.port, b'CONNECT {"name":"\xff\\u0007\\"","pass":"s3cret","verbose":false}\r\nPING\r\n')
@@ -78,12 +78,12 @@ class Logs(Test):
             self.assertIn(event, events)
         self.assertEqual(events["client_connected"]["ip"], "127.0.0.1")
         self.assertEqual(events["trace_message"]["msg"],
-                         '<<- MSG_PAYLOAD: ["\"\\\\x00\x1b[31m\ufffd\ufffd\u009b\x7f\t"]')
+                         '<<- MSG_PAYLOAD: ["\\"\\\\\\x00\x1b[31m\ufffd\ufffd\u009b\x7f\t"]')
         self.assertEqual([line["cid"] for line in lines if line.get("event") == "client_connected"], [1, 2, 3, 4])
 
     def test_text_shows_no_control_characters(self):
         evil = b'a\x1b[2Jb\r\x07\xff\xc2\x9bc\x00d'
-        with self.start("-V", "--max_traced_msg_len", "100") as server:
+        with self.start("-V") as server:
             broker.talk(server.port, HELLO + b"PUB a %d\r\n%s\r\nPING\r\n" % (len(evil), evil))
             broker.wait_for("the trace", lambda: "MSG_PAYLOAD" in server.output())
             with open(server.log, "rb") as file:

@@ -381,6 +381,9 @@ A< MSG _R_.x 1 1\r\nx
 A> PUB _GR_.a"b\\c\xff\x01\xc3\xa4 1
 A> x
 A< -ERR 'Permissions Violation for Publish to "_GR_.a\\"b\\\\c\\xff\\x01\xc3\xa4"'
+A> PUB _GR_.\x07\x0b\xe2\x80\x8b\xe2\x80\xa8\xc2\x85\xc2\xa0\xf3\xa0\x80\x81\xf0\x9f\x98\x80 1
+A> x
+A< -ERR 'Permissions Violation for Publish to "_GR_.\\a\\v\\u200b\\u2028\\u0085\\u00a0\\U000e0001\xf0\x9f\x98\x80"'
 
 === +OK comes before the own message
 @hello A {"verbose":true}

@@ -207,7 +207,7 @@ static void variables(void **unused) {
        "$TERN_TEST_X:1:1: variable reference for 'x' can not be found: no key above, no environment "
        "variable"},
       {"a: $TERN_TEST_TWO", "$TERN_TEST_TWO:1:5: expected one value, found 't'"},
-      {"a: $TERN_TEST_EMPTY", "$TERN_TEST_EMPTY:1:1: expected a value, found the end"},
+      {"a: $TERN_TEST_EMPTY, b: [$TERN_TEST_BLANKS]", "{\"a\":\"\",\"b\":[\"\"]}"},
       {"a: $TERN_TEST_BYTE", "$TERN_TEST_BYTE:1:2: byte 0xff is not UTF-8; save the file as UTF-8"},
       {"a: $TERN_TEST_LOOP",
        "$TERN_TEST_LOOP:1:1: environment variables that refer to each other: $TERN_TEST_LOOP"},
@@ -219,6 +219,7 @@ static void variables(void **unused) {
   setenv("TERN_TEST_X", "$x", 1);
   setenv("TERN_TEST_TWO", "one two", 1);
   setenv("TERN_TEST_EMPTY", "", 1);
+  setenv("TERN_TEST_BLANKS", " \n", 1);
   setenv("TERN_TEST_BYTE", "x\xff", 1);
   setenv("TERN_TEST_LOOP", "$TERN_TEST_LOOP", 1);
   CHECK(examples);

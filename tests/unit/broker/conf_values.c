@@ -54,9 +54,11 @@ static const struct good {
     {value_duration, "-1m30s", -90000},
     {value_duration, "1.5h", 5400000},
     {value_duration, "1h1m1s1ms", 3661001},
-    {value_duration, "999999ns", 0},
+    {value_duration, "999999ns", 1},
     {value_duration, "1000000ns", 1},
     {value_duration, "1000us", 1},
+    {value_duration, "1ns", 1},
+    {value_duration, "0us", 0},
     {value_duration, "1000\xc2\xb5s", 1},
 };
 

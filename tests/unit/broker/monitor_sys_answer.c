@@ -128,7 +128,11 @@ static void accounts_are_named_by_the_subject(void **unused) {
   json = ask(statz, "PING", "{\"include_unused\":true}");
   assert_int_equal(json_array_size(at(json, "data", "account_statz")), 2);
   json_decref(json);
-  assert_null(ask(kind_of("INFO", SYS_SERVER_KINDS), "PING", ""));
+  assert_null(ask(statz, "NOPE", ""));
+  check_error(kind_of("INFO", SYS_SERVER_KINDS), "PING", "", 500); /* there is no such account */
+  json = ask(kind_of("CONNZ", SYS_SERVER_KINDS), "PING", "");
+  assert_int_equal(json_array_size(at(json, "data", "connections")), 0);
+  json_decref(json);
   json = ask(kind_of("SUBSZ", SYS_SERVER_KINDS), "$G", "");
   assert_true(json_is_array(at(json, "data", "subscriptions_list")));
   json_decref(json);

@@ -433,10 +433,28 @@ static void those_who_may_stay_stay(void **state) {
   sim_say(late, "CONNECT {" QUIET ",\"user\":\"b\",\"pass\":\"y\"}\r\nPING\r\n");
   expect(late, "PONG\r\n");
   configure("");
-  say_and_sync(late, "PUB anything 1\r\nx\r\n");
+  expect_end(late); /* likewise */
+  struct sim_client *nobody = arrive_with(0, "\"lang\":\"c\"");
+  expect(nobody, "PONG\r\n");
+  say_and_sync(nobody, "PUB anything 1\r\nx\r\n");
   configure(USERS);
-  expect(late, VIOLATION);
-  expect_end(late);
+  expect(nobody, VIOLATION);
+  expect_end(nobody);
+}
+
+/* Who said nothing and is a user all the same is judged like those who said it. */
+static void a_users_password_changes_for_nobody_too(void **state) {
+  (void)state;
+  configure(USERS ", no_auth_user: a");
+  struct sim_client *nobody = arrive_with(0, "\"lang\":\"c\"");
+  expect(nobody, "PONG\r\n");
+  configure("authorization { users: [{user: a, pass: new}] }, no_auth_user: a");
+  expect(nobody, VIOLATION);
+  expect_end(nobody);
+  struct sim_client *again = arrive_with(0, "\"lang\":\"c\"");
+  expect(again, "PONG\r\n");
+  configure("authorization { users: [{user: b, pass: y}] }");
+  expect_end(again); /* without a word */
 }
 
 static void who_was_waited_for_is_let_be(void **state) {
@@ -550,6 +568,7 @@ int main(void) {
       TEST(who_waits_can_be_let_in_by_a_change),
       TEST(who_waits_is_matched_as_well),
       TEST(those_who_may_stay_stay),
+      TEST(a_users_password_changes_for_nobody_too),
       TEST(who_was_waited_for_is_let_be),
       TEST(who_moves_to_another_account_goes),
       TEST(an_account_can_become_too_small),

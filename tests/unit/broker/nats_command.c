@@ -181,7 +181,7 @@ static void the_trace_does_not_show_what_connect_says(void **state) {
   close(fd);
   unlink(path);
   assert_true(n > 0);
-  assert_non_null(strstr(log, "<<- [CONNECT]"));
+  assert_non_null(strstr(log, "<<- [CONNECT {"));
   assert_non_null(strstr(log, "<<- [SUB a q 1]"));
   assert_non_null(strstr(log, "<<- [UNSUB 1 7]"));
   assert_non_null(strstr(log, "<<- [PUB b in 2]"));

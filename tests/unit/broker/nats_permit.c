@@ -90,6 +90,9 @@ static void what_is_not_permitted(void **state) {
   assert_int_equal(SUM(&sim, subscriptions), 1);
   sim_say(&c[0], "SUB q \xff\"\\ 8\r\n");
   expect(&c[0], VIOLATION "Subscription to \"q\" using queue \"\\xff\\\"\\\\\"'\r\n");
+  sim_say(&c[0], "SUB q \x07\x01\xe2\x80\x8b\xf3\xa0\x80\x81\xc3\xa4\xc2\xa0 9\r\n");
+  expect(&c[0],
+         VIOLATION "Subscription to \"q\" using queue \"\\a\\x01\\u200b\\U000e0001\xc3\xa4\\u00a0\"'\r\n");
 }
 
 /* The error takes the place of +OK; a publish that is denied is no request that nobody answers. */

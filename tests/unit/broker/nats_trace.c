@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the trace shows of clients, and what it must not: secrets, and messages beyond what was asked for. Simulated
+ * What the trace shows of clients, and what it must not: secrets, and messages beyond what was set. Simulated
  * workers, the log in a file.
  */
 #include "fixture.h"
@@ -29,7 +29,9 @@ static const char *traced(struct nats_limits limits, const char *says) {
   fclose(file);
   text[len] = '\0';
   assert_null(strstr(text, "s3cret"));
-  assert_non_null(strstr(text, "<<- [CONNECT]\n"));
+  assert_non_null(
+      strstr(text, ",\"headers\":true,\"pass\":\"[REDACTED]\",\"auth_token\":\"[REDACTED]\"}]\n"));
+  assert_non_null(strstr(text, " - <<- [CONNECT {"));
   return text;
 }
 
@@ -41,7 +43,7 @@ static const char says[] =
     "SUB a.* queue 7\r\nPUB a.b reply 5\r\nhello\r\nHPUB a.c 19 21\r\nNATS/1.0\r\nAB: c\r\n\r\nhi\r\nUNSUB 7 "
     "3\r\n";
 
-static void lines_are_shown_and_messages_are_not(void **unused) {
+static void lines_and_messages_are_shown(void **unused) {
   (void)unused;
   const char *text = traced(sim_limits(), says);
   assert_has(text, " - cid:1 - <<- [SUB a.* queue 7]\n");
@@ -49,12 +51,41 @@ static void lines_are_shown_and_messages_are_not(void **unused) {
   assert_has(text, " - ->> [MSG a.b 7 reply 5]\n");
   assert_has(text, " - <<- [HPUB a.c 19 21]\n");
   assert_has(text, " - <<- [UNSUB 7 3]\n");
-  assert_null(strstr(text, "MSG_PAYLOAD"));
-  assert_null(strstr(text, "hello"));
-  assert_null(strstr(text, "AB: c"));
+  assert_has(text, " - <<- MSG_PAYLOAD: [\"hello\"]\n");
+  assert_has(text, " - <<- MSG_PAYLOAD: [\"NATS/1.0\\r\\nAB: c\\r\\n\\r\\nhi\"]\n");
+  assert_has(traced(sim_limits(), "PUB a 0\r\n\r\n"), " - <<- MSG_PAYLOAD: [\"\"]\n");
 }
 
-static void messages_are_shown_as_far_as_asked_for(void **unused) {
+static void what_is_sent_is_shown(void **unused) {
+  (void)unused;
+  const char *text = traced(sim_limits(), "CONNECT {\"verbose\":true}\r\nPING\r\n");
+  assert_has(text, " - ->> [OK]\n");
+  assert_has(text, " - ->> [PONG]\n");
+}
+
+static void errors_are_shown(void **unused) {
+  (void)unused;
+  const char *text = traced(sim_limits(), "SUB a..b 1\r\nNONSENSE\r\n");
+  assert_has(text, " - ->> [-ERR Invalid Subject]\n");
+  assert_has(text, " - ->> [-ERR Unknown Protocol Operation]\n");
+}
+
+/* traced() looks for s3cret. */
+static void secrets_are_not_shown(void **unused) {
+  (void)unused;
+  const char *text = traced(sim_limits(),
+                            "CONNECT {\"USER\":\"s3cret\",\"p\\u0061ss\":\"s3cret\",\"jwt\":\"s3cret\","
+                            "\"nkey\":\"s3cret\",\"sig\":\"s3cret\",\"lang\":\"c\"}\r\n");
+  assert_has(text,
+             "<<- [CONNECT {\"USER\":\"[REDACTED]\",\"pass\":\"[REDACTED]\",\"jwt\":\"[REDACTED]\","
+             "\"nkey\":\"[REDACTED]\",\"sig\":\"[REDACTED]\",\"lang\":\"c\"}]\n");
+  text = traced(sim_limits(), "CONNECT {\"a\":[{\"password\":\"s3cret\"}],\"token\":{\"b\":\"s3cret\"}}\r\n");
+  assert_has(text, "<<- [CONNECT {\"a\":[{\"password\":\"[REDACTED]\"}],\"token\":\"[REDACTED]\"}]\n");
+  assert_has(traced(sim_limits(), "CONNECT {\"pass\":\"s3cret\r\n"), " - <<- [CONNECT]\n");
+  assert_has(traced(sim_limits(), "CONNECT [\"s3cret\"]\r\n"), " - <<- [CONNECT]\n");
+}
+
+static void messages_are_shown_as_far_as_is_set(void **unused) {
   (void)unused;
   struct nats_limits limits = sim_limits();
   limits.max_traced_msg_len = 4;
@@ -91,6 +122,8 @@ static void whatever_is_in_a_message_is_one_line(void **unused) {
   const char *line = strstr(text, "MSG_PAYLOAD: [\"yyy");
   assert_non_null(line);
   assert_in_range(strcspn(line, "\n"), 3000, 4000);
+  assert_has(line, "yyy...\"]\n");
+  assert_has(traced(limits, "PUB a 4\r\na\"\\n\r\n"), "[\"a\\\"\\\\n\"]\n");
   assert_has(traced(limits,
                     "PUB a 7\r\na\x1b\n\t\x9b"
                     "b\r\r\n"),
@@ -110,8 +143,11 @@ static int remove_file(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(lines_are_shown_and_messages_are_not),
-      cmocka_unit_test(messages_are_shown_as_far_as_asked_for),
+      cmocka_unit_test(lines_and_messages_are_shown),
+      cmocka_unit_test(what_is_sent_is_shown),
+      cmocka_unit_test(errors_are_shown),
+      cmocka_unit_test(secrets_are_not_shown),
+      cmocka_unit_test(messages_are_shown_as_far_as_is_set),
       cmocka_unit_test(only_headers_may_be_shown),
       cmocka_unit_test(whatever_is_in_a_message_is_one_line),
   };

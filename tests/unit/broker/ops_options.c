@@ -81,7 +81,7 @@ static const struct option {
     {{"max_control_line"}, U32, offsetof(struct options, max_control_line), "16384", "16384"},
     {{"max_pending"}, U64, offsetof(struct options, max_pending), "5GiB", "5368709120"},
     {{"max_connections"}, I64, offsetof(struct options, max_connections), "-1", "9223372036854775807"},
-    {{"max_subscriptions", "max_subs"}, U32, offsetof(struct options, max_subscriptions), "7", "7"},
+    {{"max_subscriptions", "max_subs"}, I64, offsetof(struct options, max_subscriptions), "7", "7"},
     {{"max_subscription_tokens", "max_sub_tokens"},
      U32,
      offsetof(struct options, max_subscription_tokens),
@@ -203,10 +203,31 @@ static void defaults_are_nats_servers(void **unused) {
 
 static void zero_stands_for_the_default(void **unused) {
   (void)unused;
-  struct options_run *run = PARSE("-p", "0", "-max_connections", "0");
+  struct options_run *run = PARSE("-p", "0", "-max_connections", "0", "-max_payload=0", "-max_control_line=0",
+                                  "-max_pending=0", "-ping_interval=0", "-ping_max=0", "-write_deadline=0");
   assert_int_equal(run->verdict, OPTIONS_RUN);
   assert_int_equal(run->options.port, 4222);
   assert_int_equal(run->options.max_connections, 65536);
+  assert_int_equal(run->options.max_payload, 1048576);
+  assert_int_equal(run->options.max_control_line, 4096);
+  assert_int_equal(run->options.max_pending, 67108864);
+  assert_int_equal(run->options.ping_interval_ms, 120000);
+  assert_int_equal(run->options.ping_max, 2);
+  assert_int_equal(run->options.write_deadline_ms, 10000);
+  options_free(&run->options);
+}
+
+static void below_zero_is_no_limit(void **unused) {
+  (void)unused;
+  struct nats_limits limits;
+  struct options_run *run =
+      PARSE("-max_subs=-1", "-max_connections=-5", "-log_size_limit=-7", "-max_traced_msg_len=-1");
+  assert_int_equal(run->verdict, OPTIONS_RUN);
+  options_limits(&run->options, &limits);
+  assert_int_equal(limits.max_subscriptions, 0);
+  assert_true(limits.max_connections == INT64_MAX);
+  assert_int_equal(limits.max_traced_msg_len, 0);
+  assert_true(run->options.log_size_limit == 0);
   options_free(&run->options);
 }
 
@@ -271,7 +292,7 @@ static void sizes(void **unused) {
       {"+1", 0},
       {"0x10", 0},
       {"1.5k", 0},
-      {"0", 0},
+      {"0", 67108864},
       {"--5", 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -310,9 +331,9 @@ static void durations(void **unused) {
       {"720h", 2592000000},
       {"721h", 0},
       {"999999999999999999999h", 0},
-      {"999us", 0},
-      {"0", 0},
-      {"0s", 0},
+      {"999us", 1},
+      {"0", 120000},
+      {"0s", 120000},
       {"-1s", 0},
       {"-5", 0},
       {"", 0},
@@ -373,13 +394,13 @@ static void every_error_says_what_is_wrong(void **unused) {
       {{"-p", "-2"}, OPTIONS_FAIL, "must be between -1 and 65535"},
       {{"-p", "99999999999999999999"}, OPTIONS_FAIL, "too large a number"},
       {{"-workers", "61"}, OPTIONS_FAIL, "must be between 0 and 60"},
-      {{"-max_control_line", "64k"}, OPTIONS_FAIL, "must be between 1 and 16KB"},
-      {{"-max_payload", "2GiB"}, OPTIONS_FAIL, "must be between 1 and"},
+      {{"-max_control_line", "64k"}, OPTIONS_FAIL, "must be between 0 and 16KB"},
+      {{"-max_payload", "2GiB"}, OPTIONS_FAIL, "must be between 0 and"},
       {{"-max_payload", "1z"}, OPTIONS_FAIL, "not a size"},
       {{"-max_sub_tokens", "256"}, OPTIONS_FAIL, "must be between 0 and 255"},
-      {{"-ping_interval", "0"}, OPTIONS_FAIL, "must be between 1ms and 720h"},
+      {{"-ping_interval", "-1"}, OPTIONS_FAIL, "must be between 0ms and 720h"},
       {{"-ping_interval", "5x"}, OPTIONS_FAIL, "not a duration"},
-      {{"-ping_max", "0"}, OPTIONS_FAIL, "must be between 1 and"},
+      {{"-ping_max", "-1"}, OPTIONS_FAIL, "must be between 0 and"},
       {{"-a", ""}, OPTIONS_FAIL, "must not be empty"},
       {{"-D=maybe"}, OPTIONS_FAIL, "invalid value \"maybe\" for -D: must be true or false"},
       {{"-h=maybe"}, OPTIONS_FAIL, "must be true or false"},
@@ -561,6 +582,7 @@ int main(void) {
       cmocka_unit_test(switches_can_be_turned_off),
       cmocka_unit_test(defaults_are_nats_servers),
       cmocka_unit_test(zero_stands_for_the_default),
+      cmocka_unit_test(below_zero_is_no_limit),
       cmocka_unit_test(the_last_one_wins),
       cmocka_unit_test(handlers_are_collected_in_order),
       cmocka_unit_test(sizes),

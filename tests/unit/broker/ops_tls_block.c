@@ -56,6 +56,7 @@ static void keys_set_what_they_say(void **state) {
   assert_int_equal(settings_of("timeout: 3", "").timeout_ms, 3000);
   assert_int_equal(settings_of("timeout: 0.5", "").timeout_ms, 500);
   assert_int_equal(settings_of("timeout: '1m'", "").timeout_ms, 60000);
+  assert_int_equal(settings_of("timeout: 0", "").timeout_ms, 2000);
   assert_int_equal(settings_of("connection_rate_limit: 70", "").rate, 70);
   assert_false(settings_of("handshake_first: false", "").first);
   assert_false(settings_of("handshake_first: off", "").first);
@@ -90,8 +91,8 @@ static void mistakes_have_a_place_and_a_reason(void **state) {
       {"verify: 1", "", ":4:1: verify is an integer; it must be true or false"},
       {"ca_file: true", "", ":4:1: ca_file is true or false; it must be a path in quotes"},
       {"timeout: soon", "", ":4:1: invalid value \"soon\" for timeout"},
-      {"timeout: 0", "", "must be above 0 and at most a day"},
-      {"timeout: 99999999999", "", "must be above 0 and at most a day"},
+      {"timeout: -1", "", "must be at most a day, and not below 0"},
+      {"timeout: 99999999999", "", "must be at most a day, and not below 0"},
       {"timeout: []", "", "must be a number of seconds"},
       {"cipher_suites: one", "", ":4:1: cipher_suites is a string; it must be a list of strings"},
       {"cipher_suites: [1]", "", "it must be a list of strings"},
