@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A thread that spins on the processor it shares with whoever asked for it. */
 #include "busy.h"
 
 #include <setjmp.h>
