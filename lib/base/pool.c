@@ -14,9 +14,6 @@
  * were not needed since the call before; tern_pool_trim gives back all. Of a pool that nobody ages one empty arena per
  * class is kept, the others go at once.
  *
- * A pool that holds much already takes huge pages, four arenas at a time: a backlog that grows by megabytes would
- * otherwise pay for the first touch of each 4 KiB. What is not in use of one waits as `spare`, at most 1.5 MiB.
- *
  * Requests above the largest class go to malloc. Everything is owner-thread only: no atomics, no locks. Under
  * AddressSanitizer free objects are poisoned.
  */
@@ -48,8 +45,6 @@
 #endif
 
 #define ARENA_BYTES  ((size_t)512 * 1024)
-#define HUGE_BYTES   (4 * ARENA_BYTES)   /* a huge page */
-#define HUGE_FROM    ((uint64_t)8 << 20) /* held already: so that another one is a quarter of it at most */
 #define HEADER_BYTES 64
 /* The large classes leave room for a struct in front of a power-of-two payload. */
 #define ROOM 64
@@ -86,7 +81,6 @@ struct tern_pool {
   uint32_t empty[CLASSES];       /* of these, with nothing live */
   uint32_t least_empty[CLASSES]; /* since the last tern_pool_age */
   uint32_t arenas[CLASSES];      /* that there are */
-  struct arena *spare;           /* of a huge page; only next is written */
   bool aged;                     /* there was one */
   struct tern_pool_stats stats;
 };
@@ -121,58 +115,25 @@ static void list_remove(struct tern_pool *pool, struct arena *a) {
   a->open = false;
 }
 
-/* Memory from the system, aligned to its size. */
-static char *map_aligned(size_t size) {
-  /* twice the size, then cut to an aligned half: the system aligns to pages only */
-  char *raw = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (raw == MAP_FAILED) return NULL;
-  char *start = (char *)(((uintptr_t)raw + size - 1) & ~(uintptr_t)(size - 1));
-  if (start > raw) munmap(raw, (size_t)(start - raw));
-  char *end = start + size;
-  if (end < raw + 2 * size) munmap(end, (size_t)(raw + 2 * size - end));
-  return start;
-}
-
-static void spare_add(struct tern_pool *pool, char *start) {
-  struct arena *a = (struct arena *)(void *)start;
-  a->next = pool->spare;
-  pool->spare = a;
-}
-
-/* Memory of one arena, all zero but for next. */
-static struct arena *arena_map(struct tern_pool *pool) {
-  struct arena *a = pool->spare;
-  if (a != NULL) {
-    pool->spare = a->next;
-    return a;
-  }
-  const bool huge = pool->stats.held_bytes >= HUGE_FROM;
-  const size_t size = huge ? HUGE_BYTES : ARENA_BYTES;
-  char *start = map_aligned(size);
-  if (start == NULL) return NULL;
-  /* for a handful of small objects a huge page would cost more memory than it saves time */
-  madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-  pool->stats.held_bytes += size;
-  for (size_t at = ARENA_BYTES; at < size; at += ARENA_BYTES)
-    spare_add(pool, start + at);
-  return (struct arena *)(void *)start;
-}
-
-static void arena_unmap(struct tern_pool *pool, struct arena *a) {
-  munmap(a, ARENA_BYTES);
-  pool->stats.held_bytes -= ARENA_BYTES;
-}
-
 static struct arena *arena_new(struct tern_pool *pool, unsigned class) {
-  struct arena *a = arena_map(pool);
-  if (a == NULL) return NULL;
+  /* twice the size, then cut to an aligned half: the system aligns to pages only */
+  char *raw = mmap(NULL, 2 * ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (raw == MAP_FAILED) return NULL;
+  char *start = (char *)(((uintptr_t)raw + ARENA_BYTES - 1) & ~(uintptr_t)(ARENA_BYTES - 1));
+  if (start > raw) munmap(raw, (size_t)(start - raw));
+  char *end = start + ARENA_BYTES;
+  if (end < raw + 2 * ARENA_BYTES) munmap(end, (size_t)(raw + 2 * ARENA_BYTES - end));
+  /* a huge page for a handful of small objects would cost more memory than it saves time */
+  madvise(start, ARENA_BYTES, MADV_NOHUGEPAGE);
+  struct arena *a = (struct arena *)(void *)start;
   a->bump = HEADER_BYTES;
   a->size = class_bytes[class];
   a->class = (uint8_t) class;
   a->provided = pool->arenas[class]++ > 0 && a->size <= PROVIDED_SIZE_MAX ? HEADER_BYTES : ARENA_BYTES;
-  POISON((char *)a + HEADER_BYTES, ARENA_BYTES - HEADER_BYTES);
+  POISON(start + HEADER_BYTES, ARENA_BYTES - HEADER_BYTES);
   list_add(pool, a);
   pool->empty[class]++;
+  pool->stats.held_bytes += ARENA_BYTES;
   return a;
 }
 
@@ -181,7 +142,8 @@ static void arena_free(struct tern_pool *pool, struct arena *a) {
   pool->empty[a->class]--;
   pool->arenas[a->class]--;
   UNPOISON(a, ARENA_BYTES);
-  arena_unmap(pool, a);
+  munmap(a, ARENA_BYTES);
+  pool->stats.held_bytes -= ARENA_BYTES;
 }
 
 void tern_memory_provide(void *from, size_t bytes) {
@@ -267,23 +229,13 @@ static void give_back(struct tern_pool *pool, unsigned class, uint32_t count) {
   }
 }
 
-static void give_back_spare(struct tern_pool *pool) {
-  struct arena *a;
-  while ((a = pool->spare) != NULL) {
-    pool->spare = a->next;
-    arena_unmap(pool, a);
-  }
-}
-
 void tern_pool_trim(struct tern_pool *pool) {
-  give_back_spare(pool);
   for (unsigned c = 0; c < CLASSES; c++)
     give_back(pool, c, pool->empty[c]);
 }
 
 void tern_pool_age(struct tern_pool *pool) {
   pool->aged = true;
-  give_back_spare(pool);
   for (unsigned c = 0; c < CLASSES; c++) {
     give_back(pool, c, pool->least_empty[c]);
     pool->least_empty[c] = pool->empty[c];

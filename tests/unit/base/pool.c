@@ -183,47 +183,7 @@ static void age_gives_back_what_is_not_needed(void **unused) {
   free(at);
 }
 
-/* Held bytes of the pool's next growth; objects of 4096 bytes are put behind those there. */
-static uint64_t grow_once(struct tern_pool *pool, unsigned char **at, int *count) {
-  const uint64_t before = tern_pool_stats(pool).held_bytes;
-  while (tern_pool_stats(pool).held_bytes == before) {
-    assert_non_null(at[*count] = tern_pool_alloc(pool, 4096));
-    fill(at[*count], 4096, (unsigned)*count);
-    ++*count;
-  }
-  return tern_pool_stats(pool).held_bytes - before;
-}
-
-/* From 8 MiB on a pool takes 2 MiB at a time. What is not used of them is held, until age or trim give it back. */
-static void who_holds_much_takes_more_at_a_time(void **unused) {
-  (void)unused;
-  enum { COUNT = 5000, FEW = 16, MANY = 4 };
-  struct tern_pool *pool = tern_pool_new();
-  unsigned char **at = calloc(COUNT, sizeof *at);
-  assert_non_null(pool);
-  assert_non_null(at);
-  int count = 0;
-  for (int i = 0; i < FEW; i++)
-    assert_int_equal(grow_once(pool, at, &count), ARENA_BYTES);
-  for (int i = 0; i < MANY; i++)
-    assert_int_equal(grow_once(pool, at, &count), 4 * ARENA_BYTES);
-  tern_pool_age(pool); /* one of the last four is in use */
-  assert_int_equal(tern_pool_stats(pool).held_bytes, (FEW + 4 * (MANY - 1) + 1) * ARENA_BYTES);
-  assert_int_equal(grow_once(pool, at, &count), 4 * ARENA_BYTES);
-  tern_pool_trim(pool);
-  assert_int_equal(tern_pool_stats(pool).held_bytes, (FEW + 4 * (MANY - 1) + 2) * ARENA_BYTES);
-  assert_true(count <= COUNT);
-  for (int i = 0; i < count; i++) {
-    assert_filled(at[i], 4096, (unsigned)i);
-    tern_pool_release(pool, at[i], 4096);
-  }
-  tern_pool_age(pool);
-  tern_pool_age(pool);
-  assert_int_equal(tern_pool_stats(pool).held_bytes, 0);
-  tern_pool_free(pool);
-  free(at);
-}
-
+/* Nothing empty stays after a trim; live objects survive it. */
 /* Is the page of that address there? */
 static bool is_provided(const void *at) {
   unsigned char there = 0;
@@ -292,7 +252,6 @@ static void providing_takes_whole_pages(void **unused) {
   munmap(at, 3 * 4096);
 }
 
-/* Nothing empty stays after a trim; live objects survive it. */
 static void trim_gives_back(void **unused) {
   (void)unused;
   enum { COUNT = 40000 };
@@ -379,7 +338,6 @@ int main(void) {
       cmocka_unit_test(age_gives_back_what_is_not_needed),
       cmocka_unit_test(pages_are_provided_ahead_once_there_are_many),
       cmocka_unit_test(providing_takes_whole_pages),
-      cmocka_unit_test(who_holds_much_takes_more_at_a_time),
       cmocka_unit_test(trim_gives_back),
       cmocka_unit_test(a_refused_allocation_changes_nothing),
       cmocka_unit_test(freeing_a_pool_in_use_aborts),
