@@ -27,17 +27,17 @@ struct hasher_job {
 
 /** Figures since the start, and now. */
 struct hasher_stats {
-  uint64_t hashed; /* compared at full cost */
-  uint64_t
-      starved;    /* of these, because there was no time to spare: compared with an ordinary thread's share */
-  uint64_t known; /* found among those that were compared before */
+  uint64_t hashed;  /* compared at full cost */
+  uint64_t starved; /* of these, not in idle time: there was none, or it is not to be had */
+  uint64_t known;   /* found among those that were compared before */
   uint64_t refused; /* the queue was full */
   uint64_t waiting; /* in the queue now */
 };
 
 /** Makes it; threads start with the first job. threads: 0: half the processors. NULL without memory. Thread: control. */
 struct hasher *hasher_new(unsigned threads);
-/** Ends the threads after the jobs they are at and cancels the others; new ones are refused. NULL is allowed. Thread:
+/** Ends the threads after the jobs they are at, or a second later where an idler starves, and cancels the others; new ones
+ * are refused. NULL is allowed. Thread:
  * control. */
 void hasher_stop(struct hasher *hasher);
 /** The same, if need be, and frees. NULL is allowed. Thread: control, with everybody who submits gone. */

@@ -9,8 +9,9 @@
  *         +------------- [GIVEN_UP]
  *
  * The thread may lose the processor for seconds, at any point, so it takes no lock, allocates nothing and shares nothing
- * but this: what it compares are copies, and what it works in was allocated before it began. Everything between the
- * states is one side's alone: the owner's in RESTING and DONE, the thread's in ASKED and GIVEN_UP.
+ * but this: what it compares are copies, and what it works in was allocated before it began. (But for its end, when the
+ * owner has not waited for it: then it frees.) Everything between the states is one side's alone: the owner's in RESTING
+ * and DONE, the thread's in ASKED and GIVEN_UP.
  *
  * Whether it gets on tells the clock of its own processor time, at every look of the owner's. An ordinary thread of the
  * background gets a tenth of a processor beside one that is busy (background.c); for less than that nobody is kept
@@ -19,13 +20,16 @@
 #include "idler.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <tern/loop.h>
 
@@ -33,17 +37,18 @@
 #include "password.h"
 
 #define STACK_BYTES (256 * 1024)
-#define LOOK_NS     UINT64_C(100000000)
+#define LOOK_MS     100
 #define SHARE       10 /* a tenth of a processor */
-#define END_NS      UINT64_C(200000000)
+#define END_S       1
 
 enum state { RESTING, ASKED, DONE, GIVEN_UP };
 enum life { LIVES, ENDED };
 
 struct idler {
   _Atomic int state;
-  _Atomic int life;  /* ENDED: thread or owner has gone; the other one frees */
-  sem_t work, done;  /* one was asked, or all is over; one is done */
+  _Atomic int life; /* ENDED: thread or owner has gone; the other one frees */
+  sem_t work;       /* one was asked, or all is over */
+  int done_fd; /* eventfd: wakes the owner; poll, unlike sem_timedwait, does not mind a clock that is set */
   _Atomic bool over; /* seen after the last `work` at the latest */
   int result;
   char hash[PASSWORD_HASH_LEN + 1], password[PASSWORD_HASHED_MAX + 1];
@@ -54,7 +59,7 @@ struct idler {
 
 static void destroy(struct idler *idler) {
   sem_destroy(&idler->work);
-  sem_destroy(&idler->done);
+  if (idler->done_fd >= 0) close(idler->done_fd);
   free(idler->scratch);
   explicit_bzero(idler->password, sizeof idler->password); /* of what never began */
   free(idler);
@@ -78,10 +83,12 @@ static void *run(void *arg) {
     idler->result = idle ? password_check_hash_in(idler->scratch, idler->hash, idler->password) : -EAGAIN;
     explicit_bzero(idler->password, sizeof idler->password);
     int asked = ASKED;
-    /* release: the result; pairs with the acquire in check. relaxed otherwise: the store below is what is seen */
+    const uint64_t one = 1;
+    /* release: the result; pairs with the acquires in await and idler_check. relaxed otherwise: the store below is what is
+     * seen */
     if (atomic_compare_exchange_strong_explicit(&idler->state, &asked, DONE, memory_order_release,
                                                 memory_order_relaxed))
-      sem_post(&idler->done);
+      (void)!write(idler->done_fd, &one, sizeof one);
     else /* given up; release: it is the owner's again, pairs with the acquire in idler_check */
       atomic_store_explicit(&idler->state, RESTING, memory_order_release);
   }
@@ -102,9 +109,9 @@ struct idler *idler_new(void) {
   struct idler *idler = calloc(1, sizeof *idler);
   if (idler == NULL) return NULL;
   sem_init(&idler->work, 0, 0);
-  sem_init(&idler->done, 0, 0);
+  idler->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   idler->scratch = password_scratch_new();
-  if (idler->scratch == NULL || !start(idler)) {
+  if (idler->done_fd < 0 || idler->scratch == NULL || !start(idler)) {
     destroy(idler);
     return NULL;
   }
@@ -115,24 +122,20 @@ struct idler *idler_new(void) {
   return idler;
 }
 
-static struct timespec in_ns(clockid_t clock, uint64_t ns) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  ns += (uint64_t)now.tv_nsec;
-  return (struct timespec){now.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-}
-
 /* Waits until it is done. False when the thread does not get on. */
 static bool await(struct idler *idler) {
-  uint64_t began = clock_ns(CLOCK_MONOTONIC), used = clock_ns(idler->clock);
-  struct timespec until = in_ns(CLOCK_REALTIME, LOOK_NS);
-  while (sem_timedwait(&idler->done, &until) != 0) {
-    if (errno != ETIMEDOUT) continue; /* a signal */
+  struct pollfd done = {.fd = idler->done_fd, .events = POLLIN};
+  uint64_t began = clock_ns(CLOCK_MONOTONIC), used = clock_ns(idler->clock), count;
+  /* acquire: pairs with the release in run: the result. The state says it, and not the eventfd: the thread may lose the
+   * processor between the two. */
+  while (atomic_load_explicit(&idler->state, memory_order_acquire) == ASKED) {
+    const int events = poll(&done, 1, LOOK_MS);
+    if (events > 0) (void)!read(idler->done_fd, &count, sizeof count);
+    if (events != 0) continue; /* it is done, or an earlier one was; or a signal */
     const uint64_t now = clock_ns(CLOCK_MONOTONIC), uses = clock_ns(idler->clock);
     if ((uses - used) * SHARE < now - began) return false;
     began = now;
     used = uses;
-    until = in_ns(CLOCK_REALTIME, LOOK_NS);
   }
   return true;
 }
@@ -150,13 +153,9 @@ int idler_check(struct idler *idler, const char *hash, const char *password) {
   sem_post(&idler->work);
   int asked = ASKED;
   /* acquire: pairs with the release of DONE in run, when it is done in this moment after all */
-  if (!await(idler)) {
-    if (atomic_compare_exchange_strong_explicit(&idler->state, &asked, GIVEN_UP, memory_order_acquire,
-                                                memory_order_acquire))
-      return -EAGAIN;
-    while (sem_wait(&idler->done) != 0)
-      continue; /* it was posted, or is about to be */
-  }
+  if (!await(idler) && atomic_compare_exchange_strong_explicit(&idler->state, &asked, GIVEN_UP,
+                                                               memory_order_acquire, memory_order_acquire))
+    return -EAGAIN;
   /* relaxed: the thread rests; pairs with itself */
   atomic_store_explicit(&idler->state, RESTING, memory_order_relaxed);
   return idler->result;
@@ -167,8 +166,10 @@ void idler_free(struct idler *idler) {
   /* relaxed: the post orders it; pairs with the load in run, which may see it sooner */
   atomic_store_explicit(&idler->over, true, memory_order_relaxed);
   sem_post(&idler->work);
-  /* at rest it ends at once, where it gets to run */
-  const struct timespec until = in_ns(CLOCK_REALTIME, END_NS);
+  /* at rest it ends at once, where it gets to run. (By the clock that can be set: there is no other call everywhere.) */
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += END_S;
   if (pthread_timedjoin_np(idler->thread, NULL, &until) != 0) pthread_detach(idler->thread);
   leave(idler);
 }

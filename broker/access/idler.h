@@ -11,7 +11,7 @@
 
 struct idler;
 
-/** Makes one, with its thread. NULL when there is no memory or no thread. Thread: any, which then is its owner. Ownership:
+/** Makes one, with its thread. NULL when there is no memory, descriptor or thread. Thread: any, which then is its owner. Ownership:
  * idler_free. */
 struct idler *idler_new(void);
 /**

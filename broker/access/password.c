@@ -55,14 +55,18 @@ struct password_scratch *password_scratch_new(void) {
 
 int password_check_hash_in(struct password_scratch *scratch, const char *hash, const char *given) {
   if (!password_hash_is_whole(hash)) return 0;
-  char setting[HASH_LEN + 1];
+  char setting[HASH_LEN + 1], password[PASSWORD_HASHED_MAX + 1];
   memcpy(setting, hash, sizeof setting);
   setting[2] = 'b';
-  const char *result = crypt_r(given, setting, &scratch->data);
+  const size_t len = strnlen(given, PASSWORD_HASHED_MAX);
+  memcpy(password, given, len); /* crypt_r refuses what is very long */
+  password[len] = '\0';
+  const char *result = crypt_r(password, setting, &scratch->data);
   const size_t from = HASH_HEAD + HASH_SALT;
   bool same = result != NULL && strlen(result) == HASH_LEN &&
               equal(hash + from, HASH_LEN - from, result + from, HASH_LEN - from);
   explicit_bzero(scratch, sizeof *scratch);
+  explicit_bzero(password, sizeof password);
   return same;
 }
 

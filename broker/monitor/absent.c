@@ -4,9 +4,11 @@
  * servers ask for them and expect the form. Health is here as well: who can answer is healthy, since nothing that could
  * be broken while the server runs is among what the page of nats-server tells.
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "inside.h"
+#include "nats.h"
 #include "page.h"
 
 /* Reads a parameter that changes nothing here, so that a wrong one is refused as it is by nats-server. */
@@ -90,6 +92,10 @@ void healthz_page(struct page *page) {
                                       "details"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (!ignore_bool(page, names[i])) return;
+  /* Monitoring comes before clients are let in. relaxed: a hint; pairs with the store in nats_server_set_port */
+  if (atomic_load_explicit(&page->monitor->source.nats->port, memory_order_relaxed) == 0)
+    page_fail(page, 503,
+              "{\"status\":\"unavailable\",\"error\":\"the server does not accept connections yet\"}");
   page->json.compact = true;
   json_put_open(&page->json, NULL, '{');
   json_put_string(&page->json, "status", "ok");

@@ -106,7 +106,7 @@ static void put_hashes(struct json_writer *to, struct hasher *hasher) {
   put_one(to, "tern_auth_hashes_compared_total", "counter", "Passwords compared with bcrypt hashes.",
           (double)stats.hashed);
   put_one(to, "tern_auth_hashes_starved_total", "counter",
-          "Comparisons for which no processor had time to spare, made with an ordinary share.",
+          "Comparisons not made in idle time: there was none, or it is not to be had.",
           (double)stats.starved);
   put_one(to, "tern_auth_hashes_known_total", "counter", "Passwords known to match without comparing.",
           (double)stats.known);

@@ -14,7 +14,8 @@ bool nats_account_enter(struct nats_client *client);
 /** It is not any more; nothing happens when it was in none. To be called while client->route is still that account's. */
 void nats_account_leave(struct nats_client *client);
 /** After another configuration: true when the account has more connections than it may, and this one, which does not count
- * any more, has to go. Of all that are asked, those above the limit are told so, whatever their workers. */
+ * any more, has to go. Of all that are asked, those above the limit are told so, whatever their workers; those of other
+ * workers count that have not been asked yet and are about to be closed for something else. */
 bool nats_account_shed(struct nats_client *client);
 /** Puts the limits of the settings and the account into the client's parser. */
 void nats_account_limit(struct nats_client *client);

@@ -323,6 +323,7 @@ static void match_anew(struct nats_client *client, struct settings *before) {
   const struct access *access = access_of(client);
   struct access_result result = {0};
   if (client->transport == NULL || client->flow == NATS_ENDED) {
+    nats_account_leave(client);
     keep_user(client, before);
     return;
   }
@@ -338,10 +339,10 @@ static void match_anew(struct nats_client *client, struct settings *before) {
   const bool moved = client->route != route_of(client, result.user);
   if (verdict == ACCESS_GRANTED && !moved) {
     become(client, result.user, (uint8_t)result.proof);
-    if (nats_account_shed(client)) end_too_many(client);
     return;
   }
   const char *user = or_empty(nats_auth_name(client));
+  nats_account_leave(client); /* whoever stays does not have to go for it */
   keep_user(client, before);
   if (verdict == ACCESS_REFUSED)
     refuse(client, user, result.why);
@@ -352,4 +353,6 @@ static void match_anew(struct nats_client *client, struct settings *before) {
 void nats_auth_changed(struct nats_worker *worker, struct settings *before) {
   for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
     match_anew(client, before);
+  for (struct nats_client *client = worker->clients; client != NULL; client = client->next)
+    if (nats_account_shed(client)) end_too_many(client);
 }

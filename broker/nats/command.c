@@ -385,11 +385,11 @@ static void on_sub(struct nats_client *client, const struct tern_nats_op *op) {
   active(client);
   client->turn_cost += op->group.len > 0 ? QUEUE_SUB_COST : SUB_COST;
   client->turn_cost += (uint32_t)op->subject.len / FILTER_COST_BYTES;
-  if (!may_subscribe(client, op)) return;
   if (client->worker->glanced > 1)
     client->worker->glanced--;
   else
     nats_sub_look_ahead(client);
+  if (!may_subscribe(client, op)) return;
   if (nats_sub_find(client, op->sid) == NULL) {
     int error = nats_sub_add(client, op->subject, op->group, op->sid);
     if (error == TERN_ESUBJECT) {

@@ -14,7 +14,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <tern/utf8.h>
 
@@ -244,11 +243,11 @@ int nats_connect_parse_all(struct nats_connect *connect, struct nats_credentials
 
 /* ---- the trace ---- */
 
-/* What is secret by its key, however much follows: pass, password, user_jwt, signature ... */
+/* What is secret by its key, whatever is around it: pass, password, user_jwt, proxy_sig ... */
 static bool is_secret(const char *key) {
-  static const char *const secrets[] = {"user", "pass", "auth", "token", "jwt", "nkey", "sig"};
+  static const char *const secrets[] = {"user", "pass", "auth", "token", "jwt", "nkey", "sig", "secret"};
   for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++)
-    if (strncasecmp(key, secrets[i], strlen(secrets[i])) == 0) return true;
+    if (strcasestr(key, secrets[i]) != NULL) return true;
   return false;
 }
 

@@ -164,7 +164,7 @@ static uint32_t code_of(const char *text, size_t len) {
 }
 
 /* The text in Go's %q form, as error texts have it: \" \\ \a and so on, \xff for bytes that are no well-formed UTF-8 and
- * control characters, \u200b and \U000e0001 for what else is not printable. malloc'ed; NULL without memory. */
+ * control characters, \u200b and \U000e0001 for what else is_printable knows of. malloc'ed; NULL without memory. */
 static char *quoted(struct tern_slice text) {
   static const char letters[] = "abtnvfr"; /* from 7 on */
   char *room = malloc(text.len * 4 + 1);   /* \u0080 is of two bytes, \U000e0001 of four */

@@ -78,7 +78,7 @@ struct tern_nats_op {
 struct tern_nats_parser {
   struct tern_pool *pool;   /**< private */
   struct tern_buf *kept;    /**< private: arguments and body of an incomplete operation, or of the last one */
-  struct tern_buf *backlog; /**< private: copy of a chunk that was kept before all of it had been looked at */
+  struct tern_buf *backlog; /**< private: what was kept before all of it had been looked at */
   struct tern_buf *owner;   /**< private: buffer that data lies in; borrowed */
   const char *data;         /**< private: bytes not looked at yet, in backlog or in the current chunk */
   size_t len;               /**< private */

@@ -313,8 +313,7 @@ static bool lacks_ring(const struct tern_worker *worker) {
 static int sleep_max_ms(void *arg) {
   struct tern_worker *worker = arg;
   if (worker->handled || worker->staged != 0 || must_tell_waiters(worker)) return 0;
-  if (is_look_due(worker)) return 0;
-  if (worker->limbo.ready.first != NULL) return 0;
+  if (worker->limbo.ready.first != NULL || is_look_due(worker)) return 0;
   /* Nobody rings when a grace period has ended, or when memory for a ring may be had again. */
   if (!tern__limbo_is_empty(&worker->limbo) || lacks_ring(worker)) return RECLAIM_SLEEP_MS;
   return -1;

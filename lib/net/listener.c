@@ -93,8 +93,8 @@ static int open_socket(struct tern_listener *l, const struct tern_listener_optio
   if (!is_unix(l)) {
     const int on = 1, off = 0;
     if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return -errno;
-    if (l->address.storage.ss_family ==
-            AF_INET6 && /* [::] takes IPv4, too, whatever the system's default is */
+    /* [::] takes IPv4, too, whatever the system's default is */
+    if (l->address.storage.ss_family == AF_INET6 &&
         setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
       return -errno;
     tern__tcp_options(l->fd);

@@ -327,6 +327,7 @@ struct tern_sink *tern_index_find(struct tern_index *index, struct tern_slice su
 
 struct tern_index_stats tern_index_stats(const struct tern_index *index) {
   struct tern_index_stats stats = index->stats;
+  stats.cache_hits -= index->ahead < stats.cache_hits ? index->ahead : stats.cache_hits;
   stats.matches = stats.cache_hits + index->misses;
   tern__match_figures(index, &stats);
   return stats;

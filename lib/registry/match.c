@@ -495,8 +495,9 @@ uint32_t tern_index_alike(struct tern_index *index, const struct tern_match *mat
   const uint64_t epoch = tern__epoch(index->writer.registry); /* once: all messages had come before */
   const uint64_t visited_max = index->stats.visited + ALIKE_VISITED_MAX;
   const uint64_t misses = index->misses;
-  uint32_t alike = 1;
+  uint32_t alike = 1, unlike = 0;
   if (cache == NULL || match->epoch != epoch || match->handler_count > 0) return alike;
+  if (result->bytes > CACHED_MAX_BYTES) return alike; /* its neighbours' would not stay in the cache either */
   for (; alike < count; alike++) {
     const struct tern_message *m = &list[alike];
     if (m->hash == m[-1].hash && tern_slice_equal(m->subject, m[-1].subject)) continue;
@@ -505,10 +506,12 @@ uint32_t tern_index_alike(struct tern_index *index, const struct tern_match *mat
     if (!known && index->stats.visited > visited_max) break;
     if (!known) cached = find_out_ahead(index, m, epoch);
     if (cached != NULL && is_alike(cached, result)) continue;
-    if (!known) index->misses--; /* counts when it is asked for */
+    if (!known && cached == NULL) index->misses--; /* it is walked for again when it is asked for */
+    unlike = !known && cached != NULL;             /* it will be found in the cache, where it had not been */
     break;
   }
-  index->stats.cache_hits += alike - 1 - (index->misses - misses);
+  index->ahead += unlike;
+  index->stats.cache_hits += alike - 1 - (index->misses - misses - unlike);
   return alike;
 }
 

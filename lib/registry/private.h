@@ -71,9 +71,10 @@ struct tern_index {
   struct tern__node *dead_nodes;  /* likewise: to be freed */
   struct tern__group *dead_groups;
   struct tern__scratch scratch;
-  uint64_t receivers;            /* the last number given to a result: see recognise in match.c */
-  struct tern__result *newest;   /* the last result that was made, or NULL */
-  uint64_t misses;               /* matches not answered from the cache */
+  uint64_t receivers;          /* the last number given to a result: see recognise in match.c */
+  struct tern__result *newest; /* the last result that was made, or NULL */
+  uint64_t misses;             /* matches not answered from the cache */
+  uint64_t ahead; /* of these, made before they were asked for; the cache answers them a second time */
   struct tern_index_stats stats; /* all but matches */
 };
 

@@ -511,7 +511,7 @@ class Mistakes(unittest.TestCase):
                 (f"{pair}, curve_preferences: ['P1']", "P1"),
                 (f"{pair}, pinned_certs: ['12']", "12"),
                 (f"{pair}, timeout: soon", "invalid value \"soon\" for timeout"),
-                (f"{pair}, timeout: 0", "invalid value \"0\" for timeout"),
+                (f"{pair}, timeout: -1", "invalid value \"-1\" for timeout"),
                 (f"{pair}, handshake_first: sometimes", "handshake_first"),
                 (f"{pair}, verify: 'yes'", "verify is a string"),
                 (f"{pair}, nonsense: 1", "unknown field \"nonsense\""),

@@ -70,12 +70,29 @@ static void every_prefix_is_the_same_hash(void **state) {
   }
 }
 
+/* All bytes of a password that bcrypt looks at, and then as many more as a client cares to send. */
+static void what_is_behind_72_bytes_makes_no_difference(void **state) {
+  (void)state;
+  static const char hash[] =
+      "$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i"; /* of 72 times x */
+  static const size_t lens[] = {PASSWORD_HASHED_MAX, PASSWORD_HASHED_MAX + 1, 511, 512, 3000};
+  char password[3001];
+  for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+    memset(password, 'x', lens[i]);
+    password[lens[i]] = '\0';
+    assert_int_equal(password_check_hash(hash, password), 1);
+    password[PASSWORD_HASHED_MAX - 1] = 'y';
+    assert_int_equal(password_check_hash(hash, password), 0);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(hashes_are_told_by_their_prefix),
       cmocka_unit_test(damaged_hashes_are_noticed_and_match_nothing),
       cmocka_unit_test(plain_ones_are_compared_to_the_last_byte),
       cmocka_unit_test(every_prefix_is_the_same_hash),
+      cmocka_unit_test(what_is_behind_72_bytes_makes_no_difference),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@
 #define VIOLATION "-ERR 'Authorization Violation'\r\n"
 
 static struct sim sim;
-static struct sim_client c[4];
+static struct sim_client c[6];
 static unsigned joined;
 
 /* ---- what stands for threads and cryptography ---- */
@@ -526,6 +526,31 @@ static void an_account_can_become_too_small(void **state) {
   say_and_sync(other, "PUB x 1\r\nx\r\n");
 }
 
+/* Whoever goes for something else makes room, whatever the order in which they are looked at. */
+static void who_stays_does_not_go_for_who_does_not(void **state) {
+  (void)state;
+  sim.core.nats.closed_max = 8;
+  for (unsigned gone = 0; gone < 3; gone += 2) {
+    char without[120], *to = without;
+    configure("accounts { A { users: [{user: a0}, {user: a1}, {user: a2}], limits { max_conn: 3 } } }");
+    struct sim_client *in[] = {arrive_with(0, "\"user\":\"a0\""), arrive_with(0, "\"user\":\"a1\""),
+                               arrive_with(0, "\"user\":\"a2\"")};
+    to += snprintf(to, 60, "accounts { A { limits { max_conn: 2 }, users: [");
+    for (unsigned i = 0; i < 3; i++)
+      if (i != gone) to += snprintf(to, 14, "{user: a%u},", i);
+    snprintf(to, 8, "] } }");
+    for (unsigned i = 0; i < 3; i++)
+      expect(in[i], "PONG\r\n");
+    configure(without);
+    for (unsigned i = 0; i < 3; i++)
+      if (i != gone) say_and_sync(in[i], "PUB x 1\r\nx\r\n");
+    expect_end(in[gone]);
+    configure("accounts { B { users: [{user: b}] } }");
+    for (unsigned i = 0; i < 3; i++)
+      if (i != gone) expect_end(in[i]);
+  }
+}
+
 static void who_has_too_many_subscriptions_goes(void **state) {
   (void)state;
   static const char error[] = "-ERR 'maximum subscriptions exceeded'\r\n";
@@ -572,6 +597,7 @@ int main(void) {
       TEST(who_was_waited_for_is_let_be),
       TEST(who_moves_to_another_account_goes),
       TEST(an_account_can_become_too_small),
+      TEST(who_stays_does_not_go_for_who_does_not),
       TEST(who_has_too_many_subscriptions_goes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking ahead: that the way it takes through the table leads to the entries that look-ups find, also while the table
- * grows and entries go away; and that it changes nothing, whoever the entries belong to.
+ * Looking ahead: that the way it takes through the table leads to the entries that look-ups find, also after the table
+ * has grown and entries have gone; and that it changes nothing, whoever the entries belong to.
  */
 #include "fixture.h"
 
