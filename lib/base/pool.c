@@ -54,10 +54,11 @@ static const uint32_t class_bytes[] = {32,  48,  64,   96,   128,  192,         
 #define CLASSES (sizeof class_bytes / sizeof class_bytes[0])
 #define LARGEST (65536 + ROOM)
 
-/* A class that has filled an arena has the pages of the next ones provided so many at a time; large objects may be used in
- * part only. */
+/* A class that has filled an arena has the pages of the next ones provided so many at a time. Large objects may be used in
+ * part only; but a pool that holds much holds what waits for somebody who does not read, which fills them. */
 #define PROVIDED_BYTES    ((uint32_t)32 * 1024)
 #define PROVIDED_SIZE_MAX 256
+#define PROVIDED_ALL_FROM ((uint64_t)8 << 20)
 #define PAGE_BYTES        ((uintptr_t)4096) /* on others less is provided than could be, or nothing */
 
 struct object {
@@ -129,7 +130,8 @@ static struct arena *arena_new(struct tern_pool *pool, unsigned class) {
   a->bump = HEADER_BYTES;
   a->size = class_bytes[class];
   a->class = (uint8_t) class;
-  a->provided = pool->arenas[class]++ > 0 && a->size <= PROVIDED_SIZE_MAX ? HEADER_BYTES : ARENA_BYTES;
+  const bool ahead = a->size <= PROVIDED_SIZE_MAX || pool->stats.held_bytes >= PROVIDED_ALL_FROM;
+  a->provided = pool->arenas[class]++ > 0 && ahead ? HEADER_BYTES : ARENA_BYTES;
   POISON(start + HEADER_BYTES, ARENA_BYTES - HEADER_BYTES);
   list_add(pool, a);
   pool->empty[class]++;
@@ -161,8 +163,10 @@ void tern_memory_provide(void *from, size_t bytes) {
 
 /* The pages that come next. */
 __attribute__((noinline)) static void provide(struct arena *a) {
-  tern_memory_provide((char *)a + a->provided, PROVIDED_BYTES);
-  a->provided = (a->provided + PROVIDED_BYTES) & ~(PROVIDED_BYTES - 1);
+  do {
+    tern_memory_provide((char *)a + a->provided, PROVIDED_BYTES);
+    a->provided = (a->provided + PROVIDED_BYTES) & ~(PROVIDED_BYTES - 1);
+  } while (a->bump > a->provided);
 }
 
 void *tern_pool_alloc(struct tern_pool *pool, size_t size) {

@@ -203,7 +203,8 @@ static bool can_provide(void) {
 #endif
 }
 
-/* The first arena of a class gets its pages as they are used, further ones some ahead; and never those of large objects. */
+/* The first arena of a class gets its pages as they are used, further ones some ahead; those of large objects where
+ * the pool holds 8 MiB. */
 static void pages_are_provided_ahead_once_there_are_many(void **unused) {
   (void)unused;
   if (!can_provide()) skip();
@@ -211,7 +212,7 @@ static void pages_are_provided_ahead_once_there_are_many(void **unused) {
   struct tern_pool *pool = tern_pool_new();
   static char *at[MOST];
   int count = 0, large = 0;
-  static char *large_at[200];
+  static char *large_at[5000];
   at[count++] = tern_pool_alloc(pool, SMALL);
   assert_false(is_provided(at[0] + 4096));
   while (tern_pool_stats(pool).held_bytes == ARENA_BYTES)
@@ -228,6 +229,11 @@ static void pages_are_provided_ahead_once_there_are_many(void **unused) {
   while (tern_pool_stats(pool).held_bytes <= held + ARENA_BYTES)
     large_at[large++] = tern_pool_alloc(pool, LARGE);
   assert_false(is_provided(large_at[large - 1] + 2 * 4096));
+  while (tern_pool_stats(pool).held_bytes <= 16 * ARENA_BYTES)
+    large_at[large++] = tern_pool_alloc(pool, LARGE);
+  first = large_at[large - 1];
+  assert_true(is_provided(first + 7 * 4096));
+  assert_false(is_provided(first + 8 * 4096));
   while (count > 0)
     tern_pool_release(pool, at[--count], SMALL);
   while (large > 0)
