@@ -43,7 +43,7 @@ static void go(struct way *ways, uint32_t count) {
     more = 0;
     for (uint32_t i = 0; i < count; i++) {
       struct way *way = &ways[i];
-      if (way->at == NULL || way->at->reverse_hash >= way->place) continue;
+      if (way->at == NULL || tern__table_place_of(way->at) >= way->place) continue;
       bring_entry(way->at = tern__table_next(way->at));
       more++;
     }
@@ -56,7 +56,7 @@ static void go_on(const struct tern_index *index, struct way *ways, uint32_t cou
   uint32_t found = 0;
   for (uint32_t i = 0; i < count; i++) {
     struct cds_lfht_node *at = ways[i].at;
-    if (at == NULL || at->reverse_hash != ways[i].place || !tern__table_is_entry(at)) continue;
+    if (at == NULL || tern__table_place_of(at) != ways[i].place || !tern__table_is_entry(at)) continue;
     const struct tern__node *node = tern__node_at_home(index, tern_container(at, struct tern__entry, node));
     if (node == NULL) continue;
     bring(nodes[found++] = node);

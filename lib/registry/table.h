@@ -22,9 +22,11 @@
 
 #ifdef TERN__TSAN
 #include <sanitizer/tsan_interface.h>
+#define TERN__TABLE_UNSEEN          __attribute__((no_sanitize("thread")))
 #define tern__table_published(node) __tsan_release(node)
 #define tern__table_found(node)     __tsan_acquire(node)
 #else
+#define TERN__TABLE_UNSEEN
 #define tern__table_published(node) ((void)(node))
 #define tern__table_found(node)     ((void)(node))
 #endif
@@ -69,7 +71,8 @@ static inline uint64_t tern__table_place(uint64_t hash) {
 
 #define TERN__TABLE_FLAGS ((uintptr_t)7)
 
-static inline uintptr_t tern__table_link(const struct cds_lfht_node *node) {
+/* The library has written a bucket before anything led there, which is not told to the sanitizer as it is of entries. */
+TERN__TABLE_UNSEEN static inline uintptr_t tern__table_link(const struct cds_lfht_node *node) {
   /* relaxed: what it leads to is read under RCU and decides nothing; pairs with the library's changes of it */
   return (uintptr_t)__atomic_load_n(&node->next, __ATOMIC_RELAXED);
 }
@@ -79,6 +82,11 @@ static inline struct cds_lfht_node *tern__table_next(const struct cds_lfht_node 
   const uintptr_t next = tern__table_link(node) & ~TERN__TABLE_FLAGS;
   if (next != 0) tern__table_found((struct cds_lfht_node *)next);
   return (struct cds_lfht_node *)next;
+}
+
+/** Where a node is in the order of the nodes, an entry or a bucket. */
+TERN__TABLE_UNSEEN static inline uint64_t tern__table_place_of(const struct cds_lfht_node *node) {
+  return node->reverse_hash;
 }
 
 /** Is it an entry, neither a bucket nor about to be removed? */
