@@ -138,6 +138,19 @@ static void what_is_absent_has_its_page(void **unused) {
   free(health.text);
 }
 
+static void healthy_is_who_lets_clients_in(void **unused) {
+  (void)unused;
+  nats_server_set_port(&sim.core.nats, 0);
+  struct monitor_text health = make("/healthz", NULL);
+  assert_int_equal(health.status, 503);
+  assert_non_null(strstr(health.text, "\"status\":\"unavailable\",\"error\":"));
+  free(health.text);
+  nats_server_set_port(&sim.core.nats, 4222);
+  health = make("/healthz", NULL);
+  assert_int_equal(health.status, 200);
+  free(health.text);
+}
+
 static void wrong_parameters_are_refused(void **unused) {
   (void)unused;
   static const struct {
@@ -602,6 +615,7 @@ int main(void) {
       cmocka_unit_test(varz_tells_figures_and_settings),
       cmocka_unit_test(no_limit_is_less_than_none),
       cmocka_unit_test(what_is_absent_has_its_page),
+      cmocka_unit_test(healthy_is_who_lets_clients_in),
       cmocka_unit_test(wrong_parameters_are_refused),
       cmocka_unit_test(connz_tells_connections),
       cmocka_unit_test(connz_refuses_what_nats_server_does),

@@ -292,6 +292,7 @@ static void others_answer_for_themselves(void **unused) {
 static int begin(void **unused) {
   (void)unused;
   start(&sim, 2, NULL);
+  nats_server_set_port(&sim.core.nats, 4222);
   static char tag[] = "zone:a";
   static char *tags[] = {tag};
   if (options_init(&options) != 0) return 1;
