@@ -22,9 +22,8 @@
 
 #include "idler.h"
 #include "password.h"
+#include "small_thread.h"
 #include "verified.h"
-
-#define STACK_BYTES (256 * 1024)
 
 struct hasher {
   struct verified *verified;
@@ -87,14 +86,9 @@ static void *run(void *arg) {
 
 /* Starts one more thread. With the lock. */
 static int start(struct hasher *hasher) {
-  pthread_attr_t attributes;
-  if (pthread_attr_init(&attributes) != 0) return -EAGAIN;
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  int error = pthread_create(&hasher->threads[hasher->started], &attributes, run, hasher);
-  pthread_attr_destroy(&attributes);
-  if (error != 0) return -EAGAIN;
-  hasher->started++;
-  return 0;
+  const int error = small_thread_start(&hasher->threads[hasher->started], run, hasher);
+  if (error == 0) hasher->started++;
+  return error;
 }
 
 struct hasher *hasher_new(unsigned threads) {

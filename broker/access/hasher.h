@@ -37,8 +37,7 @@ struct hasher_stats {
 /** Makes it; threads start with the first job. threads: 0: half the processors. NULL without memory. Thread: control. */
 struct hasher *hasher_new(unsigned threads);
 /** Ends the threads after the jobs they are at, or a second later where an idler starves, and cancels the others; new ones
- * are refused. NULL is allowed. Thread:
- * control. */
+ * are refused. NULL is allowed. Thread: control. */
 void hasher_stop(struct hasher *hasher);
 /** The same, if need be, and frees. NULL is allowed. Thread: control, with everybody who submits gone. */
 void hasher_free(struct hasher *hasher);

@@ -26,7 +26,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,11 +34,11 @@
 
 #include "clock_ns.h"
 #include "password.h"
+#include "small_thread.h"
 
-#define STACK_BYTES (256 * 1024)
-#define LOOK_MS     100
-#define SHARE       10 /* a tenth of a processor */
-#define END_S       1
+#define LOOK_MS 100
+#define SHARE   10 /* a tenth of a processor */
+#define END_S   1
 
 enum state { RESTING, ASKED, DONE, GIVEN_UP };
 enum life { LIVES, ENDED };
@@ -51,7 +50,6 @@ struct idler {
   int done_fd; /* eventfd: wakes the owner; poll, unlike sem_timedwait, does not mind a clock that is set */
   _Atomic bool over; /* seen after the last `work` at the latest */
   int result;
-  char hash[PASSWORD_HASH_LEN + 1], password[PASSWORD_HASHED_MAX + 1];
   struct password_scratch *scratch;
   pthread_t thread;
   clockid_t clock; /* of the thread's processor time */
@@ -60,8 +58,7 @@ struct idler {
 static void destroy(struct idler *idler) {
   sem_destroy(&idler->work);
   if (idler->done_fd >= 0) close(idler->done_fd);
-  free(idler->scratch);
-  explicit_bzero(idler->password, sizeof idler->password); /* of what never began */
+  password_scratch_free(idler->scratch);
   free(idler);
 }
 
@@ -80,8 +77,8 @@ static void *run(void *arg) {
       continue; /* a signal */
     /* relaxed: pairs with the store in idler_free, which the post orders */
     if (atomic_load_explicit(&idler->over, memory_order_relaxed)) break;
-    idler->result = idle ? password_check_hash_in(idler->scratch, idler->hash, idler->password) : -EAGAIN;
-    explicit_bzero(idler->password, sizeof idler->password);
+    idler->result = idle ? password_scratch_check(idler->scratch) : -EAGAIN;
+    if (!idle) password_scratch_clear(idler->scratch);
     int asked = ASKED;
     const uint64_t one = 1;
     /* release: the result; pairs with the acquires in await and idler_check. relaxed otherwise: the store below is what is
@@ -96,22 +93,13 @@ static void *run(void *arg) {
   return NULL;
 }
 
-static bool start(struct idler *idler) {
-  pthread_attr_t attributes;
-  if (pthread_attr_init(&attributes) != 0) return false;
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  const bool started = pthread_create(&idler->thread, &attributes, run, idler) == 0;
-  pthread_attr_destroy(&attributes);
-  return started;
-}
-
 struct idler *idler_new(void) {
   struct idler *idler = calloc(1, sizeof *idler);
   if (idler == NULL) return NULL;
   sem_init(&idler->work, 0, 0);
   idler->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   idler->scratch = password_scratch_new();
-  if (idler->done_fd < 0 || idler->scratch == NULL || !start(idler)) {
+  if (idler->done_fd < 0 || idler->scratch == NULL || small_thread_start(&idler->thread, run, idler) != 0) {
     destroy(idler);
     return NULL;
   }
@@ -143,11 +131,7 @@ static bool await(struct idler *idler) {
 int idler_check(struct idler *idler, const char *hash, const char *password) {
   /* acquire: pairs with the release in run, of what was given up */
   if (atomic_load_explicit(&idler->state, memory_order_acquire) != RESTING) return -EAGAIN;
-  if (!password_hash_is_whole(hash)) return 0;
-  memcpy(idler->hash, hash, sizeof idler->hash);
-  const size_t len = strnlen(password, PASSWORD_HASHED_MAX);
-  memcpy(idler->password, password, len);
-  idler->password[len] = '\0';
+  if (!password_scratch_put(idler->scratch, hash, password)) return 0;
   /* relaxed: the post below publishes it */
   atomic_store_explicit(&idler->state, ASKED, memory_order_relaxed);
   sem_post(&idler->work);

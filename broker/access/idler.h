@@ -11,8 +11,8 @@
 
 struct idler;
 
-/** Makes one, with its thread. NULL when there is no memory, descriptor or thread. Thread: any, which then is its owner. Ownership:
- * idler_free. */
+/** Makes one, with its thread. NULL when there is no memory, descriptor or thread. Thread: any, which then is its owner.
+ * Ownership: idler_free. */
 struct idler *idler_new(void);
 /**
  * Compares, and waits for the result. Returns as password_check_hash; or -EAGAIN when the thread gets less of a processor

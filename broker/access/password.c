@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_HEAD 7 /* "$2b$11$" */
-#define HASH_SALT 22
-#define HASH_LEN  PASSWORD_HASH_LEN
-#define COST_MIN  4
-#define COST_MAX  31
+#define HASH_HEAD  7 /* "$2b$11$" */
+#define HASH_SALT  22
+#define HASH_LEN   60
+#define HASHED_MAX PASSWORD_HASHED_MAX
+#define COST_MIN   4
+#define COST_MAX   31
 
 bool password_is_hash(const char *s) {
   return s[0] == '$' && s[1] == '2' && s[2] != '\0' && strchr("abxy", s[2]) != NULL && s[3] == '$' &&
@@ -47,33 +48,46 @@ bool password_equal(const char *stored, const char *given) {
 
 struct password_scratch {
   struct crypt_data data;
+  char hash[HASH_LEN + 1], password[HASHED_MAX + 1];
 };
 
 struct password_scratch *password_scratch_new(void) {
   return calloc(1, sizeof(struct password_scratch));
 }
 
-int password_check_hash_in(struct password_scratch *scratch, const char *hash, const char *given) {
-  if (!password_hash_is_whole(hash)) return 0;
-  char setting[HASH_LEN + 1], password[PASSWORD_HASHED_MAX + 1];
-  memcpy(setting, hash, sizeof setting);
+void password_scratch_clear(struct password_scratch *scratch) { explicit_bzero(scratch, sizeof *scratch); }
+
+void password_scratch_free(struct password_scratch *scratch) {
+  if (scratch == NULL) return;
+  password_scratch_clear(scratch);
+  free(scratch);
+}
+
+bool password_scratch_put(struct password_scratch *scratch, const char *hash, const char *given) {
+  if (!password_hash_is_whole(hash)) return false;
+  memcpy(scratch->hash, hash, sizeof scratch->hash);
+  const size_t len = strnlen(given, HASHED_MAX);
+  memcpy(scratch->password, given, len); /* crypt_r refuses what is very long */
+  scratch->password[len] = '\0';
+  return true;
+}
+
+int password_scratch_check(struct password_scratch *scratch) {
+  char setting[HASH_LEN + 1];
+  memcpy(setting, scratch->hash, sizeof setting);
   setting[2] = 'b';
-  const size_t len = strnlen(given, PASSWORD_HASHED_MAX);
-  memcpy(password, given, len); /* crypt_r refuses what is very long */
-  password[len] = '\0';
-  const char *result = crypt_r(password, setting, &scratch->data);
+  const char *result = crypt_r(scratch->password, setting, &scratch->data);
   const size_t from = HASH_HEAD + HASH_SALT;
   bool same = result != NULL && strlen(result) == HASH_LEN &&
-              equal(hash + from, HASH_LEN - from, result + from, HASH_LEN - from);
-  explicit_bzero(scratch, sizeof *scratch);
-  explicit_bzero(password, sizeof password);
+              equal(scratch->hash + from, HASH_LEN - from, result + from, HASH_LEN - from);
+  password_scratch_clear(scratch);
   return same;
 }
 
 int password_check_hash(const char *hash, const char *given) {
   struct password_scratch *scratch = password_scratch_new();
   if (scratch == NULL) return -ENOMEM;
-  const int result = password_check_hash_in(scratch, hash, given);
-  free(scratch);
+  const int result = password_scratch_put(scratch, hash, given) ? password_scratch_check(scratch) : 0;
+  password_scratch_free(scratch);
   return result;
 }

@@ -8,12 +8,10 @@
 
 #include <stdbool.h>
 
-/** Characters of a bcrypt hash. */
-#define PASSWORD_HASH_LEN 60
 /** Bytes of a password that go into its hash: others make no difference. */
 #define PASSWORD_HASHED_MAX 72
 
-/** What a comparison works in. */
+/** What a comparison works on, and in. */
 struct password_scratch;
 
 /** Is it a bcrypt hash ($2a$, $2b$, $2x$, $2y$), as nats-server sees it? */
@@ -27,10 +25,17 @@ bool password_equal(const char *stored, const char *given);
  * Returns 1: equal, 0: not, or -ENOMEM.
  */
 int password_check_hash(const char *hash, const char *given);
-/** Memory for password_check_hash_in, to be freed by free(); NULL when there is none. */
+/* The same in two steps, so that the second one, which is the work, allocates nothing and takes no lock. A scratch is one
+ * thread's at a time. */
+/** NULL: no memory. Ownership: password_scratch_free. */
 struct password_scratch *password_scratch_new(void);
-/** The same comparison in memory that is there already, of which nothing is left in it afterwards: allocates nothing and takes
- * no lock. Thread: any, with a scratch of its own. */
-int password_check_hash_in(struct password_scratch *scratch, const char *hash, const char *given);
+/** Overwrites and frees it. NULL is allowed. */
+void password_scratch_free(struct password_scratch *scratch);
+/** Copies what is to be compared. False: nothing can match that hash. */
+bool password_scratch_put(struct password_scratch *scratch, const char *hash, const char *given);
+/** Compares what was put. Returns 1: equal, or 0: not. Nothing is left in the scratch. */
+int password_scratch_check(struct password_scratch *scratch);
+/** Overwrites what was put. */
+void password_scratch_clear(struct password_scratch *scratch);
 
 #endif

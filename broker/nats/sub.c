@@ -58,7 +58,8 @@ static uint32_t slot_of(const struct nats_sub *sub) {
 /* Subscriptions whose sids are on their way from memory while the table grows. */
 #define GROW_AHEAD 16
 
-/* Slots from which on their memory is mostly fresh from the system: all pages will be used, two thirds of the slots at once. */
+/* Slots from which on their memory is mostly fresh from the system: all pages will be used, two thirds of the slots at
+ * once. */
 #define PROVIDE_MIN (64 * 1024)
 /* SUBs that are looked at ahead. */
 #define GLANCE_MAX 16

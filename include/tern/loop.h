@@ -109,7 +109,8 @@ TERN_API void tern_loop_defer(struct tern_loop *loop, struct tern_deferred *defe
 TERN_API void tern_thread_to_background(void);
 /**
  * Makes the calling thread one that runs when no other wants the processor (SCHED_IDLE, sched(7)): whoever wakes gets it at
- * once. Beside threads that are always busy it gets next to nothing; so it must hold nothing that others wait for: no lock, and with that no memory to be allocated or freed.
+ * once. Beside threads that are always busy it gets next to nothing; so it must hold nothing that others wait for: no
+ * lock, and with that no memory to be allocated or freed.
  *
  * @return 0, or -errno where the system refuses: the thread is as before
  * Thread: any that is not a loop's. There is no way back.

@@ -38,6 +38,24 @@ static void skip_without_idle_class(void) {
   if (error != 0) skip();
 }
 
+/* The result; a processor may have no time to spare for a while. */
+static int check_at_last(struct idler *idler, const char *hash, const char *password) {
+  int result;
+  while ((result = idler_check(idler, hash, password)) == -EAGAIN)
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  return result;
+}
+
+/* One that is at COSTLY, given up, on a busy processor. */
+static struct idler *starve(struct busy *busy) {
+  skip_without_idle_class();
+  busy_begin(busy);
+  struct idler *idler = idler_new();
+  assert_non_null(idler);
+  assert_int_equal(idler_check(idler, COSTLY, "secret"), -EAGAIN);
+  return idler;
+}
+
 static void results_are_those_of_a_comparison(void **state) {
   (void)state;
   skip_without_idle_class();
@@ -50,40 +68,26 @@ static void results_are_those_of_a_comparison(void **state) {
     const char *hash, *password;
   } cases[] = {{CHEAP, "secret"}, {CHEAP, "secreT"}, {CHEAP, ""},      {"$2b$04$", "secret"},
                {"", "secret"},    {CHEAP, longest},  {CHEAP, "secret"}};
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    int result; /* a processor may have no time to spare for a while */
-    while ((result = idler_check(idler, cases[i].hash, cases[i].password)) == -EAGAIN)
-      nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    assert_int_equal(result, password_check_hash(cases[i].hash, cases[i].password));
-  }
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    assert_int_equal(check_at_last(idler, cases[i].hash, cases[i].password),
+                     password_check_hash(cases[i].hash, cases[i].password));
   idler_free(idler);
 }
 
 static void who_starves_is_given_up_until_it_is_through(void **state) {
   (void)state;
   struct busy busy;
-  skip_without_idle_class();
-  busy_begin(&busy);
-  struct idler *idler = idler_new();
-  assert_non_null(idler);
-  assert_int_equal(idler_check(idler, COSTLY, "secret"), -EAGAIN);
+  struct idler *idler = starve(&busy);
   assert_int_equal(idler_check(idler, CHEAP, "secret"), -EAGAIN); /* it is still at the other one */
   busy_end(&busy);
-  int result;
-  while ((result = idler_check(idler, CHEAP, "secret")) == -EAGAIN)
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-  assert_int_equal(result, 1);
+  assert_int_equal(check_at_last(idler, CHEAP, "secret"), 1);
   idler_free(idler);
 }
 
 static void who_starves_may_be_freed(void **state) {
   (void)state;
   struct busy busy;
-  skip_without_idle_class();
-  busy_begin(&busy);
-  struct idler *idler = idler_new();
-  assert_non_null(idler);
-  assert_int_equal(idler_check(idler, COSTLY, "wrong"), -EAGAIN);
+  struct idler *idler = starve(&busy);
   idler_free(idler);
   busy_end(&busy);
   idler_free(NULL);
