@@ -4,7 +4,9 @@
  *
  * Two groups listen to the same messages through different filters, each with one member that stays and others
  * that come and go all the time. Everybody leaves in good order (UNSUB, PING, PONG), so a message given to a
- * member that leaves still reaches it: every message must be received by exactly one member of each group.
+ * member that leaves still reaches it: every message must be received by exactly one member of each group. The members that
+ * stay do so until everything has come: what is on its way to a worker whose members have left goes on to another one, and
+ * would find nobody there when all leave at once.
  * One publisher per STREAM_PUBLISHERS; the window is kept by the number of messages received in all.
  */
 #include <pthread.h>
@@ -110,6 +112,15 @@ static void *publish(void *arg) {
   return NULL;
 }
 
+/* Waits until each group has got as many as there are; whoever is missing then is named afterwards. */
+static void await_all(void) {
+  for (unsigned group = 0; group < GROUPS; group++)
+    for (int i = 0; i < test_wait_ms() && atomic_load_explicit(&received[group], memory_order_acquire) <
+                                              messages * STREAM_PUBLISHERS;
+         i++) /* acquire: pairs with count's release */
+      usleep(1000);
+}
+
 int main(int argc, char **argv) {
   CHECK(argc == 2, "usage: queue BROKER");
   messages = (uint64_t)test_scaled(MESSAGES);
@@ -126,6 +137,7 @@ int main(int argc, char **argv) {
     pthread_create(&publishers[i], NULL, publish, (void *)i);
   for (int i = 0; i < STREAM_PUBLISHERS; i++)
     pthread_join(publishers[i], NULL);
+  await_all();
   atomic_store_explicit(&done, true, memory_order_release); /* pairs with member's acquire */
   for (int i = 0; i < GROUPS * MEMBERS; i++)
     pthread_join(members[i], NULL);
