@@ -200,6 +200,11 @@ static void trace(const struct nats_sub *sub, const struct tern_message *m, bool
   free(line);
 }
 
+static void trace_removed(const struct nats_sub *sub) {
+  tern_log_event(TERN_LOG_TRACE, nats_client_about(sub->client, "trace_removed"), "<-> [DELSUB %.*s]",
+                 (int)sub->sid_len, sub->sid);
+}
+
 static bool deliver_behind(struct nats_sub *sub, const struct tern_message *m, bool headers, uint64_t count) {
   bool taken = nats_overflow_deliver(sub, m, headers, count);
   if (sub->max != 0 && sub->delivered >= sub->max) nats_sub_remove(sub);
@@ -355,7 +360,10 @@ static void remove_at(struct nats_client *client, uint32_t slot) {
   tern_counter_add(&client->worker->stats.subscriptions, (uint64_t)-1);
 }
 
-void nats_sub_remove(struct nats_sub *sub) { remove_at(sub->client, slot_of(sub)); }
+void nats_sub_remove(struct nats_sub *sub) {
+  if (sub->client->worker->trace) trace_removed(sub);
+  remove_at(sub->client, slot_of(sub));
+}
 
 bool nats_sub_remove_some(struct nats_client *client) {
   struct nats_sids *sids = &client->sids;

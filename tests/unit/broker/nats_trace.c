@@ -63,6 +63,25 @@ static void what_is_sent_is_shown(void **unused) {
   assert_has(text, " - ->> [PONG]\n");
 }
 
+static unsigned count(const char *text, const char *part) {
+  unsigned found = 0;
+  for (; (text = strstr(text, part)) != NULL; text++)
+    found++;
+  return found;
+}
+
+/* By UNSUB and by a maximum that is reached; not by one that is set, by a sid that is not there, or at the end. */
+static void removed_subscriptions_are_shown(void **unused) {
+  (void)unused;
+  const char *text = traced(sim_limits(),
+                            "SUB a 1\r\nUNSUB 1 1\r\nSUB b 2\r\nPUB a 2\r\nhi\r\nUNSUB 2\r\nUNSUB 2\r\n"
+                            "SUB c 3\r\nUNSUB 3 5\r\n");
+  assert_has(text, " - ->> [MSG a 1 2]\n");
+  assert_has(strstr(text, "->> [MSG a 1 2]"), " - cid:1 - <-> [DELSUB 1]\n");
+  assert_has(strstr(text, "<-> [DELSUB 1]"), " - <-> [DELSUB 2]\n");
+  assert_int_equal(count(text, "DELSUB"), 2);
+}
+
 static void errors_are_shown(void **unused) {
   (void)unused;
   const char *text = traced(sim_limits(), "SUB a..b 1\r\nNONSENSE\r\n");
@@ -145,6 +164,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lines_and_messages_are_shown),
       cmocka_unit_test(what_is_sent_is_shown),
+      cmocka_unit_test(removed_subscriptions_are_shown),
       cmocka_unit_test(errors_are_shown),
       cmocka_unit_test(secrets_are_not_shown),
       cmocka_unit_test(messages_are_shown_as_far_as_is_set),
