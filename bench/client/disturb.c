@@ -15,7 +15,8 @@
 #include "cpu.h"
 #include "pace.h"
 
-#define CHURN_PAIRS_MAX 256 /* per turn */
+#define CHURN_PAIRS_MAX 256 /* per turn, and write */
+#define CHURN_FLUSH_S   0.002
 #define LOAD_BYTES      (256 * 1024)
 
 static const struct dialect *dialect_of(const struct conn *conn) {
@@ -45,6 +46,12 @@ const struct role role_idler = {.purpose = PURPOSE_RECEIVE, .input = idler_input
 
 /* ---- Churn ---- */
 
+/* Pairs in one write: those of a time in which client libraries gather what is said, too. */
+static uint64_t pairs_at_once(double per_second) {
+  const double pairs = per_second * CHURN_FLUSH_S;
+  return pairs < 1 ? 1 : pairs > CHURN_PAIRS_MAX ? CHURN_PAIRS_MAX : (uint64_t)pairs;
+}
+
 static uint64_t churn(struct conn *conn) {
   struct churner *churner = conn->owner;
   struct thread *thread = conn->thread;
@@ -53,7 +60,8 @@ static uint64_t churn(struct conn *conn) {
   int len = 0;
   if (thread->phase != PHASE_DISTURB) return OUTPUT_NEVER;
   struct pace pace = pace_of(churner->start_ns, churner->rate, 1, 0);
-  uint64_t due = pace_due(&pace, thread->now_ns);
+  uint64_t due = pace_due(&pace, thread->now_ns), last = churner->pairs + pairs_at_once(churner->rate) - 1;
+  if (due <= last) return pace_time(&pace, last);
   for (unsigned i = 0; i < CHURN_PAIRS_MAX && churner->pairs < due; i++, churner->pairs++) {
     snprintf(filter, sizeof filter, "churn.%llu", (unsigned long long)churner->pairs);
     snprintf(sid, sizeof sid, "%llu", (unsigned long long)churner->pairs + 1);
