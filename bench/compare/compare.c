@@ -9,7 +9,7 @@
  * next one could feel. The row gets the case, the round, and what was seen when the server was started. A
  * measurement that fails is kept with its error, shown, and counts for nothing; what a server does not have, or not
  * in time, is tried once. Rows are written as they come, so that an end in mid-run loses nothing. The figures are
- * made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it after stopping what runs.
+ * made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it after ending what runs.
  */
 #include <jansson.h>
 #include <signal.h>
@@ -20,6 +20,7 @@
 
 #include "commands.h"
 #include "cpu.h"
+#include "ending.h"
 #include "noise.h"
 #include "pretty.h"
 #include "report.h"
@@ -29,13 +30,7 @@
 #define RIVALS_MAX 16
 #define WORDS_MAX  64
 #define GIVE_UP_S  10 /* for a measurement that is asked to end */
-
-static volatile sig_atomic_t stopping;
-
-static void on_signal(int number) {
-  (void)number;
-  stopping = 1;
-}
+#define FILES_MAX  8
 
 /* A comparison. */
 struct comparison {
@@ -47,8 +42,12 @@ struct comparison {
   unsigned rounds;
   double minutes;  /* 0: as long as it takes */
   double patience; /* seconds for one measurement */
-  bool quiet, limit;
+  bool quiet, limit, json;
   FILE *kept; /* where the rows go; NULL: nowhere */
+  struct {
+    const char *format, *path;
+  } files[FILES_MAX]; /* what else is made of all rows */
+  unsigned file_count;
   json_t *rows;
   uint64_t start_ns;
   unsigned done, planned;
@@ -70,6 +69,8 @@ static const char usage[] =
     "twice that\n"
     "      --patience S    cut a measurement off after so long, and do not try it again (default 120)\n"
     "      --rows FILE     keep every measurement (for tern-bench report)\n"
+    "      --html FILE     a page of the whole comparison; --csv FILE, --json-file FILE: all its rows\n"
+    "      --json          print the rows in place of the table\n"
     "      --no-limit      leave out the byte forwarder\n"
     "      --plan FILE     scenarios with their options, one in a line\n"
     "      --quiet         no progress\n"
@@ -128,7 +129,7 @@ static void fill_command_line(struct command_line *line, const struct comparison
 /* Why a measurement printed no row. */
 static void reason_of(struct child *child, int started, char *text, size_t size) {
   child_complaint(child, text, size);
-  if (stopping)
+  if (ending)
     snprintf(text, size, "interrupted");
   else if (started < 0)
     snprintf(text, size, "%s", strerror(-started));
@@ -143,10 +144,10 @@ static json_t *run_case(struct comparison *c, const struct rival *rival, const c
   char error[400];
   fill_command_line(&line, c, rival, of_case);
   int started = child_start(&child, line.argv);
-  bool in_time = started < 0 || child_wait(&child, c->patience, &stopping);
-  if (!in_time && !stopping) {
+  bool in_time = started < 0 || child_wait(&child, c->patience, &ending);
+  if (!in_time && !ending) {
     kill(child.pid, SIGTERM); /* it prints what it has */
-    child_wait(&child, GIVE_UP_S, &stopping);
+    child_wait(&child, GIVE_UP_S, &ending);
   }
   json_t *row = started == 0 && child_ended(&child) ? printed_row(&child) : NULL;
   if (row == NULL) {
@@ -154,7 +155,7 @@ static json_t *run_case(struct comparison *c, const struct rival *rival, const c
     row = failed_row(rival, of_case, error);
     if (started == 0 && child.exit_code == EXIT_CANNOT) json_object_set_new(row, "cannot", json_true());
   }
-  if (!in_time && !stopping) {
+  if (!in_time && !ending) {
     json_object_set_new(row, "cut_off", json_true());
     json_object_set_new(row, "partial", json_true());
     json_object_set_new(row, "error", json_sprintf("cut off after %g s", c->patience));
@@ -226,9 +227,9 @@ static void show(const struct comparison *c, const json_t *row, const char *of_c
 /* Measures, shows, and keeps the row. */
 static void take_turn(struct comparison *c, struct rival *rival, const char *of_case, unsigned round) {
   c->done++;
-  if (stopping || known_to_fail(c, rival, of_case)) return;
+  if (ending || known_to_fail(c, rival, of_case)) return;
   json_t *row = measure(c, rival, of_case, round);
-  if (stopping) {
+  if (ending) {
     json_decref(row);
     return;
   }
@@ -252,7 +253,7 @@ static void measure_all(struct comparison *c) {
   json_t *of_case;
   c->planned = (unsigned)json_array_size(c->cases) * c->count * 2 * c->rounds;
   c->start_ns = now_ns();
-  for (unsigned round = 1; round <= c->rounds && !stopping; round++) {
+  for (unsigned round = 1; round <= c->rounds && !ending; round++) {
     json_array_foreach(c->cases, i, of_case) {
       const char *text = json_string_value(of_case);
       double factor = round == 1 ? 2 : 1; /* one round is worth waiting for */
@@ -293,7 +294,7 @@ static bool unfold_suite(struct comparison *c) {
   memmove(c->extra, c->extra + 1, --c->extras * sizeof c->extra[0]);
   memcpy(argv + 3, c->extra, c->extras * sizeof c->extra[0]);
   int started = child_start(&child, argv);
-  bool ok = started == 0 && child_wait(&child, GIVE_UP_S, &stopping) && child.exit_code == EXIT_FINE;
+  bool ok = started == 0 && child_wait(&child, GIVE_UP_S, &ending) && child.exit_code == EXIT_FINE;
   if (ok) {
     rewind(child.out);
     add_cases(c, child.out);
@@ -315,6 +316,14 @@ static bool add_rival(struct comparison *c, const char *text, bool starts) {
   return false;
 }
 
+/* A file for all of the comparison. Returns whether there is room for one more. */
+static bool add_file(struct comparison *c, const char *format, const char *path) {
+  if (c->file_count == FILES_MAX || *path == '\0') return false;
+  c->files[c->file_count].format = format;
+  c->files[c->file_count++].path = path;
+  return true;
+}
+
 /* A comparison's own option with a value; *known: it is one. Returns whether the value is acceptable. */
 static bool take_option(struct comparison *c, const char *name, const char *value, bool *known) {
   char *end = NULL;
@@ -322,6 +331,9 @@ static bool take_option(struct comparison *c, const char *name, const char *valu
   if (strcmp(name, "--compare") == 0) return add_rival(c, value, false);
   if (strcmp(name, "--start") == 0) return add_rival(c, value, true);
   if (strcmp(name, "--plan") == 0) return read_plan(c, value);
+  if (strcmp(name, "--html") == 0) return add_file(c, "html", value);
+  if (strcmp(name, "--csv") == 0) return add_file(c, "csv", value);
+  if (strcmp(name, "--json-file") == 0) return add_file(c, "json", value);
   if (strcmp(name, "--rounds") == 0) {
     unsigned long rounds = strtoul(value, &end, 10);
     c->rounds = rounds < ROUNDS_MAX ? (unsigned)rounds : 0;
@@ -353,6 +365,8 @@ static bool parse(struct comparison *c, int argc, char **argv) {
     bool known;
     if (strcmp(name, "--quiet") == 0) {
       c->quiet = true;
+    } else if (strcmp(name, "--json") == 0) {
+      c->json = true;
     } else if (strcmp(name, "--no-limit") == 0) {
       c->limit = false;
     } else if (take_option(c, name, value, &known)) {
@@ -384,6 +398,15 @@ static bool settle(struct comparison *c) {
   return true;
 }
 
+/* Says what was measured, wherever that was asked for. */
+static void tell(struct comparison *c) {
+  noise_mark(c->rows);
+  bool told = report_write(c->json ? "json" : "table", "-", c->rows) == 0;
+  for (unsigned i = 0; i < c->file_count; i++)
+    told &= report_write(c->files[i].format, c->files[i].path, c->rows) == 0;
+  if (!told) c->code = EXIT_INCOMPLETE;
+}
+
 bool compare_wanted(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     if (strncmp(argv[i], "--compare", 9) == 0 || strncmp(argv[i], "--start", 7) == 0) return true;
@@ -404,13 +427,10 @@ int compare_main(int argc, char **argv) {
     fputs(usage, stderr);
     return EXIT_INCOMPLETE;
   }
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* a second one kills */
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  ending_watch();
   measure_all(&c);
-  noise_mark(c.rows);
-  report_table(stdout, c.rows);
-  if (stopping) {
+  tell(&c);
+  if (ending) {
     fputs("tern-bench: interrupted; what was measured until then is above\n", stderr);
     c.code = EXIT_INCOMPLETE;
   }

@@ -8,8 +8,8 @@
  *
  * A goal is about one figure of one case (without "case": of all cases together) of the server. With "over" it is about
  * the ratio to another figure: that of another server, case or figure, whatever "over" names ("to" is what the table
- * calls it). "at_least" or "at_most" says what is wanted, "see" where to look for what no measurement tells, "why" why
- * there is none, "by" who measures the case when tern-bench does not. The median over the rounds decides; without rows a goal is not measured. --plan prints the cases, one
+ * calls it). "at_least" or "at_most" says what is wanted. What no measurement tells has "stated", what it is, "verdict", and
+ * "see", where that stands. "why" says why there is no figure, "by" who measures the case when tern-bench does not. The median over the rounds decides; without rows a goal is not measured. --plan prints the cases, one
  * in a line, for tern-bench compare.
  */
 #include <getopt.h>
@@ -96,7 +96,7 @@ static void cell_reached(json_t *table, const json_t *rows, const json_t *goal, 
   const char *see = row_text(goal, "see");
   char text[400];
   if (*see != '\0')
-    snprintf(text, sizeof text, "see [%.100s](%.100s)", see, see);
+    snprintf(text, sizeof text, "%.40s, see [%.100s](%.100s)", row_text(goal, "verdict"), see, see);
   else if (isnan(value) || (isnan(least) && isnan(most)))
     missing(rows, goal, server, text, sizeof text);
   else if (!reached && client_limited(rows, goal, server))
@@ -114,7 +114,8 @@ static void add_goal(json_t *table, const json_t *goals, const json_t *goal, con
   table_row(table);
   table_cell(table, row_text(goal, "goal"));
   table_cell(table, row_text(goal, "what"));
-  table_cell(table, in_unit(value.median, unit).text);
+  const char *stated = row_text(goal, "stated");
+  table_cell(table, *stated != '\0' ? stated : in_unit(value.median, unit).text);
   size_t i;
   json_t *label;
   json_array_foreach(json_object_get(goals, "shown"), i, label) {

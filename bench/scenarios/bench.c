@@ -21,26 +21,12 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "ending.h"
 #include "report.h"
 
 #define STALL_NS        UINT64_C(10000000000)
 #define QUIET_NS        UINT64_C(2000000000)
 #define THREADS_DEFAULT 16
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number) {
-  (void)number;
-  interrupted = 1;
-}
-
-void bench_catch_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* a second one kills */
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-}
-
-bool bench_interrupted(void) { return interrupted != 0; }
 
 static void pause_ms(long ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL); }
 
@@ -112,7 +98,7 @@ static bool gone_wrong(struct bench *bench) {
     bench->lacking = bench->engine.lacking;
     pthread_mutex_unlock(&bench->engine.lock);
     explain_loss(bench);
-  } else if (interrupted) {
+  } else if (ending) {
     snprintf(bench->error, sizeof bench->error, "interrupted");
   }
   return bench->error[0] != '\0';
@@ -362,11 +348,15 @@ int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *al
     fprintf(stderr, "tern-bench: %s\n", error);
     return EXIT_INCOMPLETE;
   }
+  if (options.pid != 0 && process_look(options.pid).pid == 0) {
+    fprintf(stderr, "tern-bench: --pid: there is no process %ld here\n", (long)options.pid);
+    return EXIT_INCOMPLETE;
+  }
   if (!prepare_tls(&options, error, sizeof error)) {
     fprintf(stderr, "tern-bench: %s\n", error);
     return EXIT_INCOMPLETE;
   }
-  bench_catch_signals();
+  ending_watch();
   json_t *rows = all != NULL ? json_incref(all) : json_array();
   int code = measure(scenario, &options, rows);
   if (all == NULL && json_array_size(rows) > 0 && !bench_write_files(&options, rows)) code = EXIT_INCOMPLETE;

@@ -80,9 +80,6 @@ int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *ro
 bool bench_write_files(const struct options *options, json_t *rows);
 /** All scenarios in order, until one without a name. */
 extern const struct scenario *const scenarios[];
-/** Lets SIGINT and SIGTERM end the measurement. */
-void bench_catch_signals(void);
-bool bench_interrupted(void);
 
 /** Progress while so many connections are waited for in a phase: on a terminal one line that changes, else a line every
  * second. */

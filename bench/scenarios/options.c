@@ -127,10 +127,23 @@ static bool set(struct options *options, const struct spec *spec, const char *va
   return true;
 }
 
-/* Adds an option to the command that repeats the measurement. */
+/* Takes an option out of a command, with its value. */
+static void forget(char *command, const char *name) {
+  char words[64];
+  const size_t len = (size_t)snprintf(words, sizeof words, " --%s", name);
+  char *at = strstr(command, words);
+  while (at != NULL && at[len] != ' ' && at[len] != '\0')
+    at = strstr(at + len, words);
+  if (at == NULL) return;
+  const char *next = strstr(at + len, " --");
+  memmove(at, next != NULL ? next : "", next != NULL ? strlen(next) + 1 : 1);
+}
+
+/* Adds an option to the command that repeats the measurement; who says it twice means the second. */
 static void note(struct options *options, const struct spec *spec, const char *value) {
-  size_t len = strlen(options->command), room = sizeof options->command - len;
   if (spec->local) return;
+  forget(options->command, spec->name);
+  size_t len = strlen(options->command), room = sizeof options->command - len;
   bool flag = spec->value == VALUE_FLAG;
   snprintf(options->command + len, room, " --%s%s%s", spec->name, flag ? "" : " ", flag ? "" : value);
 }

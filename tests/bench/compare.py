@@ -101,6 +101,29 @@ class Compare(unittest.TestCase):
         self.assertRegex(done.stdout, r"\| pubsub --msgs 20k \| b +\|.* msg/s \| [\d.]+ \([\d.]+-[\d.]+\) \| [\d.]+ \(")
         self.assertRegex(done.stderr, r"(?m)^\[1/12\] round 1  pubsub --msgs 20k +a .* msg/s  about \d+ s left$")
 
+    def test_output_is_of_the_whole_comparison(self):
+        page, table, again = (os.path.join(self.directory, name) for name in ("page.html", "table.csv", "again.json"))
+        done, rows = self.compare("pubsub", "--msgs", "20k", "--html", page, f"--csv={table}", "--json-file", again, "--json",
+                                  "--rounds", "1", start_tern("a"), start_tern("b"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual({row["case"] for row in rows}, {"pubsub --msgs 20k"})
+        labels = ["a", "b", "forwarder", "forwarder", "b", "a"]
+        self.assertEqual([json.loads(line)["label"] for line in done.stdout.splitlines()], labels)
+        with open(again, encoding="utf-8") as file:
+            self.assertEqual([json.loads(line)["label"] for line in file], labels)
+        with open(table, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        self.assertEqual(len(lines), 1 + len(rows))
+        with open(page, encoding="utf-8") as file:
+            text = file.read()
+        for label in ("a", "b", "forwarder"):
+            self.assertIn(f">{label}<", text)
+
+    def test_a_page_that_cannot_be_written_is_said(self):
+        done, _ = self.compare("pubsub", "--msgs", "20k", "--rounds", "1", start_tern("a"), "--html", "/nowhere/page.html")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("cannot write /nowhere/page.html", done.stderr)
+
     def test_servers_that_run_already(self):
         server = subprocess.Popen([TERN, "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", self.directory],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
