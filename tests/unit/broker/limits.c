@@ -387,7 +387,7 @@ static void a_fan_out_takes_turns(void **state) {
     sim_pull(&c[0]);
     sim_pull(&c[2]);
   }
-  expect(&c[0], "PONG\r\n"); /* all of it, and in order */
+  expect(&c[0], "PONG\r\n");           /* all of it, and in order */
   for (unsigned i = 0; i < 100; i++) { /* what the socket could not take so far */
     ticks(&sim, 1);
     sim_pull(&c[2]);
