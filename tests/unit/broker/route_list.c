@@ -129,7 +129,7 @@ static void other_receivers_make_another_list(void **state) {
 /* B2: a list to very many subscribers is not done at once, and nothing of it is lost. */
 static void a_turn_ends_within_a_list(void **state) {
   (void)state;
-  enum { SUBSCRIPTIONS = 2000 };
+  enum { SUBSCRIPTIONS = 5000 };
   struct sim sim;
   struct sim_client c[2];
   start(&sim, 1, NULL);
