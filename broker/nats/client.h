@@ -138,10 +138,10 @@ struct nats_worker {
   struct nats_closed closed;
 };
 
-/** Cost of input one connection may cause before others have their turn, in deliveries: about a millisecond, and the writes
- * in between. With many subscribers a turn is what each of them gets in one write, and a write takes as long as a hundred
- * deliveries: with five hundred on a worker it is just what is written at once (TERN_FLUSH_EARLY_BYTES). */
-#define NATS_TURN_COST_MAX 25000
+/** Cost of input one connection may cause before others have their turn, in deliveries: less than a millisecond, with a
+ * thousand subscribers two. With many of them a turn is what each gets in one write, and a write takes as long as a
+ * hundred deliveries. */
+#define NATS_TURN_COST_MAX 15000
 /** Subscriptions of a closed connection removed before others have their turn. */
 #define NATS_REMOVE_MAX 1000
 
