@@ -9,8 +9,9 @@
  * A goal is about one figure of one case (without "case": of all cases together) of the server. With "over" it is about
  * the ratio to another figure: that of another server, case or figure, whatever "over" names ("to" is what the table
  * calls it). "at_least" or "at_most" says what is wanted, "see" where to look for what no measurement tells, "why" why
- * there is none, "by" who measures the case when tern-bench does not. The median over the rounds decides; without rows a goal is not measured. --plan prints the cases, one
- * in a line, for tern-bench compare.
+ * there is none, "stated" (its figure) and "reached" (a boolean) what "see" says, "by" who measures the case when
+ * tern-bench does not. The median over the rounds decides; without rows a goal is not measured. --plan prints the
+ * cases, one in a line, for tern-bench compare.
  */
 #include <getopt.h>
 #include <math.h>
@@ -94,8 +95,11 @@ static void cell_reached(json_t *table, const json_t *rows, const json_t *goal, 
   double least = row_number(goal, "at_least"), most = row_number(goal, "at_most");
   bool reached = (isnan(least) || value >= least) && (isnan(most) || value <= most);
   const char *see = row_text(goal, "see");
+  const json_t *known = json_object_get(goal, "reached");
   char text[400];
-  if (*see != '\0')
+  if (json_is_boolean(known))
+    snprintf(text, sizeof text, "%s ([%.100s](%.100s))", json_is_true(known) ? "yes" : "no", see, see);
+  else if (*see != '\0')
     snprintf(text, sizeof text, "see [%.100s](%.100s)", see, see);
   else if (isnan(value) || (isnan(least) && isnan(most)))
     missing(rows, goal, server, text, sizeof text);
@@ -114,7 +118,8 @@ static void add_goal(json_t *table, const json_t *goals, const json_t *goal, con
   table_row(table);
   table_cell(table, row_text(goal, "goal"));
   table_cell(table, row_text(goal, "what"));
-  table_cell(table, in_unit(value.median, unit).text);
+  const char *stated = row_text(goal, "stated");
+  table_cell(table, *stated != '\0' ? stated : in_unit(value.median, unit).text);
   size_t i;
   json_t *label;
   json_array_foreach(json_object_get(goals, "shown"), i, label) {
