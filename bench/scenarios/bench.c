@@ -358,6 +358,10 @@ int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *al
     fprintf(stderr, "tern-bench: %s: %s\n", scenario->name, lacks);
     return EXIT_CANNOT;
   }
+  if (options.pid != 0 && process_look(options.pid).pid == 0) {
+    fprintf(stderr, "tern-bench: --pid %ld: there is no such process\n", (long)options.pid);
+    return EXIT_INCOMPLETE;
+  }
   if (!target_resolve(&options.target, error, sizeof error)) {
     fprintf(stderr, "tern-bench: %s\n", error);
     return EXIT_INCOMPLETE;

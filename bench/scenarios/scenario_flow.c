@@ -37,7 +37,7 @@ static bool run_plain(struct bench *bench) { return run(bench, &(struct flow_pla
 static void pub_defaults(struct options *options) { options->subscribers = 0; }
 const struct scenario scenario_pub = {"pub", "publish to nobody", pub_defaults, NULL, run_plain};
 
-/* ---- pubsub, fanout, fanin ---- */
+/* ---- pubsub, fanout, fanin, many ---- */
 
 const struct scenario scenario_pubsub = {"pubsub", "publishers and subscribers on one subject", NULL, NULL,
                                          run_plain};
@@ -52,6 +52,10 @@ const struct scenario scenario_fanout = {"fanout", "one publisher, 100 subscribe
 static void fanin_defaults(struct options *options) { options->publishers = 4; }
 const struct scenario scenario_fanin = {"fanin", "four publishers, one subscriber", fanin_defaults, NULL,
                                         run_plain};
+
+static void many_defaults(struct options *options) { options->publishers = options->subscribers = 4; }
+const struct scenario scenario_many = {"many", "four publishers, four subscribers, on one subject",
+                                       many_defaults, NULL, run_plain};
 
 /* ---- open ---- */
 
