@@ -8,9 +8,10 @@
  *
  * A goal is about one figure of one case (without "case": of all cases together) of the server. With "over" it is about
  * the ratio to another figure: that of another server, case or figure, whatever "over" names ("to" is what the table
- * calls it). "at_least" or "at_most" says what is wanted. What no measurement tells has "stated", what it is, "verdict", and
- * "see", where that stands. "why" says why there is no figure, "by" who measures the case when tern-bench does not. The median over the rounds decides; without rows a goal is not measured. --plan prints the cases, one
- * in a line, for tern-bench compare.
+ * calls it). "at_least" or "at_most" says what is wanted, "see" where to look for what no measurement tells, "why" why
+ * there is none, "stated" (its figure) and "reached" (a boolean) what "see" says, "by" who measures the case when
+ * tern-bench does not. The median over the rounds decides; without rows a goal is not measured. --plan prints the
+ * cases, one in a line, for tern-bench compare.
  */
 #include <getopt.h>
 #include <math.h>
@@ -94,9 +95,12 @@ static void cell_reached(json_t *table, const json_t *rows, const json_t *goal, 
   double least = row_number(goal, "at_least"), most = row_number(goal, "at_most");
   bool reached = (isnan(least) || value >= least) && (isnan(most) || value <= most);
   const char *see = row_text(goal, "see");
+  const json_t *known = json_object_get(goal, "reached");
   char text[400];
-  if (*see != '\0')
-    snprintf(text, sizeof text, "%.40s, see [%.100s](%.100s)", row_text(goal, "verdict"), see, see);
+  if (json_is_boolean(known))
+    snprintf(text, sizeof text, "%s ([%.100s](%.100s))", json_is_true(known) ? "yes" : "no", see, see);
+  else if (*see != '\0')
+    snprintf(text, sizeof text, "see [%.100s](%.100s)", see, see);
   else if (isnan(value) || (isnan(least) && isnan(most)))
     missing(rows, goal, server, text, sizeof text);
   else if (!reached && client_limited(rows, goal, server))

@@ -78,8 +78,7 @@ void report_remarks(const json_t *rows, const char *of_case, const char *label, 
   if (failed > 0 && row_cannot(unsound))
     snprintf(text, size, "%s", reason_of(unsound));
   else if (failed > 0)
-    snprintf(text, size, "%zu of %zu %s: %s", failed, all,
-             json_is_true(json_object_get(unsound, "partial")) ? "PARTIAL" : "FAILED", reason_of(unsound));
+    snprintf(text, size, "%zu of %zu FAILED: %s", failed, all, reason_of(unsound));
   else if (report_client_limited(rows, of_case, label))
     snprintf(text, size, "the client was the limit");
   double share = share_sent(rows, of_case, label);

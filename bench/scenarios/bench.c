@@ -344,12 +344,12 @@ int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *al
     fprintf(stderr, "tern-bench: %s: %s\n", scenario->name, lacks);
     return EXIT_CANNOT;
   }
-  if (!target_resolve(&options.target, error, sizeof error)) {
-    fprintf(stderr, "tern-bench: %s\n", error);
+  if (options.pid != 0 && process_look(options.pid).pid == 0) {
+    fprintf(stderr, "tern-bench: --pid %ld: there is no such process\n", (long)options.pid);
     return EXIT_INCOMPLETE;
   }
-  if (options.pid != 0 && process_look(options.pid).pid == 0) {
-    fprintf(stderr, "tern-bench: --pid: there is no process %ld here\n", (long)options.pid);
+  if (!target_resolve(&options.target, error, sizeof error)) {
+    fprintf(stderr, "tern-bench: %s\n", error);
     return EXIT_INCOMPLETE;
   }
   if (!prepare_tls(&options, error, sizeof error)) {

@@ -53,11 +53,8 @@ static void fanin_defaults(struct options *options) { options->publishers = 4; }
 const struct scenario scenario_fanin = {"fanin", "four publishers, one subscriber", fanin_defaults, NULL,
                                         run_plain};
 
-static void many_defaults(struct options *options) {
-  options->publishers = 4;
-  options->subscribers = 4;
-}
-const struct scenario scenario_many = {"many", "four publishers, four subscribers on one subject",
+static void many_defaults(struct options *options) { options->publishers = options->subscribers = 4; }
+const struct scenario scenario_many = {"many", "four publishers, four subscribers, on one subject",
                                        many_defaults, NULL, run_plain};
 
 /* ---- open ---- */

@@ -29,12 +29,5 @@ static bool run(struct bench *bench) {
 
 static void defaults(struct options *options) { options->size = 128; }
 
-static void many_defaults(struct options *options) {
-  defaults(options);
-  options->in_flight = 64;
-}
-
 const struct scenario scenario_request = {"request", "requests and replies; latency of each", defaults,
                                           peers_lack, run};
-const struct scenario scenario_requests = {"requests", "requests and replies, 64 at a time; latency of each",
-                                           many_defaults, peers_lack, run};

@@ -148,7 +148,7 @@ class Goals(unittest.TestCase):
         table = self.goals(self.OWN, ROWS).stdout.decode().splitlines()
         self.assertEqual(len(table), 2 + len(goals))
         for goal, line in zip(goals, table[2:]):
-            self.assertRegex(line, rf"^\| {goal['goal']} +\| .* \| (yes|no|no \(client-limited\)|not measured here.*|see .*?) +\|$")
+            self.assertRegex(line, rf"^\| {goal['goal']} +\| .* \| (yes|no|no \(client-limited\)|not measured here.*|see .*?|no \(\[AUDIT.md\]\(AUDIT.md\)\)) +\|$")
 
     def test_a_rate_with_a_note_does_not_count(self):
         goals = {"server": "a", "shown": ["b"], "goals": [

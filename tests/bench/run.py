@@ -45,6 +45,7 @@ class Run(unittest.TestCase):
         self.assertEqual([len(texts[f"out.{kind}"].splitlines()) for kind in ("rows", "csv")], [17, 18])
         self.assertIn("</html>", texts["out.html"])
         self.assertIn("[16/16] round 1", done.stderr)
+        self.assertNotIn("fitted into", done.stderr)
 
     def test_twice_says_whether_the_runs_agree(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -61,6 +62,23 @@ class Run(unittest.TestCase):
         self.assertIn("in 4 round(s) by", text)
         self.assertRegex(text, r"(?m)^Two runs whose rounds took turns: (the 95 %|nothing can)")
         self.assertTrue(text.endswith("## Two runs\n\n" + agreement.stdout), text)
+
+    def test_rounds_are_those_that_every_case_has_and_what_was_cut_off_is_said(self):
+        for scenario, minutes, fitted, enough in (("fanin", "0.001", 1, 1), ("pubsub", "0.0001", 0, 1)):
+            with tempfile.TemporaryDirectory() as directory:
+                done = run("--seconds", "0.1", "--rounds", "9", "--minutes", minutes, "--scenarios", scenario, "--servers", "tern",
+                           "--output", f"{directory}/out")
+                with open(f"{directory}/out.md", encoding="utf-8") as file:
+                    text = file.read()
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn(f"{fitted} of 9 rounds fitted into {minutes} minutes; --minutes {enough} for all", done.stderr)
+            self.assertIn(f" in {fitted} round(s) by ", text)
+
+    def test_between_the_marks_is_what_the_tool_writes(self):
+        with open(os.path.join(os.path.dirname(RUN), "README.md"), encoding="utf-8") as file:
+            inside = file.read().split("<!-- goals -->\n")[1].split("<!-- /goals -->")[0]
+        self.assertRegex(inside, r"\A(\|.*\|\n)+\nMeasured on [\d-]+ in \d+ round\(s\) by `./bench/run[^`\n]*`: .* at the end\.\n"
+                                 r"[^\n]*tern [^\n]*\.\n(\nTwo runs whose rounds took turns: [^\n]*\n)?\Z")
 
     def test_interrupted_it_stops_what_runs_and_reports_what_it_has(self):
         with tempfile.TemporaryDirectory() as directory:

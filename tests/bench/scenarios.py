@@ -55,6 +55,7 @@ MESSAGES = {
     "pubsub --size 100 --pubs 3 --subs 2 --threads 3": lambda row: row["received"] == 2 * row["sent"],
     "fanout --subs 20": lambda row: row["received"] == 20 * row["sent"],
     "fanin": lambda row: row["publishers"] == 4,
+    "many --msgs 5k": lambda row: (row["publishers"], row["subscribers"], row["received"]) == (4, 4, 80000),
     "queue": lambda row: row["received"] == row["sent"],
     "queue --msgs 5k --size 100": lambda row: row["received"] == 20000,
     "wildcard --subjects 300": lambda row: row["received"] == row["sent"] > 0,
@@ -350,9 +351,10 @@ class Trouble(unittest.TestCase):
         self.assertIn("Cannot allocate memory", done.stderr)
         self.assertIn("there is no 'nosuch'", bench("nats://127.0.0.1:1", "nosuch").stderr)
         with self.tern() as (port, _):
-            done = bench(f"nats://127.0.0.1:{port}", "idle --connections 5 --seconds 0.1 --pid 999999999")
-            self.assertEqual(done.returncode, 2)
-            self.assertIn("the broker's memory is not known", done.stdout)
+            for scenario in ("pubsub", "idle --connections 5", "suite"):
+                done = bench(f"nats://127.0.0.1:{port}", f"{scenario} --seconds 0.1 --pid 999999999")
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn("--pid 999999999: there is no such process", done.stderr)
 
     def test_memory_that_does_not_grow_is_not_called_a_gain(self):
         with self.tern() as (port, _), steady() as pid:
@@ -498,20 +500,28 @@ class Trouble(unittest.TestCase):
             done = bench(f"nats://127.0.0.1:{port}", f"suite --seconds 0.1 --quiet --pid {pid}")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertIn("the broker's memory did not grow", done.stdout)  # as where it has some free from before
-        names = ["pub", "pubsub", "fanout", "fanin", "queue", "wildcard", "mixed", "headers", "request", "open",
-                 "subscribe", "churn", "stuck", "idle", "storm", "crowd"]
+        names = ["pub", "pubsub", "fanout", "fanin", "many", "queue", "wildcard", "mixed", "headers", "request", "request",
+                 "open", "subscribe", "churn", "stuck", "idle", "storm", "crowd"]
         self.assertEqual([line.split(":")[0] for line in done.stdout.splitlines() if not line.startswith(" ")], names)
+        plan = bench("nats://127.0.0.1:1", "suite --plan").stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in plan], names)
+        usage = bench("nats://127.0.0.1:1", "suite --help").stdout
+        for less in ("request --in-flight 64", "subscribe --subjects 100k", "churn --churn-rate 20k", "idle --connections 1000"):
+            self.assertIn(less.replace(" ", " --seconds 1 ", 1), plan)
+        self.assertIn("request once more with --in-flight 64", usage)
+        for less in ("subscribe --subjects 100k", "churn --churn-rate 20k", "idle --connections 1000"):
+            self.assertIn(less, " ".join(usage.split()))
         with server(BENCH, "forward", "{port}") as (port, _), tempfile.TemporaryDirectory() as directory:
             done = bench(f"raw://127.0.0.1:{port}", "suite --seconds 0.1 --quiet --json", "--json-file", f"{directory}/rows",
                          "--csv", f"{directory}/csv", "--html", f"{directory}/html")
             self.assertEqual(done.returncode, 3)
-            self.assertEqual(len(done.stdout.splitlines()), 9)
+            self.assertEqual(len(done.stdout.splitlines()), 11)
             texts = {}
             for name in ("rows", "csv", "html"):
                 with open(os.path.join(directory, name), encoding="utf-8") as file:
                     texts[name] = file.read()
         self.assertEqual(texts["rows"], done.stdout)  # all of them, not the last one only
-        self.assertEqual(len(texts["csv"].splitlines()), 10)
+        self.assertEqual(len(texts["csv"].splitlines()), 12)
         for line in done.stdout.splitlines():
             self.assertIn(f"tern-bench {json.loads(line)['scenario']} ", texts["html"])
 
