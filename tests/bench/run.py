@@ -77,7 +77,8 @@ class Run(unittest.TestCase):
     def test_between_the_marks_is_what_the_tool_writes(self):
         with open(os.path.join(os.path.dirname(RUN), "README.md"), encoding="utf-8") as file:
             inside = file.read().split("<!-- goals -->\n")[1].split("<!-- /goals -->")[0]
-        self.assertRegex(inside, r"\A(\|.*\|\n)+\nMeasured on [\d-]+ in \d+ round\(s\) by `./bench/run[^`\n]*`: .* at the end\.\n"
+        self.assertRegex(inside, r"\A(\|.*\|\n)+(\nNoise, [^\n]*\n)?\n"
+                                 r"Measured on [\d-]+ in \d+ round\(s\) by `./bench/run[^`\n]*`: .* at the end\.\n"
                                  r"[^\n]*tern [^\n]*\.\n(\nTwo runs whose rounds took turns: [^\n]*\n)?\Z")
 
     def test_interrupted_it_stops_what_runs_and_reports_what_it_has(self):
