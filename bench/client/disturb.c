@@ -60,8 +60,9 @@ static uint64_t churn(struct conn *conn) {
   int len = 0;
   if (thread->phase != PHASE_DISTURB) return OUTPUT_NEVER;
   struct pace pace = pace_of(churner->start_ns, churner->rate, 1, 0);
-  uint64_t due = pace_due(&pace, thread->now_ns), last = churner->pairs + pairs_at_once(churner->rate) - 1;
-  if (due <= last) return pace_time(&pace, last);
+  const uint64_t more = pairs_at_once(churner->rate) - 1; /* that have to be due besides the next */
+  uint64_t due = pace_due(&pace, thread->now_ns);
+  if (due <= churner->pairs + more) return pace_time(&pace, churner->pairs + more);
   for (unsigned i = 0; i < CHURN_PAIRS_MAX && churner->pairs < due; i++, churner->pairs++) {
     snprintf(filter, sizeof filter, "churn.%llu", (unsigned long long)churner->pairs);
     snprintf(sid, sizeof sid, "%llu", (unsigned long long)churner->pairs + 1);
@@ -69,7 +70,7 @@ static uint64_t churn(struct conn *conn) {
     len += dialect->put_unsubscribe(text + len, sizeof text - (size_t)len, filter, sid);
   }
   conn_say(conn, text, (size_t)len);
-  return churner->pairs < due ? OUTPUT_WHEN_POSSIBLE : pace_time(&pace, churner->pairs);
+  return churner->pairs < due ? OUTPUT_WHEN_POSSIBLE : pace_time(&pace, churner->pairs + more);
 }
 
 static int64_t churner_input(struct conn *conn, const char *data, size_t len) {

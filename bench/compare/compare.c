@@ -88,11 +88,18 @@ static json_t *printed_row(struct child *child) {
   return row;
 }
 
+/* What a server is called that has no label and has not said its name: its URL, without who is to be let in. */
+static const char *name_of(const struct rival *rival) {
+  if (*rival->label != '\0') return rival->label;
+  const char *sign = strrchr(rival->address, '@');
+  return sign != NULL ? sign + 1 : rival->address;
+}
+
 /* What stands for a measurement that printed nothing. */
 static json_t *failed_row(const struct rival *rival, const char *of_case, const char *error) {
   return json_pack("{s:s#, s:s, s:{s:s, s:s}, s:s, s:b, s:s}", "scenario", of_case,
-                   (int)strcspn(of_case, " "), "label", rival->label, "server", "name",
-                   rival->limit ? "forwarder" : rival->label, "version", "", "command", of_case, "partial",
+                   (int)strcspn(of_case, " "), "label", name_of(rival), "server", "name",
+                   rival->limit ? "forwarder" : name_of(rival), "version", "", "command", of_case, "partial",
                    true, "error", error);
 }
 

@@ -14,15 +14,18 @@
 #define TWICE_NS UINT64_C(500000000)
 
 volatile sig_atomic_t ending;
-/* When the first came. Relaxed: it is compared with the clock only, and signals may come to any thread. */
+/* When the first came; 0: none has. Signals may come to any thread, and to two at once. */
 static _Atomic uint64_t asked_ns;
 
 static void on_signal(int number) {
   const int before = errno;
-  if (!ending) {
-    atomic_store_explicit(&asked_ns, now_ns(), memory_order_relaxed);
+  const uint64_t now = now_ns();
+  uint64_t first = 0;
+  /* relaxed: pairs with the same on another thread, of which one wins; nothing else is told by it */
+  if (atomic_compare_exchange_strong_explicit(&asked_ns, &first, now, memory_order_relaxed,
+                                              memory_order_relaxed)) {
     ending = 1;
-  } else if (now_ns() - atomic_load_explicit(&asked_ns, memory_order_relaxed) >= TWICE_NS) {
+  } else if (now > first + TWICE_NS) {
     signal(number, SIG_DFL);
     raise(number); /* when this handler is over */
   }

@@ -97,7 +97,7 @@ static void cell_reached(json_t *table, const json_t *rows, const json_t *goal, 
   const char *see = row_text(goal, "see");
   const json_t *known = json_object_get(goal, "reached");
   char text[400];
-  if (json_is_boolean(known))
+  if (json_is_boolean(known) && *see != '\0')
     snprintf(text, sizeof text, "%s ([%.100s](%.100s))", json_is_true(known) ? "yes" : "no", see, see);
   else if (*see != '\0')
     snprintf(text, sizeof text, "see [%.100s](%.100s)", see, see);

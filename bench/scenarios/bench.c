@@ -345,7 +345,8 @@ int bench_run(const struct scenario *scenario, int argc, char **argv, json_t *al
     return EXIT_CANNOT;
   }
   if (options.pid != 0 && process_look(options.pid).pid == 0) {
-    fprintf(stderr, "tern-bench: --pid %ld: there is no such process\n", (long)options.pid);
+    fprintf(stderr, "tern-bench: --pid %ld: there is no such process, or none that may be seen\n",
+            (long)options.pid);
     return EXIT_INCOMPLETE;
   }
   if (!target_resolve(&options.target, error, sizeof error)) {

@@ -131,9 +131,9 @@ static void print_percentiles(const char *name, const struct histogram *h, const
 }
 
 static void print_setting(const struct row *row) {
-  printf("%s: %u publisher%s, %u subscriber%s, %.0f B, %s (%s %s)\n", row->scenario, row->publishers,
+  printf("%s: %u publisher%s, %u subscriber%s, %.0f B, %s (%s%s%s)\n", row->scenario, row->publishers,
          row->publishers == 1 ? "" : "s", row->subscribers, row->subscribers == 1 ? "" : "s", row->size,
-         row->url, row->server, row->version);
+         row->url, row->server, *row->version != '\0' ? " " : "", row->version);
 }
 
 /* An open loop that fell behind: messages that were never sent have no latency either. */

@@ -30,16 +30,20 @@ static const struct extra {
               {"subscribe", "--subjects", "100k", false},
               {"churn", "--churn-rate", "20k", false},
               {"idle", "--connections", "1000", false}};
-#define ABOUT                                                                                   \
-  "all scenarios in turn, a second each unless --seconds is given,\n"                           \
-  "with less than their own defaults: subscribe --subjects 100k, churn --churn-rate 20k, idle " \
-  "--connections\n"                                                                             \
-  "1000; request once more with --in-flight 64"
+#define ABOUT                                                                               \
+  "all scenarios in turn, a second each unless --seconds is given,\n"                       \
+  "with less than their own defaults: subscribe --subjects 100k, churn --churn-rate 20k,\n" \
+  "idle --connections 1000; request once more with --in-flight 64, unless that is given"
 
-/* The extra of a scenario; NULL: it has none. */
-static const struct extra *extra_of(const struct scenario *scenario, bool again) {
+/* The extra of a scenario; NULL: it has none, or the option is given. */
+static const struct extra *extra_of(const struct scenario *scenario, bool again,
+                                    const struct options *options) {
+  char option[32];
   for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++) {
-    if (extras[i].again == again && strcmp(extras[i].scenario, scenario->name) == 0) return &extras[i];
+    snprintf(option, sizeof option, " %s ", extras[i].option);
+    if (extras[i].again == again && strcmp(extras[i].scenario, scenario->name) == 0 &&
+        strstr(options->command, option) == NULL)
+      return &extras[i];
   }
   return NULL;
 }
@@ -82,26 +86,24 @@ static void print_one(const struct scenario *scenario, const struct extra *extra
   const char *given = options->command + strcspn(options->command, " ");
   fputs(scenario->name, stdout);
   if (strstr(given, " --seconds ") == NULL) printf(" --seconds %s", seconds);
-  char option[32];
-  snprintf(option, sizeof option, " %s ", extra != NULL ? extra->option : "");
-  if (extra != NULL && strstr(given, option) == NULL) printf(" %s %s", extra->option, extra->value);
+  if (extra != NULL) printf(" %s %s", extra->option, extra->value);
   puts(given);
 }
 
 static void print_plan(const struct options *options, const char *seconds) {
   for (size_t i = 0; scenarios[i] != NULL; i++) {
-    const struct extra *again = extra_of(scenarios[i], true);
-    print_one(scenarios[i], extra_of(scenarios[i], false), options, seconds);
+    const struct extra *again = extra_of(scenarios[i], true, options);
+    print_one(scenarios[i], extra_of(scenarios[i], false, options), options, seconds);
     if (again != NULL) print_one(scenarios[i], again, options, seconds);
   }
 }
 
 /* Runs all; returns the worst exit code. */
-static int run_all(int argc, char **argv, char *seconds, json_t *rows) {
+static int run_all(const struct options *options, int argc, char **argv, char *seconds, json_t *rows) {
   int worst = EXIT_FINE;
   for (size_t i = 0; scenarios[i] != NULL && !ending; i++) {
-    const struct extra *again = extra_of(scenarios[i], true);
-    int code = run_one(scenarios[i], extra_of(scenarios[i], false), argc, argv, seconds, rows);
+    const struct extra *again = extra_of(scenarios[i], true, options);
+    int code = run_one(scenarios[i], extra_of(scenarios[i], false, options), argc, argv, seconds, rows);
     if (rank(code) > rank(worst)) worst = code;
     if (again == NULL || ending) continue;
     code = run_one(scenarios[i], again, argc, argv, seconds, rows);
@@ -133,7 +135,7 @@ int suite_main(int argc, char **argv) {
     return EXIT_FINE;
   }
   json_t *rows = json_array();
-  int worst = run_all(argc, argv, seconds, rows);
+  int worst = run_all(&options, argc, argv, seconds, rows);
   if (!bench_write_files(&options, rows)) worst = EXIT_INCOMPLETE;
   json_decref(rows);
   return worst;

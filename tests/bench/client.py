@@ -171,17 +171,6 @@ class Forwarder(unittest.TestCase):
             self.assertEqual(process.returncode, 2)
             self.assertEqual(json.loads(process.output)["error"], "interrupted")
 
-    def test_the_same_wish_told_twice_is_one(self):
-        """By timeout(1), for example, to the process and to its group."""
-        with forwarder() as url:
-            process = pubsub(url, "--seconds", "600", "--json", wait=False)
-            await_measuring(process)
-            process.send_signal(signal.SIGINT)
-            process.send_signal(signal.SIGTERM)
-            finish(process)
-            self.assertEqual(process.returncode, 2)
-            self.assertEqual(json.loads(process.output)["error"], "interrupted")
-
     def test_self(self):
         done = subprocess.run([BENCH, "self", "16"], capture_output=True, timeout=WAIT_S, check=False)
         self.assertEqual(done.returncode, 0)

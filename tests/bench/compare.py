@@ -189,6 +189,12 @@ class Compare(unittest.TestCase):
         self.assertRegex(done.stdout, r"\| tern +\|.* msg/s \|")
         self.assertRegex(done.stderr, r"down +FAILED: ")
 
+    def test_a_server_that_is_not_there_has_its_url_for_a_name(self):
+        done, rows = self.compare("pubsub", "--msgs", "1k", "--rounds", "1", "--no-limit", "--compare=nats://anna:secret@127.0.0.1:1")
+        self.assertEqual((done.returncode, {row["label"] for row in rows}), (2, {"127.0.0.1:1"}))
+        self.assertRegex(done.stdout, r"\| 127.0.0.1:1 +\| +- \|")
+        self.assertNotIn("secret", done.stdout + done.stderr)
+
     def test_faults_are_told_from_failures(self):
         with Lossy() as lossy:
             done, rows = self.compare("compare", "pubsub", "--msgs", "2k", "--rounds", "1", f"--compare=lossy={lossy.url}",

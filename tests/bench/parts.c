@@ -4,17 +4,20 @@
  */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "cpu.h"
 #include "dialect.h"
+#include "ending.h"
 #include "options.h"
 #include "pace.h"
 #include "row.h"
@@ -123,6 +126,36 @@ static void the_command_repeats_the_measurement_and_keeps_secrets(void **state) 
   assert_string_equal(o.target.user, "a");
   assert_string_equal(o.target.password, "b");
   assert_string_equal(o.target.token, "t");
+  assert_true(parse(&o, "idle --subs 3 --subject x --seconds 1 --connections 4 --seconds 2 --subs 5"));
+  assert_string_equal(o.command, "idle --subject x --connections 4 --seconds 2 --subs 5");
+}
+
+/* How a program ends that is asked to by the same signal twice, so far apart. */
+static int end_of_one_asked_twice(useconds_t apart) {
+  int status = -1;
+  pid_t child = fork();
+  if (child == 0) {
+    ending_watch();
+    raise(SIGINT);
+    if (apart > 0) usleep(apart);
+    raise(SIGINT);
+    _exit(ending ? 0 : 1);
+  }
+  assert_true(child > 0);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  return status;
+}
+
+static void the_same_wish_told_twice_is_one(void **state) {
+  (void)state;
+  int status = end_of_one_asked_twice(0);
+  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void whoever_asks_again_does_not_want_to_wait(void **state) {
+  (void)state;
+  int status = end_of_one_asked_twice(600000);
+  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
 }
 
 static void what_is_not_possible_is_refused(void **state) {
@@ -262,6 +295,8 @@ int main(void) {
       cmocka_unit_test(without_a_rate_everything_is_due),
       cmocka_unit_test(options_are_read),
       cmocka_unit_test(the_command_repeats_the_measurement_and_keeps_secrets),
+      cmocka_unit_test(the_same_wish_told_twice_is_one),
+      cmocka_unit_test(whoever_asks_again_does_not_want_to_wait),
       cmocka_unit_test(what_is_not_possible_is_refused),
       cmocka_unit_test(urls_are_taken_apart),
       cmocka_unit_test(the_client_was_the_limit_when_only_it_was_busy),

@@ -71,7 +71,7 @@ class Run(unittest.TestCase):
                 with open(f"{directory}/out.md", encoding="utf-8") as file:
                     text = file.read()
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            self.assertIn(f"{fitted} of 9 rounds fitted into {minutes} minutes; --minutes {enough} for all", done.stderr)
+            self.assertIn(f"{fitted} of 9 rounds fitted into {minutes} minutes; try --minutes {enough}", done.stderr)
             self.assertIn(f" in {fitted} round(s) by ", text)
 
     def test_between_the_marks_is_what_the_tool_writes(self):

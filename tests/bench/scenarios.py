@@ -505,6 +505,8 @@ class Trouble(unittest.TestCase):
         self.assertEqual([line.split(":")[0] for line in done.stdout.splitlines() if not line.startswith(" ")], names)
         plan = bench("nats://127.0.0.1:1", "suite --plan").stdout.splitlines()
         self.assertEqual([line.split()[0] for line in plan], names)
+        given = bench("nats://127.0.0.1:1", "suite --plan --in-flight 8 --seconds 2").stdout.splitlines()
+        self.assertEqual([line for line in given if line.startswith("request")], ["request --in-flight 8 --seconds 2"])
         usage = bench("nats://127.0.0.1:1", "suite --help").stdout
         for less in ("request --in-flight 64", "subscribe --subjects 100k", "churn --churn-rate 20k", "idle --connections 1000"):
             self.assertIn(less.replace(" ", " --seconds 1 ", 1), plan)

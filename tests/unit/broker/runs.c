@@ -272,7 +272,7 @@ static void a_slow_one_is_cut_off_within_a_run(void **state) {
 /* B2: what one message to a queue group costs says nothing about the next, so a turn ends after any of them. */
 static void a_turn_ends_within_a_run_to_a_group(void **state) {
   (void)state;
-  enum { MEMBERS = 300, ROUNDS = 20, RUN = 200 };
+  enum { MEMBERS = 300, ROUNDS = 20, RUN = 300 };
   struct sim sim;
   struct sim_client c[2];
   start(&sim, 2, NULL);
