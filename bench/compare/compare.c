@@ -9,7 +9,7 @@
  * next one could feel. The row gets the case, the round, and what was seen when the server was started. A
  * measurement that fails is kept with its error, shown, and counts for nothing; what a server does not have, or not
  * in time, is tried once. Rows are written as they come, so that an end in mid-run loses nothing. The figures are
- * made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it after ending what runs.
+ * made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it after stopping what runs.
  */
 #include <jansson.h>
 #include <signal.h>

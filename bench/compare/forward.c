@@ -18,7 +18,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "ending.h"
 
 #define COPY_BYTES      (256 * 1024)
 #define SUBSCRIBERS_MAX 4096
@@ -39,13 +39,6 @@ struct source {
   char *bytes; /* the beginning of a frame, and room for what comes */
   size_t len, frame;
 };
-
-static volatile sig_atomic_t stopping;
-
-static void on_signal(int number) {
-  (void)number;
-  stopping = 1;
-}
 
 /* Sends all bytes; false when that fails. */
 static bool send_all(int fd, const char *data, size_t len) {
@@ -168,7 +161,7 @@ static void copy_many(int listener, int first, size_t frame, const int *subscrib
 static void serve_group(int listener) {
   static int subscribers[SUBSCRIBERS_MAX];
   unsigned count = 0;
-  for (bool copied = false; !copied && !stopping;) {
+  for (bool copied = false; !copied && !ending;) {
     char role = 0;
     size_t frame = 0;
     int fd = accept_one(listener, &role, &frame);
@@ -219,16 +212,13 @@ int forward_main(int argc, char **argv) {
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
   }
-  /* Without SA_RESTART, so that a blocking call returns. */
-  struct sigaction action = {.sa_handler = on_signal};
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  ending_watch();
   int listener = listen_on((unsigned)port);
   if (listener < 0) {
     fprintf(stderr, "tern-bench: cannot listen on port %lu: %s\n", port, strerror(errno));
     return EXIT_INCOMPLETE;
   }
-  while (!stopping)
+  while (!ending)
     serve_group(listener);
   close(listener);
   return EXIT_FINE;

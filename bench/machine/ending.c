@@ -33,7 +33,8 @@ static void on_signal(int number) {
 }
 
 void ending_watch(void) {
-  struct sigaction action = {.sa_handler = on_signal};
+  struct sigaction action = {.sa_handler =
+                                 on_signal}; /* without SA_RESTART, so that a blocking call returns */
   sigaddset(&action.sa_mask, SIGINT);
   sigaddset(&action.sa_mask, SIGTERM);
   sigaction(SIGINT, &action, NULL);
