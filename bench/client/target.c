@@ -7,6 +7,8 @@
  *     raw://HOST:PORT                                 tern-bench forward
  *     redis://[[USER]:PASSWORD@]HOST[:PORT]           Redis
  *
+ * Users, passwords and tokens may have bytes as %HH, as in any URL (RFC 3986); a % without two hex digits is itself.
+ *
  * A client has about 28,000 ports for connections to one address and port. On the loopback interface every
  * address of 127.0.0.0/8 is a source of its own, so connections beyond the first 16,384 come from the next ones.
  *
@@ -16,11 +18,14 @@
 #include "target.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -39,13 +44,29 @@ static bool copy_text(char *to, size_t size, const char *from, size_t len) {
   return true;
 }
 
+/* Copies len bytes as a string, %HH as the byte it stands for; false when there is no room, or for a byte that ends one. */
+static bool copy_decoded(char *to, size_t size, const char *from, size_t len) {
+  size_t used = 0;
+  for (size_t i = 0; i < len; i++) {
+    char hex[3] = "", *end = hex;
+    if (from[i] == '%' && i + 2 < len) memcpy(hex, from + i + 1, 2);
+    unsigned long byte = isxdigit((unsigned char)hex[0]) ? strtoul(hex, &end, 16) : 0;
+    const bool coded = end == hex + 2;
+    if (coded) i += 2;
+    if (used + 1 >= size || (coded && byte == 0)) return false;
+    to[used++] = coded ? (char)byte : from[i];
+  }
+  to[used] = '\0';
+  return true;
+}
+
 /* USER:PASSWORD, or a TOKEN. */
 static bool parse_userinfo(struct target *target, const char *from, size_t len) {
   const char *colon = memchr(from, ':', len);
-  if (colon == NULL) return copy_text(target->token, sizeof target->token, from, len);
+  if (colon == NULL) return copy_decoded(target->token, sizeof target->token, from, len);
   size_t user = (size_t)(colon - from);
-  return copy_text(target->user, sizeof target->user, from, user) &&
-         copy_text(target->password, sizeof target->password, colon + 1, len - user - 1);
+  return copy_decoded(target->user, sizeof target->user, from, user) &&
+         copy_decoded(target->password, sizeof target->password, colon + 1, len - user - 1);
 }
 
 /* HOST[:PORT], the host perhaps in brackets. */
@@ -58,8 +79,9 @@ static bool parse_host(struct target *target, const char *at) {
   if (bracket && *at++ != ']') return false;
   if (*at == '/' && at[1] == '\0') at++;
   if (*at == '\0') return true;
-  return *at == ':' && at[1] != '\0' && strspn(at + 1, "0123456789") == strlen(at + 1) &&
-         copy_text(target->port, sizeof target->port, at + 1, strlen(at + 1));
+  if (*at++ != ':' || *at == '\0' || strspn(at, "0123456789") != strlen(at)) return false;
+  const unsigned long port = strtoul(at, NULL, 10);
+  return port >= 1 && port <= UINT16_MAX && copy_text(target->port, sizeof target->port, at, strlen(at));
 }
 
 static const struct scheme {
@@ -72,7 +94,8 @@ static const struct scheme {
                {"raw://", &dialect_raw, "4300", false},   {"redis://", &dialect_redis, "6379", false}};
 
 const char *target_parse(struct target *target, const char *url) {
-  static const char refused[] = "a server is nats://, tls://, raw:// or redis://HOST:PORT, or unix:///PATH";
+  static const char refused[] =
+      "a server is nats://, tls://, raw:// or redis://HOST:PORT, the port from 1 to 65535, or unix:///PATH";
   if (strncmp(url, "rediss://", 9) == 0) return "this client knows TLS with NATS only; use a port without";
   const struct scheme *scheme = strstr(url, "://") == NULL ? &schemes[0] : NULL;
   const char *at = url;
@@ -93,7 +116,7 @@ const char *target_parse(struct target *target, const char *url) {
   memcpy(target->port, scheme->port, strlen(scheme->port) + 1);
   const char *sign = strrchr(at, '@');
   if (sign != NULL && !parse_userinfo(target, at, (size_t)(sign - at)))
-    return "the user or password is too long";
+    return "the user or password is too long, or has a %00";
   if (!parse_host(target, sign != NULL ? sign + 1 : at)) return refused;
   snprintf(target->shown, sizeof target->shown, "%s%s", scheme->prefix, sign != NULL ? sign + 1 : at);
   return NULL;

@@ -7,10 +7,12 @@
  *
  * Whatever changes on the machine meanwhile changes for all alike; a measurement leaves nothing behind that the
  * next one could feel. The row gets the case, the round, and what was seen when the server was started. A
- * measurement that fails is kept with its error, shown, and counts for nothing; what a server does not have, or not
- * in time, is tried once. Rows are written as they come, so that an end in mid-run loses nothing. The figures are
+ * measurement that fails is kept with its error, shown, and counts for nothing, as is the one that an interruption ends;
+ * what a server does not have, or not in time, is tried once. Rows are written as they come, so that an end in mid-run
+ * loses nothing. The figures are
  * made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it after stopping what runs.
  */
+#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +46,7 @@ struct comparison {
   double patience; /* seconds for one measurement */
   bool quiet, limit, json;
   FILE *kept; /* where the rows go; NULL: nowhere */
+  const char *kept_path;
   struct {
     const char *format, *path;
   } files[FILES_MAX]; /* what else is made of all rows */
@@ -51,6 +54,7 @@ struct comparison {
   json_t *rows;
   uint64_t start_ns;
   unsigned done, planned;
+  bool interrupted; /* in the measurement that the last row is of */
   int code;
 };
 
@@ -173,9 +177,9 @@ static json_t *run_case(struct comparison *c, const struct rival *rival, const c
 
 /* One measurement: starts the server where needed, and adds what belongs to the comparison to the row. */
 static json_t *measure(struct comparison *c, struct rival *rival, const char *of_case, unsigned round) {
-  char error[500];
+  char error[500] = "";
   json_t *row;
-  if (rival_start(rival, error, sizeof error)) {
+  if (!ending && rival_start(rival, error, sizeof error)) {
     row = run_case(c, rival, of_case);
     if (*rival->command != '\0')
       json_object_set_new(
@@ -185,6 +189,10 @@ static json_t *measure(struct comparison *c, struct rival *rival, const char *of
     row = failed_row(rival, of_case, error);
   }
   rival_stop(rival);
+  if (ending) {
+    json_object_set_new(row, "partial", json_true());
+    json_object_set_new(row, "error", json_string("interrupted"));
+  }
   json_object_set_new(row, "case", json_string(of_case));
   json_object_set_new(row, "round", json_integer(round));
   return row;
@@ -231,15 +239,28 @@ static void show(const struct comparison *c, const json_t *row, const char *of_c
   write_left(c);
 }
 
+/* Closes the file of rows, after that error in writing it (0: none). What it did not take is said once. */
+static void close_kept(struct comparison *c, int error) {
+  if (fclose(c->kept) != 0 && error == 0) error = errno;
+  c->kept = NULL;
+  if (error == 0) return;
+  fprintf(stderr, "tern-bench: cannot write %s: %s\n", c->kept_path, strerror(error));
+  c->code = EXIT_INCOMPLETE;
+}
+
+static void keep(struct comparison *c, const json_t *row) {
+  if (c->kept == NULL) return;
+  json_dumpf(row, c->kept, JSON_COMPACT | JSON_REAL_PRECISION(9));
+  fputc('\n', c->kept);
+  if (fflush(c->kept) != 0 || ferror(c->kept)) close_kept(c, errno);
+}
+
 /* Measures, shows, and keeps the row. */
 static void take_turn(struct comparison *c, struct rival *rival, const char *of_case, unsigned round) {
   c->done++;
-  if (ending || known_to_fail(c, rival, of_case)) return;
+  if (c->interrupted || known_to_fail(c, rival, of_case)) return;
   json_t *row = measure(c, rival, of_case, round);
-  if (ending) {
-    json_decref(row);
-    return;
-  }
+  c->interrupted = ending;
   /* A running server without a label has the name it gives itself. */
   if (*rival->label == '\0') snprintf(rival->label, sizeof rival->label, "%s", row_label(row));
   if (!row_sound(row) && !row_cannot(row)) {
@@ -247,11 +268,7 @@ static void take_turn(struct comparison *c, struct rival *rival, const char *of_
     if (c->code == EXIT_FINE) c->code = EXIT_FAULTS;
   }
   show(c, row, of_case, round);
-  if (c->kept != NULL) {
-    json_dumpf(row, c->kept, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    fputc('\n', c->kept);
-    fflush(c->kept);
-  }
+  keep(c, row);
   json_array_append_new(c->rows, row);
 }
 
@@ -355,6 +372,7 @@ static bool take_option(struct comparison *c, const char *name, const char *valu
     return *end == '\0' && c->patience > 0;
   }
   if (strcmp(name, "--rows") == 0) {
+    c->kept_path = value;
     c->kept = fopen(value, "w");
     if (c->kept == NULL) fprintf(stderr, "tern-bench: cannot write %s\n", value);
     return c->kept != NULL;
@@ -441,10 +459,7 @@ int compare_main(int argc, char **argv) {
     fputs("tern-bench: interrupted; what was measured until then is above\n", stderr);
     c.code = EXIT_INCOMPLETE;
   }
-  if (c.kept != NULL && fclose(c.kept) != 0) {
-    perror("tern-bench: the rows could not be written");
-    c.code = EXIT_INCOMPLETE;
-  }
+  if (c.kept != NULL) close_kept(&c, 0);
   json_decref(c.cases);
   json_decref(c.rows);
   return c.code;

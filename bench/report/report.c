@@ -143,6 +143,10 @@ static int make(const struct wish *wishes, unsigned count, char **files) {
     fprintf(stderr, "tern-bench: %s\n", error);
     code = EXIT_INCOMPLETE;
   }
+  if (code == EXIT_FINE && json_array_size(rows) == 0) {
+    fputs("tern-bench: no measurement is in any of the files\n", stderr);
+    code = EXIT_INCOMPLETE;
+  }
   noise_mark(rows);
   for (unsigned i = 0; i < count && code == EXIT_FINE; i++) {
     if (report_write(wishes[i].format, wishes[i].path, rows) != 0) code = EXIT_INCOMPLETE;

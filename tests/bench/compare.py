@@ -215,8 +215,17 @@ class Compare(unittest.TestCase):
         self.assertRegex(output, r"\| tern +\|.* msg/s \|")
         with open(self.rows_path, encoding="utf-8") as file:
             rows = [json.loads(line) for line in file]
-        self.assertGreater(len(rows), 0)
+        self.assertEqual([row["error"] for row in rows], [None] * (len(rows) - 1) + ["interrupted"])
+        self.assertIs(rows[-1]["partial"], True)
+        self.assertRegex(output, r" 1 of \d+ FAILED: interrupted")
         self.assert_gone(rows)
+
+    def test_rows_that_cannot_be_kept_are_said(self):
+        command = [BENCH, "compare", "pubsub", "--msgs", "20k", "--rounds", "1", "--no-limit", start_tern("a")]
+        done = subprocess.run([*command, "--rows", "/dev/full"], capture_output=True, text=True, timeout=WAIT_S, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stderr.count("cannot write /dev/full: No space left on device"), 1)
+        self.assertRegex(done.stdout, r"\| a +\|.* msg/s \|")
 
     def test_minutes_bound_it(self):
         done, rows = self.compare("compare", "pubsub", "--msgs", "1k", "--rounds", "900", "--minutes", "0.01", start_tern(),

@@ -186,6 +186,13 @@ static void urls_are_taken_apart(void **state) {
   assert_string_equal(t.token, "sesame");
   assert_null(target_parse(&t, "nats://u:p@x@localhost"));
   assert_string_equal(t.password, "p@x");
+  assert_null(target_parse(&t, "nats://a%40b:p%3Aw%2fd%25%4@localhost"));
+  assert_string_equal(t.user, "a@b");
+  assert_string_equal(t.password, "p:w/d%%4");
+  assert_non_null(target_parse(&t, "nats://u:a%00b@localhost"));
+  assert_null(target_parse(&t, "nats://h:65535"));
+  assert_non_null(target_parse(&t, "nats://h:65536"));
+  assert_non_null(target_parse(&t, "nats://h:0"));
   assert_null(target_parse(&t, "redis://:secret@localhost"));
   assert_ptr_equal(t.dialect, &dialect_redis);
   assert_string_equal(t.port, "6379");

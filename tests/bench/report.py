@@ -107,7 +107,7 @@ class Files(unittest.TestCase):
             bad.flush()
             cases = (([bad.name], f"{bad.name}:2 is not a row".encode()), (["/nonexistent"], b"cannot read /nonexistent"),
                      (["--html", "/nonexistent/x", ROWS], b"cannot write /nonexistent/x"), ([], b"usage: tern-bench report"),
-                     (["--pdf", "x", ROWS], b"usage: tern-bench report"))
+                     (["--pdf", "x", ROWS], b"usage: tern-bench report"), (["/dev/null"], b"no measurement is in any of the files"))
             for arguments, message in cases:
                 done = report(*arguments)
                 self.assertEqual((done.returncode, done.stdout), (2, b""), arguments)
@@ -120,9 +120,6 @@ class Files(unittest.TestCase):
             bare.flush()
             self.assertEqual(report(bare.name).returncode, 0)
             self.assertIn("<h1>Load test</h1>", page_of(bare.name))
-        with tempfile.NamedTemporaryFile("w", suffix=".rows") as empty:
-            self.assertEqual(report(empty.name).returncode, 0)
-            self.assertIn("<h1>Load test</h1>", page_of(empty.name))
 
 
 class Goals(unittest.TestCase):
@@ -449,6 +446,17 @@ class Browser(unittest.TestCase):
         self.assertEqual(console, [])
         width, too_wide = map(float, re.search(r'<body title="([\d.-]+) ([\d.-]+)">', dom).groups())
         self.assertGreaterEqual(width, 640)
+        self.assertLessEqual(too_wide, 0)
+
+    def test_on_a_wide_screen_all_of_the_table_is_seen(self):
+        measure = ("<script>const cell=document.querySelector('td.remarks'),room=cell.closest('.wide');"
+                   "cell.textContent='a remark '.repeat(90);document.body.title=[room.clientWidth,room.scrollWidth,"
+                   "document.documentElement.scrollWidth-innerWidth].join(' ')</script></body>")
+        dom, _, console = self.browse(page_of(ROWS).replace("</body>", measure), "--window-size=1900,900")
+        self.assertEqual(console, [])
+        room, width, too_wide = map(float, re.search(r'<body title="([\d.-]+) ([\d.-]+) ([\d.-]+)">', dom).groups())
+        self.assertGreater(room, 980)
+        self.assertLessEqual(width, room)
         self.assertLessEqual(too_wide, 0)
 
     def test_a_page_that_does_not_would_be_found(self):
