@@ -101,9 +101,19 @@ class Run(unittest.TestCase):
         for broker in brokers:
             self.assertRaises(ProcessLookupError, os.kill, broker, 0)
 
+    def test_what_an_earlier_run_left_is_not_told_again(self):
+        with tempfile.TemporaryDirectory() as directory:
+            with open(f"{directory}/out.rows", "w", encoding="utf-8") as file:
+                file.write('{"scenario":"pub","label":"earlier","rate":1}\n')
+            done = run("--scenarios", "fanin", "--servers", "tern", "--rounds", "9999", "--output", f"{directory}/out")
+            self.assertEqual((done.returncode, os.listdir(directory)), (2, []), done.stderr)
+        self.assertIn("'9999' is not a possible value of --rounds", done.stderr)
+
     def test_errors(self):
         for wrong, message in ((["--nosuch"], "usage: ./bench/run"), (["--rounds"], "--rounds needs a value"),
                                (["--twice", "--rounds", "many"], "--rounds needs a number"),
+                               (["--seconds", "x"], "--seconds needs a number above 0"),
+                               (["--minutes", "0.0"], "--minutes needs a number above 0"),
                                (["--scenarios", "nosuch"], "none of these scenarios belongs to a goal: nosuch"),
                                (["--servers", "nosuch"], "there is no server 'nosuch'"),
                                (["--tern", "/nonexistent"], "there is no program /nonexistent")):
