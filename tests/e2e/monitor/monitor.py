@@ -20,6 +20,7 @@ import tempfile
 import threading
 import unittest
 import urllib.error
+import urllib.parse
 import urllib.request
 import warnings
 
@@ -426,6 +427,18 @@ class Settings(unittest.TestCase):
                 self.assertEqual(get(server.monitoring, "/mon/healthz")[0], 200)
                 for path in ("/healthz", "/monhealthz", "/mo", "/mon/mon/healthz", "/", "/mon//"):
                     self.assertEqual(get(server.monitoring, path)[0], 404, path)
+
+    def test_the_base_path_itself_is_the_first_page(self):
+        for name in filter(None, (TERN, broker.reference())):
+            with broker.Broker(name, flags=("-m", "-1"), text='http_base_path: "/a/mon"\n') as server:
+                address = urllib.parse.urlsplit(server.monitoring).netloc
+                for method, path in (("GET", "/a/mon"), ("GET", "/a/mon?x=1"), ("HEAD", "/a/mon"), ("POST", "/a/mon")):
+                    connection = http.client.HTTPConnection(address, timeout=broker.WAIT_SECONDS)  # follows nothing
+                    connection.request(method, path)
+                    answer = connection.getresponse()
+                    self.assertEqual((answer.status, answer.headers["Location"], answer.headers["Content-Type"],
+                                      b"<html" in answer.read()), (200, None, "text/html; charset=utf-8", method != "HEAD"), path)
+                    connection.close()
 
     def config(self, text):
         path = os.path.join(self.folder, "conf")
