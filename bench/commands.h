@@ -7,10 +7,11 @@
 
 /** The program's exit codes. */
 enum {
-  EXIT_FINE = 0,       /* everything was delivered as sent */
-  EXIT_FAULTS = 1,     /* messages were lost, doubled, reordered or altered */
-  EXIT_INCOMPLETE = 2, /* the run could not be made or did not end; results are partial */
-  EXIT_CANNOT = 3,     /* the server has no such thing, or not with these options; nothing was measured */
+  EXIT_FINE = 0,   /* everything was delivered as sent */
+  EXIT_FAULTS = 1, /* messages were lost, doubled, reordered or altered */
+  EXIT_INCOMPLETE =
+      2,           /* the run could not be made or did not end: it failed, its results count for nothing */
+  EXIT_CANNOT = 3, /* the server has no such thing, or not with these options; nothing was measured */
 };
 
 /** Each returns the exit code; argv[0] is its name. */

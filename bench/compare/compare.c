@@ -73,7 +73,8 @@ static const char usage[] =
     "twice that\n"
     "      --patience S    cut a measurement off after so long, and do not try it again (default 120)\n"
     "      --rows FILE     keep every measurement (for tern-bench report)\n"
-    "      --html FILE     a page of the whole comparison; --csv FILE, --json-file FILE: all its rows\n"
+    "      --html FILE     a page of the whole comparison; --csv FILE, --json-file FILE: all its rows;\n"
+    "                      8 such files at most\n"
     "      --json          print the rows in place of the table\n"
     "      --no-limit      leave out the byte forwarder\n"
     "      --plan FILE     scenarios with their options, one in a line\n"
@@ -340,36 +341,49 @@ static bool add_rival(struct comparison *c, const char *text, bool starts) {
   return false;
 }
 
-/* A file for all of the comparison. Returns whether there is room for one more. */
-static bool add_file(struct comparison *c, const char *format, const char *path) {
-  if (c->file_count == FILES_MAX || *path == '\0') return false;
+/* Says so when a value is none that the option can have. */
+static bool possible(bool is, const char *name, const char *value) {
+  if (!is) fprintf(stderr, "tern-bench: '%s' is not a possible value of %s\n", value, name);
+  return is;
+}
+
+/* A file for all of the comparison. */
+static bool add_file(struct comparison *c, const char *name, const char *format, const char *path) {
+  if (!possible(*path != '\0', name, path)) return false;
+  if (c->file_count == FILES_MAX) {
+    fprintf(stderr,
+            "tern-bench: --html, --csv and --json-file can be given %d times in all, '%s' is one more\n",
+            FILES_MAX, path);
+    return false;
+  }
   c->files[c->file_count].format = format;
   c->files[c->file_count++].path = path;
   return true;
 }
 
-/* A comparison's own option with a value; *known: it is one. Returns whether the value is acceptable. */
+/* A comparison's own option with a value; *known: it is one. Returns false when it is none, or having said what is
+ * wrong. */
 static bool take_option(struct comparison *c, const char *name, const char *value, bool *known) {
   char *end = NULL;
   *known = true;
   if (strcmp(name, "--compare") == 0) return add_rival(c, value, false);
   if (strcmp(name, "--start") == 0) return add_rival(c, value, true);
   if (strcmp(name, "--plan") == 0) return read_plan(c, value);
-  if (strcmp(name, "--html") == 0) return add_file(c, "html", value);
-  if (strcmp(name, "--csv") == 0) return add_file(c, "csv", value);
-  if (strcmp(name, "--json-file") == 0) return add_file(c, "json", value);
+  if (strcmp(name, "--html") == 0) return add_file(c, name, "html", value);
+  if (strcmp(name, "--csv") == 0) return add_file(c, name, "csv", value);
+  if (strcmp(name, "--json-file") == 0) return add_file(c, name, "json", value);
   if (strcmp(name, "--rounds") == 0) {
     unsigned long rounds = strtoul(value, &end, 10);
     c->rounds = rounds < ROUNDS_MAX ? (unsigned)rounds : 0;
-    return *end == '\0' && c->rounds > 0;
+    return possible(*end == '\0' && c->rounds > 0, name, value);
   }
   if (strcmp(name, "--minutes") == 0) {
     c->minutes = strtod(value, &end);
-    return *end == '\0' && c->minutes > 0;
+    return possible(*end == '\0' && c->minutes > 0, name, value);
   }
   if (strcmp(name, "--patience") == 0) {
     c->patience = strtod(value, &end);
-    return *end == '\0' && c->patience > 0;
+    return possible(*end == '\0' && c->patience > 0, name, value);
   }
   if (strcmp(name, "--rows") == 0) {
     c->kept_path = value;
@@ -397,7 +411,6 @@ static bool parse(struct comparison *c, int argc, char **argv) {
     } else if (take_option(c, name, value, &known)) {
       i += equals == NULL;
     } else if (known) {
-      fprintf(stderr, "tern-bench: '%s' is not a possible value of %s\n", value, name);
       return false;
     } else if (c->extras < WORDS_MAX) {
       c->extra[c->extras++] = argv[i];

@@ -4,7 +4,7 @@
  *
  * The main thread only waits: it looks every two milliseconds how far the threads are, shows progress, and gives up
  * when a connection has failed, when nothing has moved for ten seconds, or on SIGINT. What has been measured until then
- * is kept and marked partial. Before measuring has begun there is nothing to keep: then only the reason is printed.
+ * is kept as that of a failed measurement. Before measuring has begun there is nothing to keep: then only the reason is printed.
  *
  * Thread: main.
  */

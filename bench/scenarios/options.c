@@ -127,25 +127,41 @@ static bool set(struct options *options, const struct spec *spec, const char *va
   return true;
 }
 
-/* Takes an option out of a command, with its value. */
-static void forget(char *command, const char *name) {
-  char words[64];
-  const size_t len = (size_t)snprintf(words, sizeof words, " --%s", name);
-  char *at = strstr(command, words);
-  while (at != NULL && at[len] != ' ' && at[len] != '\0')
-    at = strstr(at + len, words);
-  if (at == NULL) return;
-  const char *next = strstr(at + len, " --");
-  memmove(at, next != NULL ? next : "", next != NULL ? strlen(next) + 1 : 1);
+/* An option of the command that repeats the measurement. */
+struct noted {
+  const struct spec *spec;
+  const char *value;
+};
+
+/* Adds one; who says it twice means the second. Returns how many there are. */
+static size_t note(struct noted *list, size_t count, const struct spec *spec, const char *value) {
+  size_t i = 0;
+  if (spec->local) return count;
+  while (i < count && list[i].spec != spec)
+    i++;
+  if (i < count) memmove(&list[i], &list[i + 1], (--count - i) * sizeof list[0]);
+  list[count] = (struct noted){spec, value};
+  return count + 1;
 }
 
-/* Adds an option to the command that repeats the measurement; who says it twice means the second. */
-static void note(struct options *options, const struct spec *spec, const char *value) {
-  if (spec->local) return;
-  forget(options->command, spec->name);
-  size_t len = strlen(options->command), room = sizeof options->command - len;
-  bool flag = spec->value == VALUE_FLAG;
-  snprintf(options->command + len, room, " --%s%s%s", spec->name, flag ? "" : " ", flag ? "" : value);
+/* Writes a value as a shell takes it for one word; what has no room is left out. */
+static void add_word(char *to, size_t room, const char *value) {
+  const bool plain = *value != '\0' && strpbrk(value, " \t\r\n'\"\\$`&|;<>()*?[]#~!{}") == NULL;
+  size_t used = (size_t)snprintf(to, room, " %s", plain ? value : "'");
+  if (plain) return;
+  for (; *value != '\0' && used < room; value++)
+    used += (size_t)snprintf(to + used, room - used, "%.*s", *value == '\'' ? 4 : 1,
+                             *value == '\'' ? "'\\''" : value);
+  if (used < room) snprintf(to + used, room - used, "'");
+}
+
+static void write_command(char *command, size_t size, const struct noted *list, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    size_t len = strlen(command);
+    snprintf(command + len, size - len, " --%s", list[i].spec->name);
+    len = strlen(command);
+    if (list[i].spec->value != VALUE_FLAG) add_word(command + len, size - len, list[i].value);
+  }
 }
 
 static bool read_placement(struct options *options, char *error, size_t size) {
@@ -194,6 +210,8 @@ static bool find_target(struct options *options, char *error, size_t size) {
 
 bool options_parse(struct options *options, int argc, char **argv, char *error, size_t size) {
   struct option names[SPECS + 1] = {{NULL, 0, NULL, 0}};
+  struct noted list[SPECS];
+  size_t count = 0;
   for (size_t i = 0; i < SPECS; i++)
     names[i] = (struct option){specs[i].name, specs[i].argument != NULL, NULL, (int)i + 256};
   snprintf(options->command, sizeof options->command, "%s", argv[0]);
@@ -219,8 +237,9 @@ bool options_parse(struct options *options, int argc, char **argv, char *error, 
         snprintf(error + used, size - (size_t)used, "; it can be %.15g to %.15g", spec->min, spec->max);
       return false;
     }
-    note(options, spec, optarg);
+    count = note(list, count, spec, optarg);
   }
+  write_command(options->command, sizeof options->command, list, count);
   if (options->help) return true;
   if (optind < argc) {
     snprintf(error, size, "%s: options begin with --", argv[optind]);

@@ -53,7 +53,7 @@ struct row {
   unsigned figures;
   struct findings found;
   const char *note;  /* why the rate tells nothing, or NULL */
-  const char *error; /* why it is partial, or NULL */
+  const char *error; /* why it failed: its figures are of a part and count for nothing; NULL: it did not */
 };
 
 /** Adds a figure of the scenario's own. */

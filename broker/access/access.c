@@ -184,13 +184,16 @@ enum access_verdict access_rematch(const struct access *access, const struct acc
   const struct access_user *now = unasked ? access_unasked(access, uid) : successor(access, user);
   if (now == NULL && unasked && (user == NULL || successor(access, user) != NULL))
     return refuse(result, "credentials are required now");
+  if (now == NULL && user->name[0] == '\0') return refuse(result, "there is no token any more");
   if (now == NULL || (user != NULL && strcmp(now->account->name, user->account->name) != 0)) {
     refuse(result, now == NULL ? "the user is no more" : "the user is in another account now");
     return ACCESS_GONE;
   }
   if (!access_may_come(now, ACCESS_STANDARD)) return refuse(result, "connection type not allowed");
   bool same = user != NULL && proof != ACCESS_BY_PEER && strcmp(user->name, now->name) == 0;
-  if (same && !now->is_nkey && !password_equal(user->password, now->password)) /* of no_auth_user's, too */
-    return refuse(result, "the password has changed");
+  if (same && !now->is_nkey && !password_equal(user->password, now->password)) { /* of no_auth_user's, too */
+    refuse(result, "the password has changed");
+    return now == access->single ? ACCESS_GONE : ACCESS_REFUSED; /* as nats-server, which looks in its list */
+  }
   return grant(result, now, proof);
 }

@@ -99,7 +99,7 @@ enum access_verdict {
   ACCESS_GRANTED,
   ACCESS_REFUSED,
   ACCESS_HASHED, /* granted if the password matches the hash, which is for others to compare (hasher.h) */
-  ACCESS_GONE,   /* access_rematch: the user is no more, or in another account */
+  ACCESS_GONE, /* access_rematch: the user is no more, or in another account, or the only one's password changed */
 };
 
 /** What a user was recognised by. */

@@ -239,7 +239,15 @@ static void read_users(struct reader *reader, const struct conf_node *node,
 
 /* ---- authorization ---- */
 
-/* A number of seconds or a duration. */
+/* What is wrong with a timeout that is not a number of milliseconds from 0. */
+static const char *wrong_timeout(const struct conf_node *node, const char *problem) {
+  if (node->type == CONF_STRING) return problem != NULL ? "no duration" : "negative";
+  if (node->type == CONF_INT) return node->integer < 0 ? "negative" : "too large";
+  if (node->type == CONF_FLOAT) return node->number < 0 ? "negative" : "too large";
+  return conf_type_name(node->type);
+}
+
+/* A number of seconds or a duration. Nobody could come when it is negative: nobody would have time for a CONNECT. */
 static void read_timeout(struct reader *reader, const struct conf_node *node) {
   int64_t ms = -1;
   const char *problem = NULL;
@@ -252,7 +260,7 @@ static void read_timeout(struct reader *reader, const struct conf_node *node) {
   if (problem != NULL || ms < 0)
     conf_wrong(reader->report, node,
                "timeout is %s; it must be a number of seconds, or a duration like \"2s\"",
-               node->type == CONF_STRING ? "no duration" : conf_type_name(node->type));
+               wrong_timeout(node, problem));
   else
     reader->access->timeout_ms = (uint64_t)ms;
 }

@@ -4,12 +4,15 @@
  * done. On the thread that asks.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "imports.h"
 #include "inside.h"
 #include "page.h"
+#include "sys_answer.h"
+#include "sys_subjects.h"
 
 static bool next_account(const struct monitor_source *source, uint32_t *index,
                          struct monitor_account *account) {
@@ -45,10 +48,15 @@ static const struct nats_account_figures *figures_of(const struct nats_account_f
   return account->is_unused ? &none : &figures[account->number];
 }
 
+static bool find_system(const struct monitor_source *source, struct monitor_account *account) {
+  for (uint32_t i = 0; next_account(source, &i, account);)
+    if (account->is_system) return true;
+  return false;
+}
+
 static void put_system(struct json_writer *json, const struct monitor_source *source) {
   struct monitor_account account;
-  for (uint32_t i = 0; next_account(source, &i, &account);)
-    if (account.is_system) json_put_string(json, "system_account", account.name);
+  if (find_system(source, &account)) json_put_string(json, "system_account", account.name);
 }
 
 /* ---- exports, imports, mappings ---- */
@@ -116,15 +124,24 @@ static void put_export(struct json_writer *json, const struct export *export) {
   json_put_close(json, ']');
 }
 
+/* What is asked by `from`, or comes from there, is `to` on the other side. */
+static void put_way(struct json_writer *json, bool service, const char *from, const char *account,
+                    const char *to, bool share) {
+  json_put_string(json, "subject", from);
+  json_put_string(json, "account", account);
+  json_put_string(json, service ? "to" : "local_subject", to);
+  json_put_string(json, "type", kind_of(service));
+  json_put_bool(json, "invalid", false);
+  json_put_bool(json, "share", share);
+  json_put_bool(json, "tracking", false);
+}
+
 static void put_import(struct json_writer *json, const struct import *import) {
   const char *local = import->local, *remote = import->remote;
-  json_put_string(json, "subject", import->service ? local : remote);
-  json_put_string(json, "account", import->exporter);
-  json_put_string(json, import->service ? "to" : "local_subject", import->service ? remote : local);
-  json_put_string(json, "type", kind_of(import->service));
-  json_put_bool(json, "invalid", false);
-  json_put_bool(json, "share", import->service && import->share);
-  json_put_bool(json, "tracking", false);
+  if (import->service)
+    put_way(json, true, local, import->exporter, remote, import->share);
+  else
+    put_way(json, false, remote, import->exporter, local, false);
   put_latency(json, "latency", import->export);
 }
 
@@ -142,23 +159,47 @@ static void put_exports(struct json_writer *json, const struct imports *imports,
   part_end(&part);
 }
 
-static void put_imports(struct json_writer *json, const struct imports *imports, const char *account) {
+/* What every account may ask the system account, which is an import in nats-server. The requests that have no other name
+ * there are left out. */
+static void put_system_imports(struct part *part, const char *account, const char *system) {
+  const char *subject;
+  unsigned kind;
+  for (size_t i = 0; (subject = sys_subjects_own(i, &kind)) != NULL; i++) {
+    char *to;
+    if (!sys_kind_is_of_account(kind)) continue;
+    if (asprintf(&to, "$SYS.REQ.ACCOUNT.%s.%s", account, sys_kind_name(kind)) < 0) continue;
+    part_next(part);
+    put_way(part->json, true, subject, system, to, false);
+    json_put_close(part->json, '}');
+    free(to);
+  }
+}
+
+/* `system`: the system account's name, NULL for itself and where there is none. */
+static void put_imports(struct json_writer *json, const struct imports *imports, const char *account,
+                        const char *system) {
   struct part part = {json, "imports", false};
   for (int services = 0; services < 2; services++)
-    for (size_t i = 0; i < imports->count; i++) {
+    for (size_t i = 0; imports != NULL && i < imports->count; i++) {
       const struct import *import = &imports->at[i];
       if (import->service != services || strcmp(import->importer, account) != 0) continue;
       part_next(&part);
       put_import(json, import);
       json_put_close(json, '}');
     }
+  if (system != NULL) put_system_imports(&part, account, system);
   part_end(&part);
 }
 
-static void put_shared(struct json_writer *json, const struct imports *imports, const char *account) {
-  put_mappings(json, imports_mappings(imports, account));
-  put_exports(json, imports, account);
-  put_imports(json, imports, account);
+static void put_shared(struct page *page, const struct monitor_account *account) {
+  struct monitor_account system = {0};
+  struct json_writer *json = &page->json;
+  if (account->imports != NULL) {
+    put_mappings(json, imports_mappings(account->imports, account->name));
+    put_exports(json, account->imports, account->name);
+  }
+  const bool asks = !account->is_system && find_system(&page->monitor->source, &system);
+  put_imports(json, account->imports, account->name, asks ? system.name : NULL);
 }
 
 static void put_detail(struct page *page, const char *key, const struct monitor_account *account,
@@ -174,7 +215,7 @@ static void put_detail(struct page *page, const char *key, const struct monitor_
   json_put_uint(json, "leafnode_connections", 0);
   json_put_uint(json, "client_connections", figures->connections);
   json_put_uint(json, "subscriptions", subjects->subscriptions);
-  if (account->imports != NULL) put_shared(json, account->imports, account->name);
+  put_shared(page, account);
   json_put_open(json, "sublist_stats", '{');
   page_put_subjects(json, subjects);
   json_put_close(json, '}');

@@ -103,6 +103,12 @@ static void handle(struct tern_handler *handler, const struct tern_message *mess
 
 /* ---- control ---- */
 
+const char *sys_subjects_own(size_t index, unsigned *kind) {
+  if (index >= OWN_SUBJECTS) return NULL;
+  *kind = own[index].kind;
+  return own[index].filter;
+}
+
 static struct subject *add(struct set *set, unsigned kind) {
   struct subject *subject = &set->subjects[set->count++];
   subject->handler.handle = handle;

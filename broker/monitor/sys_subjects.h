@@ -58,6 +58,8 @@ int sys_subjects_new(struct tern_workers *workers, const char *server_id, const 
  */
 int sys_subjects_serve(struct sys_subjects *subjects, const struct sys_place *system,
                        const struct sys_place *others, size_t count);
+/** What other accounts than the system account may ask: the subjects one by one, NULL behind the last. Thread: any. */
+const char *sys_subjects_own(size_t index, unsigned *kind);
 /** Ends it: nothing is received any more. NULL is allowed. */
 void sys_subjects_free(struct sys_subjects *subjects);
 

@@ -28,8 +28,7 @@
 
 struct web {
   struct monitor *monitor;
-  char *base_path;      /* with slashes around it; "/": none */
-  const char *moved[3]; /* headers: what was asked for is at the base path */
+  char *base_path; /* with slashes around it; "/": none */
   const struct http_module *module;
   struct http_server *server;
 };
@@ -45,16 +44,11 @@ static const char *parameter(const void *arg, const char *name) {
   return request->parameter(request, name);
 }
 
-/* The path below the base path, or NULL when it is not below it. */
+/* The path below the base path, or NULL when it is not below it. The base path itself needs no slash at its end. */
 static const char *below_base(const struct web *web, const char *path) {
-  const size_t len = strlen(web->base_path);
+  const size_t len = strlen(web->base_path), given = strlen(path);
+  if (given == len - 1 && strncmp(path, web->base_path, given) == 0) return "/";
   return strncmp(path, web->base_path, len) == 0 ? path + len - 1 : NULL;
-}
-
-/* The base path without its last slash: a browser has to ask with it, or the console's links would lead elsewhere. */
-static bool lacks_slash(const struct web *web, const char *path) {
-  const size_t len = strlen(path);
-  return strncmp(path, web->base_path, len) == 0 && strcmp(web->base_path + len, "/") == 0;
 }
 
 /* The base path with slashes around it; NULL without memory. */
@@ -69,8 +63,9 @@ static char *with_slashes(const char *path) {
   return base;
 }
 
-static void say(struct http_reply *reply, unsigned status, const char *const *headers, const char *text) {
-  *reply = (struct http_reply){status, "text/plain; charset=utf-8", headers, strdup(text), strlen(text)};
+static void answer_nothing(struct http_reply *reply) {
+  static const char text[] = "404 page not found\n";
+  *reply = (struct http_reply){404, "text/plain; charset=utf-8", NULL, strdup(text), sizeof text - 1};
 }
 
 /* A name that a script can have, and nothing else: it becomes part of a script. */
@@ -94,10 +89,7 @@ static void answer(void *arg, const struct http_request *request, struct http_re
   const char *path = below_base(web, request->path);
   const int number = path != NULL ? monitor_find(path) : -1;
   if (number < 0) {
-    if (lacks_slash(web, request->path))
-      say(reply, 301, web->moved, "it is here, with a slash at the end\n");
-    else
-      say(reply, 404, NULL, "404 page not found\n");
+    answer_nothing(reply);
     return;
   }
   monitor_count(web->monitor, number);
@@ -168,8 +160,6 @@ int web_start(struct monitor *monitor, const struct web_options *options, struct
   struct web *web = calloc(1, sizeof *web);
   if (web == NULL) return -ENOMEM;
   *web = (struct web){.monitor = monitor, .base_path = with_slashes(options->base_path), .module = load()};
-  web->moved[0] = "Location";
-  web->moved[1] = web->base_path;
   int error = web->module == NULL ? TERN_EMODULE : web->base_path == NULL ? -ENOMEM : 0;
   if (error == 0) {
     const struct http_options http = {.host = wildcard_host(options->host),

@@ -162,7 +162,7 @@ class Forwarder(unittest.TestCase):
                 self.assertEqual((done.returncode, done.errors), (0, ""))
                 self.assertEqual(json.loads(done.output)["received"], 16000)
 
-    def test_interrupted_is_partial(self):
+    def test_interrupted_has_failed(self):
         with forwarder() as url:
             process = pubsub(url, "--seconds", "600", "--json", wait=False)
             await_measuring(process)
@@ -349,7 +349,7 @@ class Failures(unittest.TestCase):
                     pass
             publisher.close()
         for gone, words in ((True, "; the server is gone"), (False, "may have cut off a subscriber as too slow (slow consumer)")):
-            done = self.check(serve, "PARTIAL: ", "--msgs", "100m")
+            done = self.check(serve, "FAILED: ", "--msgs", "100m")
             self.assertIn("received  3 of", done.output)
             self.assertIn(words, done.output)
             self.assertNotIn("FAULTS", done.output)

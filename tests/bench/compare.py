@@ -251,6 +251,14 @@ class Compare(unittest.TestCase):
             done = subprocess.run([BENCH, "compare", *wrong], capture_output=True, timeout=WAIT_S, check=False)
             self.assertEqual((done.returncode, done.stdout), (2, b""), wrong)
             self.assertIn(b"usage: tern-bench compare", done.stderr)
+        many = [option for i in range(3) for option in ("--html", f"{i}.html", "--csv", f"{i}.csv", "--json-file", f"{i}.json")]
+        for options, said in ((many, "tern-bench: --html, --csv and --json-file can be given 8 times in all, '2.json' is one more"),
+                              (["--html="], "tern-bench: '' is not a possible value of --html"),
+                              (["--rounds", "x"], "tern-bench: 'x' is not a possible value of --rounds"),
+                              (["--start", "nothing"], "tern-bench: 'nothing' is not [LABEL=]URL COMMAND with {port} in it")):
+            done = subprocess.run([BENCH, "compare", "pubsub", *options], capture_output=True, text=True, timeout=WAIT_S, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr.split("usage:")[0], said + "\n")
         self.assertEqual(subprocess.run([BENCH, "compare", "--help"], capture_output=True, check=False).returncode, 0)
 
 

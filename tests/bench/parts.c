@@ -75,14 +75,14 @@ static void without_a_rate_everything_is_due(void **state) {
 
 #define WORDS_MAX 16
 
-/* Parses `scenario` and the words after it, cut at blanks. */
-static bool parse(struct options *options, const char *line) {
+/* Parses `scenario` and the words after it, cut where one of `between` is. */
+static bool parse_cut(struct options *options, const char *line, const char *between) {
   static char text[256];
   static char error[256];
   char *words[WORDS_MAX] = {NULL}, *at = text, *word;
   int n = 0;
   snprintf(text, sizeof text, "%s", line);
-  while ((word = strsep(&at, " ")) != NULL && n < WORDS_MAX - 1)
+  while ((word = strsep(&at, between)) != NULL && n < WORDS_MAX - 1)
     words[n++] = word;
   *options =
       (struct options){.url = "nats://127.0.0.1:4222", .subject = "bench", .size = 16, .publishers = 1};
@@ -91,6 +91,8 @@ static bool parse(struct options *options, const char *line) {
   assert_int_equal(ok, error[0] == '\0');
   return ok;
 }
+
+static bool parse(struct options *options, const char *line) { return parse_cut(options, line, " "); }
 
 static void options_are_read(void **state) {
   (void)state;
@@ -128,6 +130,11 @@ static void the_command_repeats_the_measurement_and_keeps_secrets(void **state) 
   assert_string_equal(o.target.token, "t");
   assert_true(parse(&o, "idle --subs 3 --subject x --seconds 1 --connections 4 --seconds 2 --subs 5"));
   assert_string_equal(o.command, "idle --subject x --connections 4 --seconds 2 --subs 5");
+  assert_true(parse_cut(&o,
+                        "crowd/--storm-password/a --size 9/--size/10/--subs/1/--shared/--storm-password/"
+                        "it's --subs 7/--size/11/--shared",
+                        "/"));
+  assert_string_equal(o.command, "crowd --subs 1 --storm-password 'it'\\''s --subs 7' --size 11 --shared");
 }
 
 /* How a program ends that is asked to by the same signal twice, so far apart. */

@@ -384,7 +384,7 @@ class Trouble(unittest.TestCase):
             with client.Server(serve(answer)) as one:
                 done = bench(f"nats://127.0.0.1:{one.port}", "pubsub --seconds 30 --quiet")
             self.assertEqual(done.returncode, 2, done.stdout)
-            self.assertIn("PARTIAL: " + error, done.stdout)
+            self.assertIn("FAILED: " + error, done.stdout)
 
     def test_no_more_is_under_way_than_the_window(self):
         taken = []

@@ -965,7 +965,7 @@ write_deadline: "-1s"
 ping_interval: "-1s"
 === only nats-server: a negative time to say who one is
 @differs nats-server closes each client before its CONNECT
-@says case.conf:1:39: timeout is
+@says case.conf:1:39: timeout is negative
 authorization { user: a, password: b, timeout: -1 }
 === only nats-server: a negative time for the handshake
 @differs nats-server closes each client before its handshake

@@ -179,6 +179,7 @@ class Page(unittest.TestCase):
         for path in ("/a/b/", "/a/b"):
             page, complaints = browse(server.monitoring + path)
             self.assertEqual(([row[1] for row in page.rows["open"]], complaints), (["reader"], []), path)
+            self.assertIn("/a/b/varz", [attrs["href"] for tag, attrs in page.attributes if tag == "a"], path)
 
     def test_links_lead_somewhere(self):
         server = self.serve()

@@ -199,6 +199,22 @@ class Users(Case):
         client.say(b"PING\r\n")
         client.until(b"PONG")
 
+    def test_the_only_user_and_the_token(self):
+        user, token, users = "{ user: %s, password: %s }", "{ token: %s }", "{ users: [{user: %s, password: %s}] }"
+        violation = [b"-ERR 'Authorization Violation'"]
+        for before, after, said in (
+                (user % ("a", "p"), user % ("a", "q"), []), (user % ("a", "p"), user % ("b", "p"), []),
+                (user % ("a", "p"), token % "t", []), (user % ("a", "p"), users % ("a", "q"), violation),
+                (token % "t", token % "u", violation), (token % "t", user % ("a", "p"), violation),
+                (token % "t", users % ("a", "p"), violation)):
+            with self.subTest(before=before, after=after):
+                self.start(f"authorization {before}\n")
+                client = Client(self.server.port, b'CONNECT {"verbose":false,"pedantic":false,"protocol":1,%s}\r\nPING\r\n' %
+                                (b'"auth_token":"t"' if "token" in before else b'"user":"a","pass":"p"'))
+                self.addCleanup(client.close)
+                self.reload(f"authorization {after}\n")
+                self.assertEqual(self.end_of(client), said)
+
     def test_nobodys_user_is_a_user_like_others(self):
         def users(password):
             return self.users("{user: anybody, password: %s}" % password, "{user: other, password: p}") + \

@@ -358,7 +358,18 @@ static void expect_part(const char *text, const char *from, const char *until, c
 
 #define SERVICE_TAIL                                                                \
   "\"type\": \"service\",\n        \"invalid\": false,\n        \"share\": true,\n" \
-  "        \"tracking\": false\n      }\n    ],\n    "
+  "        \"tracking\": false\n      },\n      {\n        "
+#define ASKED(subject, kind)                              \
+  "\"subject\": \"$SYS.REQ." subject                      \
+  "\",\n        \"account\": \"$SYS\",\n        \"to\": " \
+  "\"$SYS.REQ.ACCOUNT.$G." kind                           \
+  "\",\n        \"type\": \"service\",\n"                 \
+  "        \"invalid\": false,\n        \"share\": false,\n        \"tracking\": false\n      }"
+#define NEXT ",\n      {\n        "
+/* What every account may ask. */
+#define ALL_ASKED                      \
+  ASKED("ACCOUNT.PING.CONNZ", "CONNZ") \
+  NEXT ASKED("SERVER.PING.CONNZ", "CONNZ") NEXT ASKED("ACCOUNT.PING.STATZ", "STATZ") "\n    ],\n    "
 #define STREAM_TAIL                                                                 \
   "\"type\": \"stream\",\n        \"invalid\": false,\n        \"share\": false,\n" \
   "        \"tracking\": false\n      },\n      {\n        "
@@ -385,7 +396,7 @@ static void accounts_tell_what_is_measured(void **unused) {
               "        }\n      }\n    ],\n    ");
   expect_part(page.text, "\"latency\"", "\"sublist_stats\"",
               "\"latency\": {\n          \"sampling\": \"headers\",\n          \"results\": \"l\"\n"
-              "        }\n      }\n    ],\n    ");
+              "        }\n      },\n      {\n        " ALL_ASKED);
   free(page.text);
   imports_free(imports);
   imports = NULL;
@@ -418,7 +429,8 @@ static void accounts_tell_what_they_share(void **unused) {
       page.text, "\"imports\"", "\"sublist_stats\"",
       "\"imports\": [\n      {\n        \"subject\": \"x.*\",\n        \"account\": \"$SYS\",\n"
       "        \"local_subject\": \"p.x.*\",\n        " STREAM_TAIL
-      "\"subject\": \"t\",\n        \"account\": \"$SYS\",\n        \"to\": \"s\",\n        " SERVICE_TAIL);
+      "\"subject\": \"t\",\n        \"account\": \"$SYS\",\n        \"to\": \"s\",\n        " SERVICE_TAIL
+          ALL_ASKED);
   free(page.text);
   imports_free(imports);
   imports = NULL;
