@@ -66,8 +66,17 @@ static void refuse(struct nats_client *client, const char *user, const char *why
 
 /* ---- the beginning ---- */
 
+static uid_t uid_of(const struct nats_client *client) { return tern_transport_peer(client->transport)->uid; }
+
+/* Whom it is let in as without credentials; NULL: not at all. */
+static const struct access_user *unasked_of(const struct nats_client *client) {
+  const struct access_user *user = access_unasked(access_of(client), uid_of(client));
+  return user != NULL && access_may_come(user, ACCESS_STANDARD) ? user : NULL;
+}
+
 static void deadline_passed(struct tern_timer *timer) {
   struct nats_client *client = container_of(timer, struct nats_auth, deadline)->client;
+  if (unasked_of(client) != NULL) return; /* since a reload: it need not say anything */
   tern_counter_add(&client->worker->stats.auth_late, 1);
   tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "auth_timeout"),
                  "authentication timeout: no CONNECT in time");
@@ -81,8 +90,6 @@ static bool make_auth(struct nats_client *client) {
   *client->auth = (struct nats_auth){.client = client, .deadline.fired = deadline_passed};
   return true;
 }
-
-static uid_t uid_of(const struct nats_client *client) { return tern_transport_peer(client->transport)->uid; }
 
 static struct route *route_of(const struct nats_client *client, const struct access_user *user) {
   return client->worker->routes[user != NULL ? user->account->number : 0];
@@ -110,15 +117,9 @@ static bool end_too_many(struct nats_client *client) {
 
 bool nats_auth_start(struct nats_client *client) {
   if (!nats_auth_is_asked(client) || client->refused) return true;
-  const struct access *access = access_of(client);
-  const struct access_user *unasked = access_unasked(access, uid_of(client));
-  if (unasked != NULL && !access_may_come(unasked, ACCESS_STANDARD)) unasked = NULL;
-  if (unasked != NULL && !become(client, unasked, access_proof_unasked(access, uid_of(client))))
-    return end_too_many(client);
-  if (unasked != NULL && !access->wants_nonce) return true;
   const bool made = make_auth(client);
-  if (made) client->auth->pending = unasked == NULL;
-  if (!made || (access->wants_nonce && !nkey_nonce(client->auth->nonce))) {
+  if (made) client->auth->pending = true;
+  if (!made || (access_of(client)->wants_nonce && !nkey_nonce(client->auth->nonce))) {
     tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "no_memory"),
                    "no memory or no random bits for authentication; closing");
     nats_client_end(client);
@@ -128,7 +129,7 @@ bool nats_auth_start(struct nats_client *client) {
 }
 
 void nats_auth_begin(struct nats_client *client) {
-  if (client->auth == NULL || !client->auth->pending) return;
+  if (client->auth == NULL || !client->auth->pending || unasked_of(client) != NULL) return;
   const struct settings *settings = client->worker->settings;
   uint64_t ms = settings->access != NULL ? settings->access->timeout_ms : 0;
   if (ms == 0)
@@ -136,11 +137,23 @@ void nats_auth_begin(struct nats_client *client) {
   tern_timer_start(client->worker->loop, &client->auth->deadline, ms);
 }
 
+/* It has not said who it is, and goes on without: only now is it somebody, as others may not lack the place before. */
+static bool begin_unasked(struct nats_client *client, const struct access_user *user) {
+  const enum access_proof proof = access_proof_unasked(access_of(client), uid_of(client));
+  client->auth->pending = false;
+  tern_timer_stop(client->worker->loop, &client->auth->deadline);
+  if (client->auth->nonce[0] == '\0') drop(client);
+  if (!become(client, user, (uint8_t)proof)) return end_too_many(client);
+  return nats_pace_user(client, nats_auth_name(client));
+}
+
 bool nats_auth_may_begin(struct nats_client *client, const struct tern_chunk *chunk) {
   struct nats_auth *auth = client->auth;
   if (!auth->pending || auth->began || chunk->len == 0) return true;
   auth->began = true; /* no other verb than CONNECT begins so */
   if (*(const char *)chunk->data == 'C' || *(const char *)chunk->data == 'c') return true;
+  const struct access_user *unasked = unasked_of(client);
+  if (unasked != NULL) return begin_unasked(client, unasked);
   refuse(client, "", "something else than CONNECT");
   return false;
 }
@@ -329,7 +342,11 @@ static void match_anew(struct nats_client *client, struct settings *before) {
   }
   if (client->auth != NULL &&
       client->auth->pending) { /* CONNECT is judged by it, or the result of comparing */
-    if (!client->auth->awaiting && !nats_auth_is_asked(client)) drop(client);
+    if (client->auth->awaiting) return;
+    if (!nats_auth_is_asked(client))
+      drop(client);
+    else if (!tern_timer_is_started(&client->auth->deadline))
+      nats_auth_begin(client); /* it may have been let in unasked until now */
     return;
   }
   enum access_verdict verdict =

@@ -8,6 +8,9 @@
  *                 | anything else, the deadline              | wrong
  *                 +--> -ERR, closed                          +--> -ERR, closed
  *
+ * Where some may come without credentials (no_auth_user, known users of other processes) there is no deadline, and who
+ * begins with anything else is that user from then on. Until it has begun a connection is nobody and takes nobody's place.
+ *
  * Without access in the settings, or when it requires nothing, there is nothing of this: client->auth and client->user
  * stay NULL. Thread: the client's worker.
  */
@@ -23,9 +26,9 @@ struct nats_auth {
   struct nats_client *client;
   struct settings *former;          /* those client->user is of, after a reload; NULL: the worker's */
   char nonce[NKEY_NONCE_CHARS + 1]; /* "": none */
-  bool pending;                     /* CONNECT has to come first */
-  bool began;                       /* its first byte has come */
-  bool awaiting;                    /* a password is being compared */
+  bool pending;  /* it has not begun: CONNECT has to come first, or something else where that may */
+  bool began;    /* its first byte has come */
+  bool awaiting; /* a password is being compared */
 };
 
 /** A new connection, before its INFO. False when there is no memory for it: it has ended. */

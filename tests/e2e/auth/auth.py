@@ -9,6 +9,7 @@ written.
 Exit code 77: all is well, but there was no nats-server to compare with.
 """
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -133,6 +134,31 @@ class Verdicts(unittest.TestCase):
             with self.subTest(program=os.path.basename(path)), \
                     broker.Broker(path, text="authorization { token: t, timeout: 0.5 }\n") as server:
                 self.assertTrue(broker.talk(server.port, b"").endswith(b"-ERR 'Authentication Timeout'\r\n"))
+
+    def test_who_has_not_begun_takes_nobodys_place(self):
+        text = "accounts { A { users: [{user: a, password: p}], limits {max_conn: 1} }, B { users: [{user: b, password: p}] } }\n"
+        full = b"-ERR 'maximum account active connections exceeded'\r\n"
+        for path in programs():
+            with self.subTest(program=os.path.basename(path)), broker.Broker(path, text=text + "no_auth_user: a\n") as server:
+                silent, first, other, late = (self.enterContext(contextlib.closing(Peer(server.port))) for _ in range(4))
+                for peer, says, answer in ((first, {}, b"PONG\r\n"), (other, {"user": "b", "pass": "p"}, b"PONG\r\n"),
+                                           (late, {}, full), (silent, {"user": "a", "pass": "p"}, full)):
+                    peer.say(connect_line(says) + b"PING\r\n")
+                    self.assertEqual(peer.line(), answer)
+        with broker.Broker(TERN, text=text + "no_auth_user: a\n") as server:
+            first, late = (self.enterContext(contextlib.closing(Peer(server.port))) for _ in range(2))
+            for peer, answer in ((first, b"PONG\r\n"), (late, full)):
+                peer.say(b"PING\r\n")
+                self.assertEqual(peer.line(), answer)
+        text = USERS + "no_auth_user: n\ntern { max_connections_per_user: 1 }\n"
+        with broker.Broker(TERN, text=text) as server:
+            peers = [self.enterContext(contextlib.closing(Peer(server.port))) for _ in range(3)]
+            peers[0].say(b"PING\r\n")
+            self.assertEqual(peers[0].line(), b"PONG\r\n")
+            peers[1].say(connect_line({"user": "a", "pass": "plain-secret"}) + b"PING\r\n")
+            self.assertEqual(peers[1].line(), b"PONG\r\n")
+            peers[2].say(b"PING\r\n")
+            self.assertEqual(peers[2].line(), b"-ERR 'maximum connections exceeded'\r\n")
 
     def test_info_tells_what_is_needed(self):
         for path in programs():

@@ -23,12 +23,14 @@ CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"protocol":1}\r\nPING\r\n'
 
 
 class Client:
-    """A connection that has said CONNECT and read everything up to the first PONG."""
+    """A connection that has said CONNECT and read everything up to the first PONG; or (None) has said nothing yet."""
 
     def __init__(self, port, connect=CONNECT):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=broker.WAIT_SECONDS)
         self.file = self.socket.makefile("rb")
         self.info = json.loads(self.line()[5:])
+        if connect is None:
+            return
         self.socket.sendall(connect)
         self.until(b"PONG")
         self.say(b"PING\r\n")  # behind the INFO that may follow the first PONG
@@ -226,6 +228,17 @@ class Users(Case):
         self.assertEqual(self.end_of(nobody), [b"-ERR 'Authorization Violation'"])
         other.say(b"PING\r\n")
         other.until(b"PONG")
+
+    def test_who_has_said_nothing_has_to_when_nobody_is_let_in_without(self):
+        text = "authorization { timeout: 0.5, users: [{user: anybody, password: p}] }\n"
+        self.start(text + "no_auth_user: anybody\n")
+        silent, begun = Client(self.server.port, None), self.client()
+        self.addCleanup(silent.close)
+        begun.say(b"PING\r\n")
+        begun.until(b"PONG")
+        self.reload(text)
+        self.assertEqual(self.end_of(begun), [b"-ERR 'Authorization Violation'"])
+        self.assertEqual(self.end_of(silent), [b"-ERR 'Authentication Timeout'"])
 
     def test_why_they_ended_is_told(self):
         accounts = "http: '127.0.0.1:-1'\naccounts { A { users: [%s] }, B { users: [%s] } }\n"
