@@ -32,7 +32,8 @@
  * is long where a client makes it long. */
 #define SUB_COST          20
 #define QUEUE_SUB_COST    250
-#define FILTER_COST_BYTES 4 /* of a filter count as one: its tokens are looked up one by one */
+#define FILTER_COST_BYTES 4  /* of a filter count as one: its tokens are looked up one by one */
+#define INBOX_COST_BYTES  16 /* of records that are handled out of turn */
 
 static void acknowledge(struct nats_client *client) {
   if (client->options.verbose) nats_client_send(client, OK_LINE, sizeof OK_LINE - 1);
@@ -407,11 +408,16 @@ static void on_sub(struct nats_client *client, const struct tern_nats_op *op) {
   acknowledge(client);
 }
 
+/* Takes in what other workers have sent until now. */
+static void take_in(struct nats_client *client) {
+  client->turn_cost += (uint32_t)(tern_worker_drain_inbox(client->worker->worker) / INBOX_COST_BYTES);
+}
+
 static void on_unsub(struct nats_client *client, const struct tern_nats_op *op) {
   if (must_wait(client, op)) return;
   active(client);
   client->turn_cost += SUB_COST;
-  tern_worker_drain_inbox(client->worker->worker); /* what came before counts towards max */
+  take_in(client); /* what came before counts towards max */
   struct nats_sub *sub = nats_sub_find(client, op->sid);
   if (sub != NULL) {
     client->turn_cost += (uint32_t)tern_sink_filter(&sub->sink).len / FILTER_COST_BYTES;
@@ -424,7 +430,7 @@ static void on_unsub(struct nats_client *client, const struct tern_nats_op *op) 
 static void on_ping(struct nats_client *client, const struct tern_nats_op *op) {
   (void)op;
   active(client);
-  tern_worker_drain_inbox(client->worker->worker); /* O2 */
+  take_in(client); /* O2 */
   nats_client_send(client, "PONG\r\n", 6);
   if (client->ponged) return;
   client->ponged = true;

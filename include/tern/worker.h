@@ -152,11 +152,15 @@ TERN_API void tern_waiter_cancel(struct tern_waiter *waiter);
 
 /**
  * Handles every record that has become visible by now, out of turn. Guarantee O2 needs it: a protocol that
- * is about to answer a question ("has everything before this arrived?") calls it first.
+ * is about to answer a question ("has everything before this arrived?") calls it first. Where there is much, what else
+ * is ready waits for the next tick.
+ *
+ * @return the bytes of the records, which may be very many while another worker goes on sending: a protocol whose peer may
+ *         ask again and again counts them towards its turn
  *
  * Thread: owner, also from inside protocol callbacks (but not from inside a record callback).
  */
-TERN_API void tern_worker_drain_inbox(struct tern_worker *worker);
+TERN_API size_t tern_worker_drain_inbox(struct tern_worker *worker);
 
 /** A buffer of another worker, as it travels inside a record. */
 struct tern_buf_handle {

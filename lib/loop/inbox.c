@@ -17,7 +17,9 @@
  * thread. A full ring spills (lane.c). Waking costs a system call per sleep of the receiver, not per record.
  *
  * tern_worker_drain_inbox may be called in the middle of the tick; what it handles is what step 1 would have
- * handled next. Thread: owner, but for tern__worker_ring.
+ * handled next. It has to handle all of it, and while another worker goes on sending there is more each time: once it has
+ * been as much as step 1 takes, whoever is ready waits for the next tick (tern__loop_postpone), so that the socket events
+ * and the flush between them come for many callers as for one. Thread: owner, but for tern__worker_ring.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -238,22 +240,25 @@ static size_t drain(struct tern_worker *worker, unsigned from, size_t bytes) {
   return done;
 }
 
-void tern__worker_drain_sender(struct tern_worker *worker, unsigned sender) {
+size_t tern__worker_drain_sender(struct tern_worker *worker, unsigned sender) {
   /* acquire: pairs as in drain */
   struct tern__ring *ring = atomic_load_explicit(&worker->in[sender].ring, memory_order_acquire);
-  if (ring == NULL) return;
-  drain(worker, sender, tern__ring_visible(ring));
+  return ring == NULL ? 0 : drain(worker, sender, tern__ring_visible(ring));
 }
 
-void tern_worker_drain_inbox(struct tern_worker *worker) {
+size_t tern_worker_drain_inbox(struct tern_worker *worker) {
   tern__loop_assert_owner(worker->loop);
   assert(!worker->in_record);
-  if (TERN_BUG(drain_nothing)) return; /* breaks O2: a PING is answered before what came earlier */
+  if (TERN_BUG(drain_nothing)) return 0; /* breaks O2: a PING is answered before what came earlier */
+  size_t done = 0;
   uint64_t senders = tern__bell_take(&worker->bell) | worker->left;
   worker->left = 0;
   for (; senders != 0; senders &= senders - 1) {
-    tern__worker_drain_sender(worker, (unsigned)__builtin_ctzll(senders));
+    done += tern__worker_drain_sender(worker, (unsigned)__builtin_ctzll(senders));
   }
+  worker->drained += done;
+  if (worker->drained >= BYTES_PER_SENDER) tern__loop_postpone(worker->loop);
+  return done;
 }
 
 /* Whether to look for more before sleeping. Under load there is more. Where there was none the last few times, as with one
@@ -280,6 +285,7 @@ static bool inbox_step(void *arg) {
   struct tern_worker *worker = arg;
   uint64_t senders = tern__bell_take(&worker->bell) | worker->left;
   worker->left = 0;
+  worker->drained = 0;
   /* Even without a record there is something to do: a mark to see in step 7 (stop.c), or credit. The sleep
    * of this tick would come before that. */
   worker->handled = senders != 0;

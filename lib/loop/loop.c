@@ -163,6 +163,21 @@ static void note_event(struct tern_loop *loop, const struct epoll_event *event) 
   append_ready(loop, watch);
 }
 
+void tern__loop_postpone(struct tern_loop *loop) {
+  struct tern_watch *first = loop->running, **end = &loop->running;
+  if (first == NULL) return;
+  while (*end != NULL)
+    end = &(*end)->next;
+  *end = loop->ready;
+  if (loop->ready != NULL)
+    loop->ready->prev = end;
+  else
+    loop->ready_end = end;
+  loop->ready = first;
+  first->prev = &loop->ready;
+  loop->running = NULL;
+}
+
 static void run_ready(struct tern_loop *loop) {
   loop->running = loop->ready;
   if (loop->running != NULL) loop->running->prev = &loop->running;

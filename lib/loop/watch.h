@@ -45,6 +45,9 @@ int tern__loop_watch(struct tern_loop *loop, struct tern_watch *watch);
 void tern__loop_unwatch(struct tern_loop *loop, struct tern_watch *watch);
 /** Puts a watch on the ready list: run in step 3 of the next tick (or of this one, before step 3 began). */
 void tern__loop_ready(struct tern_loop *loop, struct tern_watch *watch);
+/** Has watches that are ready and have not run in this tick wait for the next one, before those that become ready until then.
+ */
+void tern__loop_postpone(struct tern_loop *loop);
 
 /** Asked before something that takes a good part of a millisecond, as a step of a TLS handshake does: true at
  * most TERN__HEAVY_PER_TICK times in a tick, so that nobody waits long for others' steps. False: put yourself

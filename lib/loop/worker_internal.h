@@ -88,6 +88,7 @@ struct tern_worker {
   struct tern_loop *loop;
   uint64_t fell_asleep_ns;
   uint64_t left;      /* senders whose records were not all handled in the last inbox step */
+  size_t drained;     /* bytes of records handled out of turn since then */
   uint64_t staged;    /* receivers of records not yet published */
   uint64_t congested; /* receivers whose lane spills */
   bool in_record;     /* a record callback is running */
@@ -178,8 +179,8 @@ void tern__sim_synchronize(struct tern_workers *workers);
 extern const struct tern_loop_hooks tern__worker_hooks; /* arg is to be set */
 /** Tells a worker that sender has published something. True when that took a wake-up. Thread: any. */
 bool tern__worker_ring(struct tern_worker *to, unsigned sender);
-/** Handles all records of one sender that are visible. Thread: owner. */
-void tern__worker_drain_sender(struct tern_worker *worker, unsigned sender);
+/** Handles all records of one sender that are visible. Returns their bytes. Thread: owner. */
+size_t tern__worker_drain_sender(struct tern_worker *worker, unsigned sender);
 /** Sends a record that must not get lost; see tern__lane_send_spill. Thread: owner. */
 void tern__worker_send_spill(struct tern_worker *worker, unsigned to, struct tern__spill *spill);
 /** Publishes all lanes. Thread: owner. */

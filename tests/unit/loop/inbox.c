@@ -182,6 +182,58 @@ static void inbox_can_be_drained_in_the_middle_of_a_tick(void **state) {
   end(workers);
 }
 
+enum { RECORDS_OF_A_TICK = 20000, ASKERS = 4 };
+
+static struct asker {
+  struct tern_watch watch;
+  struct tern_worker *worker, *sender;
+  size_t drained;
+} askers[ASKERS];
+static unsigned answered;
+
+/* Somebody who wants to know what has come, while as much has as step 1 takes. */
+static void ask(struct tern_watch *watch) {
+  struct asker *asker = tern_container(watch, struct asker, watch);
+  for (int i = 0; i < RECORDS_OF_A_TICK; i++)
+    send_one(asker->sender, tern_worker_index(asker->worker));
+  tern__sim_enter(asker->sender);
+  tern__worker_publish(asker->sender);
+  tern__sim_enter(asker->worker);
+  asker->drained = tern_worker_drain_inbox(asker->worker);
+  answered++;
+  if (asker == &askers[1])
+    tern__loop_ready(tern_worker_loop(asker->worker), watch); /* comes after the others */
+}
+
+/* Each would find the ring full again: one tick serves one of them, so that what else a tick does is done in between. */
+static void who_drains_much_has_the_others_wait_for_the_next_tick(void **state) {
+  (void)state;
+  struct tern_workers *workers = make(2, 4 << 20);
+  struct tern_worker *a = tern_workers_at(workers, 0), *b = tern_workers_at(workers, 1);
+  answered = 0;
+  tern__sim_enter(b);
+  for (int i = 0; i < ASKERS; i++) {
+    askers[i] = (struct asker){.watch = {.run = ask, .fd = -1}, .worker = b, .sender = a};
+    tern__loop_ready(tern_worker_loop(b), &askers[i].watch);
+  }
+  tern__sim_enter(NULL);
+  for (unsigned tick = 1; tick <= ASKERS; tick++) {
+    tern__worker_tick(b);
+    assert_int_equal(answered, tick);
+    assert_true(askers[tick - 1].drained >= 256 * 1024); /* all of it, nevertheless: O2 */
+    assert_int_equal(expected[1][0], sent[0][1]);
+    assert_true(tick == ASKERS || askers[tick].drained == 0);
+  }
+  askers[1].drained = 0;
+  tern__worker_tick(b);
+  assert_int_equal(answered, ASKERS + 1);
+  assert_true(askers[1].drained > 0);
+  tern__sim_enter(b);
+  tern__loop_unwatch(tern_worker_loop(b), &askers[1].watch);
+  tern__sim_enter(NULL);
+  end(workers);
+}
+
 static void who_is_woken_by_a_record_handles_it_in_that_tick(void **state) {
   (void)state;
   struct tern_workers *workers = make(2, 4096);
@@ -443,6 +495,7 @@ int main(void) {
       cmocka_unit_test(two_full_rings_come_free),
       cmocka_unit_test(records_are_visible_from_the_publish_step),
       cmocka_unit_test(inbox_can_be_drained_in_the_middle_of_a_tick),
+      cmocka_unit_test(who_drains_much_has_the_others_wait_for_the_next_tick),
       cmocka_unit_test(who_is_woken_by_a_record_handles_it_in_that_tick),
       cmocka_unit_test(looks_in_vain_are_given_up_but_for_some),
       cmocka_unit_test(waiters_are_told_in_order_when_no_ring_overflows),
