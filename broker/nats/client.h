@@ -22,17 +22,31 @@
 #include "connect.h"
 #include "nats.h"
 
-/** One subscription. There may be millions: with a sid of up to eight bytes it takes 64. */
+/** Bits of an address. No kernel gives programs longer ones unless asked to. */
+#define NATS_ADDRESS_BITS 48
+_Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "an address and a part of a hash are one word");
+
+/** One subscription. There may be millions: with a sid of up to eight bytes it takes 48. sink.own: the messages since SUB
+ * that are not in `more`, below the bits NATS_SUB_... */
 struct nats_sub {
   struct tern_sink sink;
-  struct nats_client *client;
-  uint64_t max;            /* removed after that many; 0: never */
-  uint64_t delivered : 47; /* messages since SUB */
-  uint64_t filtered : 1;   /* not all that it matches is permitted */
+  uint64_t owner : NATS_ADDRESS_BITS; /* the client, or with NATS_SUB_MORE its struct nats_sub_more */
   uint64_t sid_len : 16;
   char sid[]; /* not NUL-terminated */
 };
-_Static_assert(sizeof(struct nats_sub) == 56, "fits 64 bytes with its sid");
+_Static_assert(sizeof(struct nats_sub) == 40, "fits 48 bytes with its sid");
+
+#define NATS_SUB_FILTERED  (UINT32_C(1) << 31) /* not all that it matches is permitted */
+#define NATS_SUB_MORE      (UINT32_C(1) << 30)
+#define NATS_SUB_COUNT_MAX (NATS_SUB_MORE - 1)
+#define NATS_SUB_ENDLESS   UINT64_MAX
+
+/** What few subscriptions have: those with a maximum, and those that got more messages than fit into sink.own. */
+struct nats_sub_more {
+  struct nats_client *client;
+  uint64_t max; /* removed after that many; 0: never */
+  uint64_t delivered;
+};
 
 /** Subscriptions by sid: open addressing, linear probing, at most 3/4 full. A slot is an address below 16 bits of the
  * sid's hash, so that looking for a sid touches no other subscription; 0: free. */
@@ -42,13 +56,10 @@ struct nats_sids {
   uint32_t count;
   uint32_t cursor; /* where removal of all of them goes on */
 };
-/** Bits of a slot that hold an address. No kernel gives programs longer ones unless asked to. */
-#define NATS_SID_ADDRESS_BITS 48
-_Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "an address and a part of a hash are one word");
 
 /** The subscription in a slot, or NULL. */
 static inline struct nats_sub *nats_sids_at(const struct nats_sids *sids, uint32_t slot) {
-  return (struct nats_sub *)(uintptr_t)(sids->slots[slot] & ((UINT64_C(1) << NATS_SID_ADDRESS_BITS) - 1));
+  return (struct nats_sub *)(uintptr_t)(sids->slots[slot] & ((UINT64_C(1) << NATS_ADDRESS_BITS) - 1));
 }
 
 /** What may still happen to a connection's input. */
@@ -210,6 +221,39 @@ void nats_held_drop(struct nats_client *client);
 /** Sends the 503 for a request nobody got, if the client has a plain subscription for the answer. */
 void nats_no_responders(struct nats_client *client, struct tern_slice subject, struct tern_slice reply);
 
+/** What a subscription has besides, or NULL. */
+static inline struct nats_sub_more *nats_sub_more(const struct nats_sub *sub) {
+  return sub->sink.own & NATS_SUB_MORE ? (struct nats_sub_more *)(uintptr_t)sub->owner : NULL;
+}
+/** Whose it is. */
+static inline struct nats_client *nats_sub_client(const struct nats_sub *sub) {
+  const struct nats_sub_more *more = nats_sub_more(sub);
+  return more != NULL ? more->client : (struct nats_client *)(uintptr_t)sub->owner;
+}
+/** The client's name for it. Valid as long as the subscription. */
+static inline struct tern_slice nats_sub_sid(const struct nats_sub *sub) {
+  return (struct tern_slice){sub->sid, sub->sid_len};
+}
+/** Is not all that it matches permitted? */
+static inline bool nats_sub_is_filtered(const struct nats_sub *sub) {
+  return sub->sink.own & NATS_SUB_FILTERED;
+}
+/** Messages since SUB. */
+static inline uint64_t nats_sub_delivered(const struct nats_sub *sub) {
+  const struct nats_sub_more *more = nats_sub_more(sub);
+  return (sub->sink.own & NATS_SUB_COUNT_MAX) + (more != NULL ? more->delivered : 0);
+}
+/** It is removed after that many; 0: never. */
+static inline uint64_t nats_sub_max(const struct nats_sub *sub) {
+  const struct nats_sub_more *more = nats_sub_more(sub);
+  return more != NULL ? more->max : 0;
+}
+/** Messages until then; NATS_SUB_ENDLESS: it has no maximum. */
+static inline uint64_t nats_sub_left(const struct nats_sub *sub) {
+  uint64_t max = nats_sub_max(sub);
+  return max != 0 ? max - nats_sub_delivered(sub) : NATS_SUB_ENDLESS;
+}
+
 /* sub.c */
 /** Brings near what the SUBs behind the one being carried out will look at. */
 void nats_sub_look_ahead(struct nats_client *client);
@@ -220,6 +264,11 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
 struct nats_sub *nats_sub_find(const struct nats_client *client, struct tern_slice sid);
 /** Sees to it that deliveries are those that the client's permissions, which allow the subscription, allow. */
 void nats_sub_guard(struct nats_sub *sub);
+/** From now on it is removed after so many messages since SUB, at least 1; at once, when it has had them. Returns 0, or
+ * -ENOMEM: then nothing changed. */
+int nats_sub_limit(struct nats_sub *sub, uint64_t max);
+/** Counts messages that it got. */
+void nats_sub_count(struct nats_sub *sub, uint64_t messages);
 /** Unsubscribes and frees. */
 void nats_sub_remove(struct nats_sub *sub);
 /** Removes up to NATS_REMOVE_MAX subscriptions. True when some are left. */

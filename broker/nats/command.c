@@ -96,7 +96,7 @@ static void on_connect(struct nats_client *client, const struct tern_nats_op *op
 static bool is_plain_of(struct tern_sink *sink, void *arg) {
   struct nats_client *client = arg;
   client->turn_cost++; /* there may be very many to look at */
-  return container_of(sink, struct nats_sub, sink)->client == client;
+  return nats_sub_client(container_of(sink, struct nats_sub, sink)) == client;
 }
 
 void nats_no_responders(struct nats_client *client, struct tern_slice subject, struct tern_slice reply) {
@@ -381,6 +381,13 @@ static bool must_wait(struct nats_client *client, const struct tern_nats_op *op)
   return true;
 }
 
+/* A subscription that silently is not there, or does not end, would be worse than a reconnect. */
+static void no_memory(struct nats_client *client) {
+  tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "no_memory"),
+                 "no memory for a subscription; closing");
+  nats_client_end(client);
+}
+
 static void on_sub(struct nats_client *client, const struct tern_nats_op *op) {
   if (must_wait(client, op)) return;
   active(client);
@@ -398,10 +405,7 @@ static void on_sub(struct nats_client *client, const struct tern_nats_op *op) {
       return;
     }
     if (error != 0) {
-      /* a subscription that silently is not there would be worse than a reconnect */
-      tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "no_memory"),
-                     "no memory for a subscription; closing");
-      nats_client_end(client);
+      no_memory(client);
       return;
     }
   }
@@ -421,8 +425,12 @@ static void on_unsub(struct nats_client *client, const struct tern_nats_op *op) 
   struct nats_sub *sub = nats_sub_find(client, op->sid);
   if (sub != NULL) {
     client->turn_cost += (uint32_t)tern_sink_filter(&sub->sink).len / FILTER_COST_BYTES;
-    sub->max = (uint64_t)op->max;
-    if (op->max == 0 || sub->delivered >= sub->max) nats_sub_remove(sub);
+    if (op->max == 0) {
+      nats_sub_remove(sub);
+    } else if (nats_sub_limit(sub, (uint64_t)op->max) != 0) {
+      no_memory(client);
+      return;
+    }
   }
   acknowledge(client);
 }

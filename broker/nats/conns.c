@@ -398,12 +398,13 @@ static void put_slice(struct listing *l, struct tern_slice text) {
 }
 
 static bool add_sub(struct listing *l, const struct nats_sub *sub) {
+  const struct nats_client *client = nats_sub_client(sub);
   const struct tern_slice subject = tern_sink_filter(&sub->sink), group = tern_sink_group(&sub->sink);
-  const struct tern_slice account = tern_slice_of(account_of(sub->client));
-  const struct sub_record record = {.cid = sub->client->id,
-                                    .msgs = sub->delivered,
+  const struct tern_slice account = tern_slice_of(account_of(client));
+  const struct sub_record record = {.cid = client->id,
+                                    .msgs = nats_sub_delivered(sub),
                                     .dropped = nats_overflow_dropped(sub),
-                                    .max = sub->max,
+                                    .max = nats_sub_max(sub),
                                     .subject_len = (uint32_t)subject.len,
                                     .group_len = (uint32_t)group.len,
                                     .sid_len = sub->sid_len,
@@ -420,7 +421,7 @@ static bool add_sub(struct listing *l, const struct nats_sub *sub) {
   put_slice(l, (struct tern_slice){(const char *)&record, sizeof record});
   put_slice(l, subject);
   put_slice(l, group);
-  put_slice(l, (struct tern_slice){sub->sid, sub->sid_len});
+  put_slice(l, nats_sub_sid(sub));
   put_slice(l, (struct tern_slice){account.ptr, account.len + 1}); /* with its NUL */
   return true;
 }

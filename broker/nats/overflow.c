@@ -133,7 +133,7 @@ static struct record *record_of(struct nats_overflow *o, const struct nats_sub *
 }
 
 void nats_overflow_forget(const struct nats_sub *sub) {
-  struct nats_overflow *o = sub->client->overflow;
+  struct nats_overflow *o = nats_sub_client(sub)->overflow;
   if (o == NULL || o->record_buckets == 0) return;
   struct record **at = &o->records[mix(sub) & (o->record_buckets - 1)];
   while (*at != NULL && (*at)->sub != sub)
@@ -280,7 +280,7 @@ static bool make_room(struct nats_overflow *o, size_t size) {
 
 static struct entry *make_entry(struct nats_overflow *o, const struct nats_sub *sub,
                                 const struct tern_message *m, bool headers) {
-  struct tern_slice sid = {sub->sid, sub->sid_len}, body = tern_nats_body(m, headers);
+  struct tern_slice sid = nats_sub_sid(sub), body = tern_nats_body(m, headers);
   size_t room = tern_nats_line_max(m, sid.len) + body.len + 2;
   struct entry *entry = tern_pool_alloc(pool_of(o), sizeof *entry + room);
   if (entry == NULL) return NULL;
@@ -299,7 +299,7 @@ static struct entry *make_entry(struct nats_overflow *o, const struct nats_sub *
 /* Where a message of a subscription with this policy ends up. */
 static bool place(struct nats_overflow *o, struct record *record, struct entry *entry,
                   struct tern_slice subject) {
-  bool keep = record->sub->max != 0;
+  bool keep = nats_sub_max(record->sub) != 0;
   entry->droppable = record->policy > OVERFLOW_DROP_NEW && !keep;
   if (record->policy == OVERFLOW_LATEST && !keep && subject.len <= UINT16_MAX) {
     entry->subject_len = (uint16_t)subject.len;
@@ -323,7 +323,8 @@ static bool place(struct nats_overflow *o, struct record *record, struct entry *
 }
 
 bool nats_overflow_deliver(struct nats_sub *sub, const struct tern_message *m, bool headers, uint64_t count) {
-  struct nats_overflow *o = sub->client->overflow;
+  struct nats_client *client = nats_sub_client(sub);
+  struct nats_overflow *o = client->overflow;
   struct record *record = record_of(o, sub);
   uint64_t taken = 0;
   struct tern_message one = *m;
@@ -337,8 +338,8 @@ bool nats_overflow_deliver(struct nats_sub *sub, const struct tern_message *m, b
     else
       count_dropped(o, record, 1);
   }
-  sub->delivered += taken;
-  nats_client_queued(sub->client);
+  nats_sub_count(sub, taken);
+  nats_client_queued(client);
   return taken > 0;
 }
 
@@ -428,8 +429,8 @@ int nats_overflow_adopt(struct nats_client *client) {
 }
 
 uint64_t nats_overflow_dropped(const struct nats_sub *sub) {
-  const struct record *record =
-      sub->client->overflow != NULL ? find_record(sub->client->overflow, sub) : NULL;
+  const struct nats_overflow *o = nats_sub_client(sub)->overflow;
+  const struct record *record = o != NULL ? find_record(o, sub) : NULL;
   return record != NULL ? record->dropped : 0;
 }
 

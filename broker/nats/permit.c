@@ -113,8 +113,7 @@ static bool keeps(struct nats_client *client, const struct nats_sub *sub) {
   if (client->permissions == NULL ||
       permissions_may_subscribe(client->permissions, filter, tern_sink_group(&sub->sink)))
     return true;
-  nats_violation_of_two(client, "Subscription to", filter, " (sid ",
-                        (struct tern_slice){sub->sid, sub->sid_len}, ")");
+  nats_violation_of_two(client, "Subscription to", filter, " (sid ", nats_sub_sid(sub), ")");
   return false;
 }
 

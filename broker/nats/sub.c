@@ -23,10 +23,6 @@
 #include "overflow.h"
 #include "permit.h"
 
-static struct tern_slice sid_of(const struct nats_sub *sub) {
-  return (struct tern_slice){sub->sid, sub->sid_len};
-}
-
 /* Where a sid belongs. */
 static uint32_t home_of(const struct nats_sids *sids, uint64_t hash) {
   return (uint32_t)((hash & UINT32_MAX) * sids->capacity >> 32);
@@ -45,14 +41,14 @@ static uint32_t steps(const struct nats_sids *sids, uint32_t from, uint32_t to) 
 static uint32_t find_slot(const struct nats_sids *sids, struct tern_slice sid, uint64_t hash) {
   for (uint32_t i = home_of(sids, hash);; i = next_to(sids, i)) {
     if (sids->slots[i] == 0) return i;
-    if ((sids->slots[i] ^ hash) >> NATS_SID_ADDRESS_BITS != 0) continue;
-    if (tern_slice_equal(sid_of(nats_sids_at(sids, i)), sid)) return i;
+    if ((sids->slots[i] ^ hash) >> NATS_ADDRESS_BITS != 0) continue;
+    if (tern_slice_equal(nats_sub_sid(nats_sids_at(sids, i)), sid)) return i;
   }
 }
 
 /* Where a subscription that is there is. */
 static uint32_t slot_of(const struct nats_sub *sub) {
-  return find_slot(&sub->client->sids, sid_of(sub), tern_subject_hash(sid_of(sub)));
+  return find_slot(&nats_sub_client(sub)->sids, nats_sub_sid(sub), tern_subject_hash(nats_sub_sid(sub)));
 }
 
 /* Subscriptions whose sids are on their way from memory while the table grows. */
@@ -74,7 +70,7 @@ static int grow(struct nats_sids *sids) {
   for (uint32_t i = 0; i < sids->capacity; i++) {
     if (i + GROW_AHEAD < sids->capacity) __builtin_prefetch(nats_sids_at(sids, i + GROW_AHEAD));
     if (sids->slots[i] == 0) continue;
-    uint32_t at = home_of(&to, tern_subject_hash(sid_of(nats_sids_at(sids, i))));
+    uint32_t at = home_of(&to, tern_subject_hash(nats_sub_sid(nats_sids_at(sids, i))));
     while (to.slots[at] != 0)
       at = next_to(&to, at);
     to.slots[at] = sids->slots[i];
@@ -86,7 +82,7 @@ static int grow(struct nats_sids *sids) {
 
 static void take_out(struct nats_sids *sids, uint32_t hole) {
   for (uint32_t i = next_to(sids, hole); sids->slots[i] != 0; i = next_to(sids, i)) {
-    uint32_t home = home_of(sids, tern_subject_hash(sid_of(nats_sids_at(sids, i))));
+    uint32_t home = home_of(sids, tern_subject_hash(nats_sub_sid(nats_sids_at(sids, i))));
     /* may it move back to the hole? not when its home lies between the hole and where it is */
     if (steps(sids, home, i) < steps(sids, hole, i)) continue;
     sids->slots[hole] = sids->slots[i];
@@ -94,6 +90,60 @@ static void take_out(struct nats_sids *sids, uint32_t hole) {
   }
   sids->slots[hole] = 0;
   sids->count--;
+}
+
+/* Has an address no more than NATS_ADDRESS_BITS? No system gives others unasked. */
+static bool fits(const void *at) { return (uintptr_t)at >> NATS_ADDRESS_BITS == 0; }
+
+static uint64_t address_bits(const void *at) {
+  return (uintptr_t)at & ((UINT64_C(1) << NATS_ADDRESS_BITS) - 1);
+}
+
+/* What the subscription has besides, made when missing. NULL without memory. */
+static struct nats_sub_more *more_get(struct nats_sub *sub) {
+  struct nats_sub_more *more = nats_sub_more(sub);
+  if (more != NULL) return more;
+  struct nats_client *client = nats_sub_client(sub);
+  struct tern_pool *pool = tern_loop_pool(client->worker->loop);
+  more = tern_pool_alloc(pool, sizeof *more);
+  if (more == NULL) return NULL;
+  if (!fits(more)) {
+    tern_pool_release(pool, more, sizeof *more);
+    return NULL;
+  }
+  *more = (struct nats_sub_more){.client = client};
+  sub->owner = address_bits(more);
+  sub->sink.own |= NATS_SUB_MORE;
+  return more;
+}
+
+int nats_sub_limit(struct nats_sub *sub, uint64_t max) {
+  if (nats_sub_delivered(sub) >= max) {
+    nats_sub_remove(sub);
+    return 0;
+  }
+  struct nats_sub_more *more = more_get(sub);
+  if (more == NULL) return -ENOMEM;
+  more->max = max;
+  return 0;
+}
+
+/* Counts messages that sink.own has no room for. */
+__attribute__((noinline)) static void carry(struct nats_sub *sub, uint64_t messages) {
+  struct nats_sub_more *more = more_get(sub);
+  if (more == NULL) { /* it has no maximum: less is told than there were, until there is memory */
+    sub->sink.own |= NATS_SUB_COUNT_MAX;
+    return;
+  }
+  more->delivered += (sub->sink.own & NATS_SUB_COUNT_MAX) + messages;
+  sub->sink.own &= ~NATS_SUB_COUNT_MAX;
+}
+
+void nats_sub_count(struct nats_sub *sub, uint64_t messages) {
+  if (messages > NATS_SUB_COUNT_MAX - (sub->sink.own & NATS_SUB_COUNT_MAX))
+    carry(sub, messages);
+  else
+    sub->sink.own += (uint32_t)messages;
 }
 
 /* A line longer than a reservation goes by way of the heap. */
@@ -134,10 +184,9 @@ static size_t room_for(const struct tern_message *m, struct tern_slice sid) {
 }
 
 /* Writes the first `count` messages of a run with one line, or the one there is. */
-static int write_messages(struct nats_sub *sub, const struct tern_message *m, bool takes_headers,
-                          uint64_t count) {
-  struct tern_transport *transport = sub->client->transport;
-  struct tern_slice sid = sid_of(sub);
+static int write_messages(struct nats_client *client, struct tern_slice sid, const struct tern_message *m,
+                          bool takes_headers, uint64_t count) {
+  struct tern_transport *transport = client->transport;
   size_t room = room_for(m, sid);
   bool large = room > TERN_RESERVE_MAX_BYTES || m->body.len > TERN_COPY_MAX_BYTES;
   for (uint64_t done = 0, part = 1; done < count; done += part) {
@@ -151,21 +200,19 @@ static int write_messages(struct nats_sub *sub, const struct tern_message *m, bo
       char *end = tern_nats_put_frames(at, m, takes_headers, sid, done, part);
       tern_transport_commit(transport, (size_t)(end - at));
     }
-    nats_client_queued(
-        sub->client); /* B1: not after the run, its lines may be far longer than the publisher's */
+    nats_client_queued(client); /* B1: not after the run, its lines may be far longer than the publisher's */
   }
   return 0;
 }
 
 /* Writes the first `count` messages of a list, which have no headers, as many at a time as fit into a reservation. */
-static int write_list(struct nats_sub *sub, const struct tern_message *list, bool takes_headers,
-                      uint64_t count) {
-  struct tern_transport *transport = sub->client->transport;
-  struct tern_slice sid = sid_of(sub);
+static int write_list(struct nats_client *client, struct tern_slice sid, const struct tern_message *list,
+                      bool takes_headers, uint64_t count) {
+  struct tern_transport *transport = client->transport;
   for (uint64_t done = 0, end; done < count; done = end) {
     size_t room = room_for(&list[done], sid), more;
     if (room > TERN_RESERVE_MAX_BYTES) { /* by its sid */
-      int error = write_messages(sub, &list[done], takes_headers, 1);
+      int error = write_messages(client, sid, &list[done], takes_headers, 1);
       if (error != 0) return error;
       end = done + 1;
       continue;
@@ -176,7 +223,7 @@ static int write_list(struct nats_sub *sub, const struct tern_message *list, boo
     if (start == NULL) return TERN_ECLOSED;
     char *at = tern_nats_put_list(start, &list[done], end - done, sid);
     tern_transport_commit(transport, (size_t)(at - start));
-    nats_client_queued(sub->client); /* B1, as above */
+    nats_client_queued(client); /* B1, as above */
   }
   return 0;
 }
@@ -191,23 +238,23 @@ static uint64_t body_bytes(const struct tern_message *m, bool takes_headers, uin
 }
 
 static void trace(const struct nats_sub *sub, const struct tern_message *m, bool takes_headers) {
-  struct tern_slice sid = sid_of(sub);
+  struct tern_slice sid = nats_sub_sid(sub);
   char *line = malloc(tern_nats_line_max(m, sid.len));
   if (line == NULL) return;
   size_t len = (size_t)(tern_nats_put_line(line, m, takes_headers, sid) - line);
-  tern_log_event(TERN_LOG_TRACE, nats_client_about(sub->client, "trace_out"), "->> [%.*s]", (int)len - 2,
-                 line);
+  tern_log_event(TERN_LOG_TRACE, nats_client_about(nats_sub_client(sub), "trace_out"), "->> [%.*s]",
+                 (int)len - 2, line);
   free(line);
 }
 
 static void trace_removed(const struct nats_sub *sub) {
-  tern_log_event(TERN_LOG_TRACE, nats_client_about(sub->client, "trace_removed"), "<-> [DELSUB %.*s]",
-                 (int)sub->sid_len, sub->sid);
+  tern_log_event(TERN_LOG_TRACE, nats_client_about(nats_sub_client(sub), "trace_removed"),
+                 "<-> [DELSUB %.*s]", (int)sub->sid_len, sub->sid);
 }
 
 static bool deliver_behind(struct nats_sub *sub, const struct tern_message *m, bool headers, uint64_t count) {
   bool taken = nats_overflow_deliver(sub, m, headers, count);
-  if (sub->max != 0 && sub->delivered >= sub->max) nats_sub_remove(sub);
+  if (nats_sub_left(sub) == 0) nats_sub_remove(sub);
   return taken;
 }
 
@@ -220,7 +267,7 @@ static bool deliver_singly(struct nats_sub *sub, const struct tern_message *m, u
     struct tern_message one = m->stride > 0 ? *m : m[i];
     one.body.ptr += i * m->stride;
     one.more = 0;
-    bool last = sub->max != 0 && sub->delivered + 1 >= sub->max; /* then the subscription will be gone */
+    bool last = nats_sub_left(sub) <= 1; /* then the subscription will be gone */
     bool took = deliver(&sub->sink, &one);
     taken |= took;
     if (last && took) break;
@@ -230,35 +277,35 @@ static bool deliver_singly(struct nats_sub *sub, const struct tern_message *m, u
 
 static bool deliver(struct tern_sink *sink, struct tern_message *m) {
   struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
-  struct nats_client *client = sub->client;
+  struct nats_client *client = nats_sub_client(sub);
   if (client->flow == NATS_ENDED) return false;
   if (m->source == client->id && !client->options.echo) return false;
   bool headers = client->options.headers;
   if (client->worker->trace) trace(sub, m, headers);
-  uint64_t count = 1 + (uint64_t)m->more;
-  if (sub->max != 0 && count > sub->max - sub->delivered) count = sub->max - sub->delivered;
+  uint64_t count = 1 + (uint64_t)m->more, left = nats_sub_left(sub);
+  if (count > left) count = left;
   if (client->overflow != NULL) {
     if (nats_overflow_is_behind(client)) return deliver_behind(sub, m, headers, count);
     if (count > 1) return deliver_singly(sub, m, count);
   }
   bool list = count > 1 && m->stride == 0;
-  if ((list ? write_list : write_messages)(sub, m, headers, count) != 0) return false;
+  if ((list ? write_list : write_messages)(client, nats_sub_sid(sub), m, headers, count) != 0) return false;
   nats_count_out(client, count, body_bytes(m, headers, count));
-  sub->delivered += count;
-  if (sub->max != 0 && sub->delivered >= sub->max) nats_sub_remove(sub);
+  nats_sub_count(sub, count);
+  if (count == left) nats_sub_remove(sub);
   return true;
 }
 
 /* Of a list, what the client may receive, in pieces of neighbours. */
 static bool deliver_permitted(struct nats_sub *sub, struct tern_message *list) {
+  struct nats_client *client = nats_sub_client(sub);
   bool taken = false;
   for (uint32_t i = 0, end, count = list->more + 1; i < count; i = end + 1) {
-    for (end = i; end < count && nats_permit_delivery(sub->client, &list[end], tern_sink_group(&sub->sink));)
+    for (end = i; end < count && nats_permit_delivery(client, &list[end], tern_sink_group(&sub->sink));)
       end++;
     if (end == i) continue;
     uint32_t more = list[i].more;
-    bool last =
-        sub->max != 0 && end - i >= sub->max - sub->delivered; /* then the subscription will be gone */
+    bool last = end - i >= nats_sub_left(sub); /* then the subscription will be gone */
     list[i].more = end - i - 1;
     bool took = deliver(&sub->sink, &list[i]);
     list[i].more = more;
@@ -271,10 +318,11 @@ static bool deliver_permitted(struct nats_sub *sub, struct tern_message *list) {
 /* For clients with permissions, where they matter. */
 static bool deliver_guarded(struct tern_sink *sink, struct tern_message *m) {
   struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
-  struct nats_client *client = sub->client;
+  struct nats_client *client = nats_sub_client(sub);
   if (client->flow == NATS_ENDED) return false; /* its permissions may be gone before its subscriptions */
-  if (sub->filtered && m->more > 0 && m->stride == 0) return deliver_permitted(sub, m);
-  if (sub->filtered && !nats_permit_delivery(client, m, tern_sink_group(sink))) return false;
+  bool filtered = nats_sub_is_filtered(sub);
+  if (filtered && m->more > 0 && m->stride == 0) return deliver_permitted(sub, m);
+  if (filtered && !nats_permit_delivery(client, m, tern_sink_group(sink))) return false;
   if (!deliver(sink, m)) return false; /* the subscription may be gone now */
   if (m->reply.len > 0) nats_permit_answer(client, m->reply);
   return true;
@@ -282,12 +330,13 @@ static bool deliver_guarded(struct tern_sink *sink, struct tern_message *m) {
 
 static bool takes_run(struct tern_sink *sink, uint64_t run, bool whole) {
   const struct nats_sub *sub = container_of(sink, struct nats_sub, sink);
-  struct nats_client *client = sub->client;
+  struct nats_client *client = nats_sub_client(sub);
   bool first = client->run != run;
   client->run = run;
   if (!whole) return first;
   bool may_refuse = client->flow == NATS_ENDED || tern_transport_is_closing(client->transport) ||
-                    !client->options.echo || client->overflow != NULL || sub->max != 0 || sub->filtered;
+                    !client->options.echo || client->overflow != NULL || nats_sub_max(sub) != 0 ||
+                    nats_sub_is_filtered(sub);
   return first && !may_refuse;
 }
 
@@ -295,11 +344,11 @@ static const struct tern_sink_ops sink_ops = {.deliver = deliver, .takes_run = t
 static const struct tern_sink_ops guarded_ops = {.deliver = deliver_guarded, .takes_run = takes_run};
 
 void nats_sub_guard(struct nats_sub *sub) {
-  const struct permissions *permissions = sub->client->permissions;
+  const struct permissions *permissions = nats_sub_client(sub)->permissions;
   bool filtered = permissions != NULL && permissions_needs_filter(permissions, tern_sink_filter(&sub->sink),
                                                                   tern_sink_group(&sub->sink));
   bool answers = permissions != NULL && permissions_answers(permissions) != NULL;
-  sub->filtered = filtered;
+  sub->sink.own = filtered ? sub->sink.own | NATS_SUB_FILTERED : sub->sink.own & ~NATS_SUB_FILTERED;
   sub->sink.ops = filtered || answers ? &guarded_ops : &sink_ops;
 }
 
@@ -328,13 +377,13 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
   if ((sids->count + 1) * 4 > sids->capacity * 3 && grow(sids) != 0) return -ENOMEM;
   struct nats_sub *sub = tern_pool_alloc(tern_loop_pool(client->worker->loop), sizeof *sub + sid.len);
   if (sub == NULL) return -ENOMEM;
-  if ((uintptr_t)sub >> NATS_SID_ADDRESS_BITS != 0) { /* no system gives such addresses unasked */
+  if (!fits(sub) || !fits(client)) {
     tern_pool_release(tern_loop_pool(client->worker->loop), sub, sizeof *sub + sid.len);
     return -ENOMEM;
   }
   memset(sub, 0, sizeof *sub);
   sub->sink.ops = &sink_ops;
-  sub->client = client;
+  sub->owner = address_bits(client);
   sub->sid_len = sid.len & UINT16_MAX;
   memcpy(sub->sid, sid.ptr, sid.len);
   int error = tern_index_add(client->route->index, &sub->sink, filter, group);
@@ -345,7 +394,7 @@ int nats_sub_add(struct nats_client *client, struct tern_slice filter, struct te
   if (client->permissions != NULL) nats_sub_guard(sub);
   uint64_t hash = tern_subject_hash(sid);
   sids->slots[find_slot(sids, sid, hash)] =
-      hash >> NATS_SID_ADDRESS_BITS << NATS_SID_ADDRESS_BITS | (uint64_t)(uintptr_t)sub;
+      hash >> NATS_ADDRESS_BITS << NATS_ADDRESS_BITS | (uint64_t)(uintptr_t)sub;
   sids->count++;
   tern_counter_add(&client->worker->stats.subscriptions, 1);
   return 0;
@@ -356,13 +405,15 @@ static void remove_at(struct nats_client *client, uint32_t slot) {
   tern_index_remove(client->route->index, &sub->sink);
   nats_overflow_forget(sub);
   take_out(&client->sids, slot);
+  tern_pool_release(tern_loop_pool(client->worker->loop), nats_sub_more(sub), sizeof(struct nats_sub_more));
   tern_pool_release(tern_loop_pool(client->worker->loop), sub, sizeof *sub + sub->sid_len);
   tern_counter_add(&client->worker->stats.subscriptions, (uint64_t)-1);
 }
 
 void nats_sub_remove(struct nats_sub *sub) {
-  if (sub->client->worker->trace) trace_removed(sub);
-  remove_at(sub->client, slot_of(sub));
+  struct nats_client *client = nats_sub_client(sub);
+  if (client->worker->trace) trace_removed(sub);
+  remove_at(client, slot_of(sub));
 }
 
 bool nats_sub_remove_some(struct nats_client *client) {

@@ -67,6 +67,7 @@ struct tern_sink {
   const struct tern_sink_ops *ops; /**< its behaviour */
   struct tern_members *members;    /**< private: where it is registered; NULL: nowhere */
   uint32_t position;               /**< private: its place there */
+  uint32_t own;                    /**< for whoever embeds it; the registry leaves it alone */
   /**
    * Epoch it was added in; set by tern_index_add. A message of another worker whose match has an earlier epoch must not
    * be delivered to this sink, although it is found here: the next messages of the same publisher may not have been sent

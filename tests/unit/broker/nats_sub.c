@@ -93,7 +93,7 @@ static void sids_are_found_until_they_are_removed(void **state) {
       struct nats_sub *sub = find(i);
       assert_int_equal(sub != NULL, in[i]);
       char room[64];
-      if (in[i]) assert_true(tern_slice_equal((struct tern_slice){sub->sid, sub->sid_len}, sid_of(i, room)));
+      if (in[i]) assert_true(tern_slice_equal(nats_sub_sid(sub), sid_of(i, room)));
     }
   }
   assert_int_equal(SUM(&sim, subscriptions), count);
@@ -247,8 +247,69 @@ static void who_cannot_take_a_message_says_so(void **state) {
   client->flow = NATS_ENDED;
   assert_false(sub->sink.ops->deliver(&sub->sink, &m)); /* O4: nothing more */
   client->flow = NATS_OPEN;
-  assert_int_equal(sub->delivered, 2);
+  assert_int_equal(nats_sub_delivered(sub), 2);
   sim_pull(&c[0]);
+}
+
+static uint64_t live_bytes(void) { return tern_pool_stats(tern_loop_pool(client->worker->loop)).live_bytes; }
+
+static void a_subscription_is_small_and_a_maximum_has_a_place_of_its_own(void **state) {
+  (void)state;
+  const uint64_t before = live_bytes();
+  assert_int_equal(add(1, "a"), 0);
+  assert_int_equal(live_bytes() - before, 48);
+  assert_int_equal(nats_sub_left(find(1)), NATS_SUB_ENDLESS);
+  assert_int_equal(nats_sub_limit(find(1), 5), 0);
+  assert_int_equal(live_bytes() - before, 48 + 32);
+  assert_int_equal(nats_sub_limit(find(1), 2), 0);
+  assert_int_equal(live_bytes() - before, 48 + 32);
+  assert_ptr_equal(nats_sub_client(find(1)), client);
+  nats_sub_count(find(1), 1);
+  assert_int_equal(nats_sub_left(find(1)), 1);
+  assert_int_equal(nats_sub_limit(find(1), 1), 0); /* it has had so many */
+  assert_null(find(1));
+  assert_int_equal(live_bytes(), before);
+}
+
+static void no_message_is_forgotten_by_the_count(void **state) {
+  (void)state;
+  const uint64_t before = live_bytes(), most = NATS_SUB_COUNT_MAX;
+  assert_int_equal(add(1, "a"), 0);
+  struct nats_sub *sub = find(1);
+  sub->sink.own |= NATS_SUB_FILTERED;
+  nats_sub_count(sub, most);
+  assert_int_equal(nats_sub_delivered(sub), most);
+  tern__pool_fault = no_memory; /* more of them cannot be told for now */
+  nats_sub_count(sub, 3);
+  assert_int_equal(nats_sub_delivered(sub), most);
+  tern__pool_fault = NULL;
+  nats_sub_count(sub, 2);
+  assert_int_equal(nats_sub_delivered(sub), most + 2);
+  for (unsigned i = 0; i < 10; i++)
+    nats_sub_count(sub, most);
+  assert_int_equal(nats_sub_delivered(sub), 11 * most + 2);
+  assert_int_equal(nats_sub_left(sub), NATS_SUB_ENDLESS);
+  assert_ptr_equal(nats_sub_client(sub), client);
+  assert_true(nats_sub_is_filtered(sub));
+  assert_int_equal(nats_sub_limit(sub, 11 * most + 4), 0);
+  tern__sim_enter(NULL);
+  publish("PUB a 1\r\n1\r\nPUB a 1\r\n2\r\nPUB a 1\r\n3\r\n");
+  expect(&c[0], "MSG a 1 1\r\n1\r\nMSG a 1 1\r\n2\r\n");
+  expect_silence(&c[0]);
+  assert_null(find(1));
+  assert_int_equal(live_bytes(), before);
+}
+
+static void a_maximum_without_memory_ends_the_connection(void **state) {
+  (void)state;
+  assert_int_equal(add(1, "a"), 0);
+  tern__pool_fault = no_memory;
+  assert_int_equal(nats_sub_limit(find(1), 1), -ENOMEM);
+  assert_int_equal(nats_sub_left(find(1)), NATS_SUB_ENDLESS);
+  struct tern_nats_op op = {.verb = TERN_NATS_UNSUB, .sid = tern_slice_of("1"), .max = 1};
+  nats_command(client, &op);
+  tern__pool_fault = NULL;
+  assert_int_equal(client->flow, NATS_ENDED);
 }
 
 /* O1: rather than miss one message and get the next, the connection ends. */
@@ -282,6 +343,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(every_size_arrives_whole, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_maximum_counts_from_sub, set_up, tear_down),
       cmocka_unit_test_setup_teardown(who_cannot_take_a_message_says_so, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_subscription_is_small_and_a_maximum_has_a_place_of_its_own, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(no_message_is_forgotten_by_the_count, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_maximum_without_memory_ends_the_connection, set_up, tear_down),
       cmocka_unit_test_setup_teardown(no_message_is_left_out_for_memory, set_up, tear_down),
   };
   return cmocka_run_group_tests_name("nats_sub", tests, NULL, NULL);
