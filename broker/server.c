@@ -640,7 +640,8 @@ static int look_at_memory(struct server *server) {
   if (memory_decide(memory, used, max, waiting, now_ms())) {
     const struct memory_steps *steps = &memory->steps;
     tern_log(steps->refuse_connections ? TERN_LOG_WARN : TERN_LOG_INFO,
-             "Memory: %llu bytes of max_memory %llu are in use: %s", ULL(used), ULL(max),
+             "Memory: %llu bytes of max_memory %llu are in use%s: %s", ULL(used), ULL(max),
+             memory->leaving > 0 ? ", some of which is on its way back" : "",
              steps->stop_reading           ? "clients are not read until output has left"
              : steps->refuse_subscriptions ? "no more connections and subscriptions"
              : steps->refuse_connections   ? "no more connections"

@@ -92,7 +92,7 @@ static void read_answers(struct reader *reader, const struct conf_node *node, st
 
 static void read_threshold(struct reader *reader, const struct conf_node *node, struct export *export) {
   int64_t ms = -1;
-  const char *problem = node->type == CONF_STRING ? value_duration(node->text, &ms) : "no string";
+  const char *problem = node->type == CONF_STRING ? value_duration_with_unit(node->text, &ms) : "no string";
   if (problem == NULL && ms > 0)
     export->answer_ms = (uint64_t)ms;
   else
@@ -176,9 +176,26 @@ static void check_position(struct reader *reader, const struct conf_node *node, 
     conf_wrong(reader->report, node, "account_token_position must be that of a '*' in the subject");
 }
 
-static void check_approved(struct reader *reader, const struct conf_node *list) {
-  for (const struct conf_node *at = list->first; at != NULL; at = at->next)
-    if (at->type != CONF_STRING) conf_wrong_type(reader->report, at, "accounts", "a list of names");
+/* An account, and no variable. */
+static bool is_block(const struct conf_node *account) {
+  return account->type == CONF_MAP && !account->is_variable;
+}
+
+static bool is_defined(const struct reader *reader, const char *name) {
+  const struct conf_node *account = reader->accounts->first;
+  while (account != NULL && (!is_block(account) || strcmp(account->key, name) != 0))
+    account = account->next;
+  return account != NULL;
+}
+
+static void check_approved(struct reader *reader, const struct conf_node *list, bool service) {
+  for (const struct conf_node *at = list->first; at != NULL; at = at->next) {
+    if (at->type != CONF_STRING)
+      conf_wrong_type(reader->report, at, "accounts", "a list of names");
+    else if (!is_defined(reader, at->text))
+      conf_wrong(reader->report, at, "\"%.64s\" account not defined for %s export", at->text,
+                 service ? "service" : "stream");
+  }
 }
 
 static void free_export(const struct export *export) {
@@ -241,7 +258,6 @@ static void read_export(struct reader *reader, const char *account, const struct
         free_export(&export);
         return;
       }
-      check_approved(reader, node);
       approved = node->first != NULL ? node : NULL;
     } else if (is_key(node, "response|response_type")) {
       read_answers(reader, only_service = node, &export);
@@ -265,6 +281,7 @@ static void read_export(struct reader *reader, const char *account, const struct
     free_export(&export);
     return;
   }
+  if (approved != NULL) check_approved(reader, approved, export.service);
   if (position != NULL) check_position(reader, position, text, export.token_position);
   if (latency != NULL) check_latency(reader, latency, &export, account, text);
   add_export(reader, &export, account, text, approved);
@@ -577,7 +594,7 @@ typedef void block_reader(struct reader *reader, const struct conf_node *account
 static void each_account(struct reader *reader, const char *key, block_reader *read) {
   if (reader->accounts == NULL) return;
   for (const struct conf_node *account = reader->accounts->first; account != NULL; account = account->next) {
-    if (account->type != CONF_MAP || account->is_variable) continue;
+    if (!is_block(account)) continue;
     for (const struct conf_node *node = account->first; node != NULL; node = node->next)
       if (is_key(node, key)) read(reader, account, node);
   }

@@ -49,11 +49,16 @@ static bool is_key(const struct conf_node *node, const char *one, const char *ot
   return strcasecmp(node->key, one) == 0 || strcasecmp(node->key, other) == 0;
 }
 
+/* No message has a subject with blanks, so that nothing would ever be mapped. */
+static bool has_blank(const char *subject) { return subject[strcspn(subject, " \t\n\v\f\r")] != '\0'; }
+
 static void add(struct reader *reader, const struct conf_node *node, const char *destination,
                 uint32_t weight) {
   struct mapping *mapping = reader->mapping;
-  const char *problem;
-  struct transform *transform = transform_new(reader->source->key, destination, 0, &problem);
+  const bool is_plain = strstr(destination, "{{") == NULL; /* functions may have blanks */
+  const bool blanks = has_blank(reader->source->key) || (is_plain && has_blank(destination));
+  const char *problem = "subjects have no blanks";
+  struct transform *transform = blanks ? NULL : transform_new(reader->source->key, destination, 0, &problem);
   struct destination *more =
       transform != NULL ? realloc(mapping->destinations, (mapping->count + 1) * sizeof *more) : NULL;
   if (more == NULL) {

@@ -120,6 +120,12 @@ void value_format_size(int64_t value, char *text, size_t room) {
   format(value, units, text, room);
 }
 
+const char *value_duration_with_unit(const char *text, int64_t *out_ms) {
+  const size_t len = strlen(text);
+  const bool has_unit = len == 0 || strchr("0123456789.", text[len - 1]) == NULL;
+  return has_unit ? value_duration(text, out_ms) : "it has no unit; durations are like 500ms, 2s, 1m30s";
+}
+
 void value_format_duration(int64_t ms, char *text, size_t room) {
   static const struct unit units[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
   format(ms, units, text, room);

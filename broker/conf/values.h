@@ -19,6 +19,8 @@ const char *value_size(const char *text, int64_t *out);
 /** As Go writes durations ("1m30s", "1.5h", "500ms"), or a bare number of seconds. In milliseconds, and no
  * less than one unless it is nothing. */
 const char *value_duration(const char *text, int64_t *out_ms);
+/** The same, but a number needs its unit. */
+const char *value_duration_with_unit(const char *text, int64_t *out_ms);
 
 /** What value_int and value_size say of a number that has the right form but is too large. */
 extern const char value_too_large[];

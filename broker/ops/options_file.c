@@ -92,10 +92,7 @@ static void read_duration(struct reader *reader, const struct option *option, co
               node->key, node->text, node->integer);
     if (__builtin_mul_overflow(node->integer, 1000, &ms)) ms = INT64_MAX;
   } else if (node->type == CONF_STRING) {
-    const size_t len = strlen(node->text);
-    bool no_unit = len > 0 && strchr("0123456789.", node->text[len - 1]) != NULL;
-    problem =
-        no_unit ? "it has no unit; durations are like 500ms, 2s, 1m30s" : value_duration(node->text, &ms);
+    problem = value_duration_with_unit(node->text, &ms);
   } else {
     conf_wrong_type(reader->report, node, node->key, "a duration in quotes, like \"2m\"");
     return;

@@ -154,7 +154,7 @@ static void read_timeout(struct reader *reader, const struct conf_node *node) {
   else if (node->type == CONF_FLOAT)
     ms = node->number > TIMEOUT_MAX_MS / 1000. ? TIMEOUT_MAX_MS + 1 : (int64_t)(node->number * 1000);
   else if (node->type == CONF_STRING)
-    problem = value_duration(node->text, &ms);
+    problem = value_duration_with_unit(node->text, &ms);
   else
     problem = "it must be a number of seconds, or a duration like \"2s\"";
   if (problem == NULL && (ms < 0 || ms > TIMEOUT_MAX_MS))

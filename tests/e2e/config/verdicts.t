@@ -718,6 +718,21 @@ accounts {
   B { imports [ {stream: {account: A, subject: x}} ] }
   C {}
 }
+=== invalid: a mapping of a subject with a blank
+@says case.conf:1:12: mapping from "a b" to "c": subjects have no blanks
+mappings { "a b": c }
+=== invalid: a mapping to one
+@says case.conf:1:12: mapping from "a" to "b c": subjects have no blanks
+mappings { a: "b c" }
+=== invalid: a threshold without a unit
+@says case.conf:1:39: response_threshold must be a duration in quotes, like "5s"
+accounts { A { exports [ {service: s, response_threshold: "5"} ] } }
+=== invalid: an export to an account that is not there
+@says case.conf:1:53: "TYPO" account not defined for service export
+accounts { A { exports [ {service: s, accounts: [B, TYPO]} ] }, B {} }
+=== invalid: another one
+@says case.conf:1:38: "$G" account not defined for stream export
+accounts { A { exports [ {accounts: ["$G"], stream: s} ] }, B {} }
 === invalid: an import of more than is exported
 @says case.conf:3:17: import of "x.>" from account "A": that account exports no such stream to this one
 accounts {

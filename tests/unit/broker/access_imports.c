@@ -96,7 +96,8 @@ static void exports_stay(void **state) {
   struct imports *imports = read(
       "accounts { A { exports: [ {service: 'a.*', accounts: [C, B], response: Chunked}, {stream: 'b.>'}\n"
       "                          {service: c, response: stream}, {service: d, accounts: []} ] }\n"
-      "           B { imports: [ {stream: {account: A, subject: 'b.*.$x.*.>'}, to: 'y.$2.a$1.$1.>'} ] } }",
+      "           B { imports: [ {stream: {account: A, subject: 'b.*.$x.*.>'}, to: 'y.$2.a$1.$1.>'} ] }, C "
+      "{} }",
       &result);
   if (result != 0) fail_msg("%s", said);
   const struct export *at = imports->exports;
@@ -151,7 +152,7 @@ static const char *const good[] = {
         "{stream: 'x.>'}") "}",
     "accounts { B { imports: [ {service: {account: A, subject: x}, prefix: p} ] }, " A_EXPORTS(
         "{service: x}") "}",
-    "accounts {" A_EXPORTS("{service: x}, {service: x}, {stream: x, accounts: [Z]}") "}",
+    "accounts {" A_EXPORTS("{service: x}, {service: x}, {stream: x, accounts: [Z]}") "Z {} }",
     "accounts {" A_EXPORTS("{service: 'x.*', latency: {sampling: 50, subject: lat}}") "}",
     /* streams one way, services the other: no cycle */
     "accounts { A { exports: [ {stream: a}, {service: a} ], imports: [ {stream: {account: B, subject: a}} ] "
@@ -181,7 +182,10 @@ static const struct {
     {"accounts {" A_EXPORTS("{stream: x}") B_IMPORTS("{stream: {account: C, subject: x}}") "}",
      "there is no account \"C\" to import from"},
     {"accounts {" A_EXPORTS("{service: x}") B_IMPORTS(STREAM) "}", "exports no such stream to this one"},
-    {"accounts {" A_EXPORTS("{stream: x, accounts: [C]}") B_IMPORTS(STREAM) "}", "exports no such stream"},
+    {"accounts {" A_EXPORTS("{stream: x, accounts: [C]}") B_IMPORTS(STREAM) ", C {} }",
+     "exports no such stream"},
+    {"accounts {" A_EXPORTS("{stream: x, accounts: [C, B]}") "B {} }",
+     "\"C\" account not defined for stream export"},
     {"accounts {" A_EXPORTS("{stream: x}")
          B_IMPORTS("{stream: {account: A, subject: x}, prefix: p, to: q}") "}",
      "either a prefix or to"},

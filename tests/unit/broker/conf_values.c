@@ -46,6 +46,7 @@ static const struct good {
     {value_duration, "1.5", 1500},
     {value_duration, "-2", -2000},
     {value_duration, "500ms", 500},
+    {value_duration_with_unit, "1m30s", 90000},
     {value_duration, "1.001s", 1001}, /* which no binary fraction is */
     {value_duration, "0.001s", 1},
     {value_duration, ".5s", 500},
@@ -108,6 +109,9 @@ static const struct bad {
     {value_duration, "1m30", "not a duration"}, /* of what? */
     {value_duration, "1m-30s", "not a duration"},
     {value_duration, "1e3s", "not a duration"},
+    {value_duration_with_unit, "5", "it has no unit"},
+    {value_duration_with_unit, "1.", "it has no unit"},
+    {value_duration_with_unit, "", "not a duration"},
     {value_duration, "3000000000h", "too long a duration"},
     {value_duration, "-3000000000h", "too long a duration"},
 };

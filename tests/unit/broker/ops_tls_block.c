@@ -91,6 +91,7 @@ static void mistakes_have_a_place_and_a_reason(void **state) {
       {"verify: 1", "", ":4:1: verify is an integer; it must be true or false"},
       {"ca_file: true", "", ":4:1: ca_file is true or false; it must be a path in quotes"},
       {"timeout: soon", "", ":4:1: invalid value \"soon\" for timeout"},
+      {"timeout: '5'", "", "it has no unit"},
       {"timeout: -1", "", "must be at most a day, and not below 0"},
       {"timeout: 99999999999", "", "must be at most a day, and not below 0"},
       {"timeout: []", "", "must be a number of seconds"},
