@@ -93,8 +93,10 @@ const struct option option_table[] = {
      "The same over HTTPS, with the certificate of the tls block"},
     {NULL, "http", OPTION_LISTEN, FIELD(http_host), .port = "http_port"},
     {NULL, "https", OPTION_LISTEN, FIELD(http_host), .port = "https_port"},
-    {NULL, "http_base_path", OPTION_STRING, FIELD(http_base_path)},
-    {NULL, "max_closed_clients", OPTION_INT, FIELD(max_closed_clients), BETWEEN(0, 1000000)},
+    {NULL, "http_base_path", OPTION_STRING, FIELD(http_base_path), .value = "path",
+     .help = "Where the pages are below, like /nats"},
+    {NULL, "max_closed_clients", OPTION_INT, FIELD(max_closed_clients), BETWEEN(0, 1000000), "n",
+     "Closed connections that /connz?state=closed remembers"},
 
     {.kind = OPTION_HEADING, .help = "Limits and times"},
     {SAME("max_payload"), OPTION_SIZE, FIELD(max_payload), BETWEEN(0, INT32_MAX), "size",

@@ -6,6 +6,7 @@
  *
  *     manual TEMPLATE [EXAMPLE] > PAGE
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,13 +47,26 @@ static void put_description(const struct option *option) {
   if (option->live) printf("Changed by a reload.\n");
 }
 
-static void put_heading(const struct option *option) { printf(".SS %s\n", option->help); }
+static bool is_flag(const struct option *option) {
+  return option->flags != NULL && option->kind != OPTION_UNSUPPORTED;
+}
+
+static bool is_key(const struct option *option) { return option->keys != NULL; }
+
+/* A heading, when there are such options below it. */
+static void put_heading(size_t at, bool (*is_shown)(const struct option *option)) {
+  for (size_t i = at + 1; i < option_count && option_table[i].kind != OPTION_HEADING; i++) {
+    if (!is_shown(&option_table[i])) continue;
+    printf(".SS %s\n", option_table[at].help);
+    return;
+  }
+}
 
 static void put_flags(void) {
   for (size_t i = 0; i < option_count; i++) {
     const struct option *option = &option_table[i];
-    if (option->kind == OPTION_HEADING) put_heading(option);
-    if (option->flags == NULL || option->kind == OPTION_UNSUPPORTED) continue;
+    if (option->kind == OPTION_HEADING) put_heading(i, is_flag);
+    if (!is_flag(option)) continue;
     printf(".TP\n");
     put_names(option->flags, "-");
     if (option->value != NULL) printf(" \\fI%s\\fR", option->value);
@@ -70,8 +84,8 @@ static void put_keys(void) {
   const size_t own = strlen(OPTION_OWN_BLOCK);
   for (size_t i = 0; i < option_count; i++) {
     const struct option *option = &option_table[i];
-    if (option->kind == OPTION_HEADING && i + 1 < option_count) put_heading(option);
-    if (option->keys == NULL) continue;
+    if (option->kind == OPTION_HEADING) put_heading(i, is_key);
+    if (!is_key(option)) continue;
     bool in_own = strncmp(option->keys, OPTION_OWN_BLOCK, own) == 0;
     printf(".TP\n");
     put_names(option->keys + (in_own ? own : 0), "");
