@@ -7,10 +7,11 @@
  *
  * Whatever changes on the machine meanwhile changes for all alike; a measurement leaves nothing behind that the
  * next one could feel. The row gets the case, the round, and what was seen when the server was started. A
- * measurement that fails is kept with its error, shown, and counts for nothing, as is the one that an interruption ends;
+ * measurement that fails is kept with its error, shown, and counts for nothing, as is the one that an interruption ends,
+ * or keeps from beginning;
  * what a server does not have, or not in time, is tried once. Rows are written as they come, so that an end in mid-run
- * loses nothing. The figures are
- * made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it after stopping what runs.
+ * loses nothing. The figures are made from the rows (rows.c, report_table.c). One thread; SIGINT and SIGTERM end it
+ * after stopping what runs.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -54,7 +55,7 @@ struct comparison {
   json_t *rows;
   uint64_t start_ns;
   unsigned done, planned;
-  bool interrupted; /* in the measurement that the last row is of */
+  bool interrupted; /* the last row is of the measurement that it was in, or before */
   int code;
 };
 
@@ -189,8 +190,9 @@ static json_t *measure(struct comparison *c, struct rival *rival, const char *of
   } else {
     row = failed_row(rival, of_case, error);
   }
+  c->interrupted = ending;
   rival_stop(rival);
-  if (ending) {
+  if (c->interrupted) {
     json_object_set_new(row, "partial", json_true());
     json_object_set_new(row, "error", json_string("interrupted"));
   }
@@ -261,7 +263,6 @@ static void take_turn(struct comparison *c, struct rival *rival, const char *of_
   c->done++;
   if (c->interrupted || known_to_fail(c, rival, of_case)) return;
   json_t *row = measure(c, rival, of_case, round);
-  c->interrupted = ending;
   /* A running server without a label has the name it gives itself. */
   if (*rival->label == '\0') snprintf(rival->label, sizeof rival->label, "%s", row_label(row));
   if (!row_sound(row) && !row_cannot(row)) {
@@ -278,7 +279,7 @@ static void measure_all(struct comparison *c) {
   json_t *of_case;
   c->planned = (unsigned)json_array_size(c->cases) * c->count * 2 * c->rounds;
   c->start_ns = now_ns();
-  for (unsigned round = 1; round <= c->rounds && !ending; round++) {
+  for (unsigned round = 1; round <= c->rounds && !c->interrupted; round++) {
     json_array_foreach(c->cases, i, of_case) {
       const char *text = json_string_value(of_case);
       double factor = round == 1 ? 2 : 1; /* one round is worth waiting for */

@@ -193,7 +193,8 @@ static bool find_target(struct options *options, char *error, size_t size) {
   struct target *target = &options->target;
   const char *wrong = target_parse(target, options->url);
   if (wrong != NULL) {
-    snprintf(error, size, "%s: %s", options->url, wrong);
+    const char *sign = strrchr(options->url, '@'); /* who is to be let in is nobody's business */
+    snprintf(error, size, "%s: %s", sign != NULL ? sign + 1 : options->url, wrong);
     return false;
   }
   int user = options->user != NULL ? snprintf(target->user, sizeof target->user, "%s", options->user) : 0;

@@ -169,7 +169,7 @@ bool row_client_was_limit(double thread, double broker, double machine) {
 
 void row_print(const struct row *row) {
   const struct findings *found = &row->found;
-  if (row->error != NULL) printf("FAILED: %s\n", row->error);
+  if (row->error != NULL) printf("FAILED: %s; the results are partial\n", row->error);
   print_setting(row);
   printf("  sent      %llu in %.3f s\n", (unsigned long long)row->sent, row->seconds);
   if (row->expected > 0)

@@ -159,8 +159,8 @@ static void put_exports(struct json_writer *json, const struct imports *imports,
   part_end(&part);
 }
 
-/* What every account may ask the system account, which is an import in nats-server. The requests that have no other name
- * there are left out. */
+/* What every account may ask the system account, which is an import in nats-server. USER.INFO is not told: tern has no
+ * subject for it there. */
 static void put_system_imports(struct part *part, const char *account, const char *system) {
   const char *subject;
   unsigned kind;

@@ -76,7 +76,6 @@ static const struct access_user *unasked_of(const struct nats_client *client) {
 
 static void deadline_passed(struct tern_timer *timer) {
   struct nats_client *client = container_of(timer, struct nats_auth, deadline)->client;
-  if (unasked_of(client) != NULL) return; /* since a reload: it need not say anything */
   tern_counter_add(&client->worker->stats.auth_late, 1);
   tern_log_event(TERN_LOG_ERROR, nats_client_about(client, "auth_timeout"),
                  "authentication timeout: no CONNECT in time");
@@ -129,7 +128,7 @@ bool nats_auth_start(struct nats_client *client) {
 }
 
 void nats_auth_begin(struct nats_client *client) {
-  if (client->auth == NULL || !client->auth->pending || unasked_of(client) != NULL) return;
+  if (client->auth == NULL || !client->auth->pending) return;
   const struct settings *settings = client->worker->settings;
   uint64_t ms = settings->access != NULL ? settings->access->timeout_ms : 0;
   if (ms == 0)
@@ -342,11 +341,7 @@ static void match_anew(struct nats_client *client, struct settings *before) {
   }
   if (client->auth != NULL &&
       client->auth->pending) { /* CONNECT is judged by it, or the result of comparing */
-    if (client->auth->awaiting) return;
-    if (!nats_auth_is_asked(client))
-      drop(client);
-    else if (!tern_timer_is_started(&client->auth->deadline))
-      nats_auth_begin(client); /* it may have been let in unasked until now */
+    if (!client->auth->awaiting && !nats_auth_is_asked(client)) drop(client);
     return;
   }
   enum access_verdict verdict =

@@ -8,8 +8,8 @@
  *                 | anything else, the deadline              | wrong
  *                 +--> -ERR, closed                          +--> -ERR, closed
  *
- * Where some may come without credentials (no_auth_user, known users of other processes) there is no deadline, and who
- * begins with anything else is that user from then on. Until it has begun a connection is nobody and takes nobody's place.
+ * Where some may come without credentials (no_auth_user, known users of other processes), who begins with anything else is
+ * that user from then on. Until it has begun, in time, a connection is nobody and takes nobody's place.
  *
  * Without access in the settings, or when it requires nothing, there is nothing of this: client->auth and client->user
  * stay NULL. Thread: the client's worker.

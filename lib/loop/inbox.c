@@ -18,8 +18,8 @@
  *
  * tern_worker_drain_inbox may be called in the middle of the tick; what it handles is what step 1 would have
  * handled next. It has to handle all of it, and while another worker goes on sending there is more each time: once it has
- * been as much as step 1 takes, whoever is ready waits for the next tick (tern__loop_postpone), so that the socket events
- * and the flush between them come for many callers as for one. Thread: owner, but for tern__worker_ring.
+ * been 256 KiB, whoever has not run yet in step 3 waits for the next tick (tern__loop_postpone), so that the socket events
+ * and the flush come in between. Turns that were deferred are bounded by what they cost only. Thread: owner, but for tern__worker_ring.
  */
 #include <assert.h>
 #include <stdint.h>

@@ -3,7 +3,8 @@
  * The event loop: epoll underneath, five lists above.
  *
  *     ready      watches to run in step 3          kernel edges and tern__loop_ready put them here
- *     running    the ready list as step 3 found it; what becomes ready meanwhile waits for the next tick
+ *     running    the ready list as step 3 found it; what becomes ready meanwhile waits for the next tick, as does what
+ *                is left when tern__loop_postpone was called
  *     dirty      outputs to write in step 5        (those that come during step 5 are written in it)
  *     deferred   calls for step 6                  (those that come during it wait for the next tick)
  *     members    live transports
@@ -164,6 +165,7 @@ static void note_event(struct tern_loop *loop, const struct epoll_event *event) 
 }
 
 void tern__loop_postpone(struct tern_loop *loop) {
+  tern__loop_assert_owner(loop);
   struct tern_watch *first = loop->running, **end = &loop->running;
   if (first == NULL) return;
   while (*end != NULL)

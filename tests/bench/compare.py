@@ -194,6 +194,9 @@ class Compare(unittest.TestCase):
         self.assertEqual((done.returncode, {row["label"] for row in rows}), (2, {"127.0.0.1:1"}))
         self.assertRegex(done.stdout, r"\| 127.0.0.1:1 +\| +- \|")
         self.assertNotIn("secret", done.stdout + done.stderr)
+        done, _ = self.compare("pubsub", "--rounds", "1", "--no-limit", "--compare=nats://anna:secret@127.0.0.1:65536")
+        self.assertIn("127.0.0.1:65536: a server is", done.stdout)
+        self.assertNotIn("secret", done.stdout + done.stderr)
 
     def test_faults_are_told_from_failures(self):
         with Lossy() as lossy:

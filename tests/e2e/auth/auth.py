@@ -125,6 +125,8 @@ class Verdicts(unittest.TestCase):
                 for first in (b"PING\r\n", b"SUB a 1\r\n", b"x", b"\r\n"):
                     with self.subTest(program=os.path.basename(path), first=first):
                         self.assertTrue(broker.talk(server.port, first).endswith(VIOLATION))
+            with broker.Broker(path, text=ANYBODY.replace("users", "timeout: 0.5, users", 1)) as server:
+                self.assertTrue(broker.talk(server.port, b"").endswith(b"-ERR 'Authentication Timeout'\r\n"))
             with broker.Broker(path, text=ANYBODY) as server:
                 with self.subTest(program=os.path.basename(path)):
                     self.assertTrue(broker.talk(server.port, b"SUB a 1\r\nPING\r\n").endswith(b"+OK\r\nPONG\r\n"))
@@ -136,7 +138,8 @@ class Verdicts(unittest.TestCase):
                 self.assertTrue(broker.talk(server.port, b"").endswith(b"-ERR 'Authentication Timeout'\r\n"))
 
     def test_who_has_not_begun_takes_nobodys_place(self):
-        text = "accounts { A { users: [{user: a, password: p}], limits {max_conn: 1} }, B { users: [{user: b, password: p}] } }\n"
+        text = "accounts { A { users: [{user: a, password: p}], limits {max_conn: 1} }, B { users: [{user: b, password: p}] } }\n" \
+            "authorization { timeout: 60 }\n"
         full = b"-ERR 'maximum account active connections exceeded'\r\n"
         for path in programs():
             with self.subTest(program=os.path.basename(path)), broker.Broker(path, text=text + "no_auth_user: a\n") as server:

@@ -409,7 +409,8 @@ static void accounts_tell_what_they_share(void **unused) {
       "accounts { '$SYS' { exports: [ {service: s}, {stream: 'x.*'} ] }\n"
       "  '$G' { imports: [ {service: {account: '$SYS', subject: s}, to: t, share: true}\n"
       "                    {stream: {account: '$SYS', subject: 'x.*'}, prefix: p, share: true} ]\n"
-      "         exports: [ {stream: 'o.>', accounts: [B, A]}, {service: q, response: chunked} ] } }";
+      "         exports: [ {stream: 'o.>', accounts: [B, A]}, {service: q, response: chunked} ] }, A {}, B "
+      "{} }";
   static const char *const of[] = {"acc", "$G"};
   read_imports_of(config);
   struct monitor_text page = make("/accountz", of);

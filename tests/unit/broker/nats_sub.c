@@ -279,7 +279,7 @@ static void no_message_is_forgotten_by_the_count(void **state) {
   sub->sink.own |= NATS_SUB_FILTERED;
   nats_sub_count(sub, most);
   assert_int_equal(nats_sub_delivered(sub), most);
-  tern__pool_fault = no_memory; /* more of them cannot be told for now */
+  tern__pool_fault = no_memory; /* more of them cannot be told */
   nats_sub_count(sub, 3);
   assert_int_equal(nats_sub_delivered(sub), most);
   tern__pool_fault = NULL;

@@ -190,6 +190,14 @@ static struct asker {
   size_t drained;
 } askers[ASKERS];
 static unsigned answered;
+static bool newcomer_ran;
+
+static void run_newcomer(struct tern_watch *watch) {
+  (void)watch;
+  newcomer_ran = true;
+}
+
+static struct tern_watch newcomer = {.run = run_newcomer, .fd = -1};
 
 /* Somebody who wants to know what has come, while as much has as step 1 takes. */
 static void ask(struct tern_watch *watch) {
@@ -199,6 +207,7 @@ static void ask(struct tern_watch *watch) {
   tern__sim_enter(asker->sender);
   tern__worker_publish(asker->sender);
   tern__sim_enter(asker->worker);
+  if (asker == &askers[0]) tern__loop_ready(tern_worker_loop(asker->worker), &newcomer);
   asker->drained = tern_worker_drain_inbox(asker->worker);
   answered++;
   if (asker == &askers[1])
@@ -223,11 +232,16 @@ static void who_drains_much_has_the_others_wait_for_the_next_tick(void **state) 
     assert_true(askers[tick - 1].drained >= 256 * 1024); /* all of it, nevertheless: O2 */
     assert_int_equal(expected[1][0], sent[0][1]);
     assert_true(tick == ASKERS || askers[tick].drained == 0);
+    assert_false(newcomer_ran); /* it became ready later */
   }
   askers[1].drained = 0;
+  tern__sim_enter(b);
+  tern__loop_ready(tern_worker_loop(b), &newcomer); /* twice changes nothing */
+  tern__sim_enter(NULL);
   tern__worker_tick(b);
   assert_int_equal(answered, ASKERS + 1);
   assert_true(askers[1].drained > 0);
+  assert_true(newcomer_ran);
   tern__sim_enter(b);
   tern__loop_unwatch(tern_worker_loop(b), &askers[1].watch);
   tern__sim_enter(NULL);
